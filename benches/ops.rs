@@ -1,0 +1,137 @@
+//! `cargo bench --bench ops`: every operation of ours against the composition of Burn's own, at the sizes that the models have.
+//!
+//! Names are `ops/OPERATION/MODE/VARIANT/MODEL`: in mode `train` forward and backward pass with the gradients of all inputs,
+//! in mode `infer` the forward pass. All run on one thread, as within a lane.
+
+use std::hint::black_box;
+use std::time::Duration;
+
+use burn::tensor::{Device, Distribution, Tensor};
+use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+use layers::ops::{self, composed};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// What an operation computes with at the size of one model.
+#[derive(Clone, Copy)]
+struct Size {
+    model: &'static str,
+    /// Images of a micro-batch.
+    images: usize,
+    tokens: usize,
+    d_model: usize,
+    d_ff: usize,
+    heads: usize,
+    /// Keys and values per image.
+    keys: usize,
+}
+
+const CONV_VIT: Size =
+    Size { model: "conv_vit", images: 16, tokens: 256, d_model: 32, d_ff: 128, heads: 4, keys: 256 };
+const LINFORMER: Size =
+    Size { model: "linformer", images: 16, tokens: 50, d_model: 128, d_ff: 512, heads: 8, keys: 64 };
+const VIT: Size = Size { model: "vit", images: 16, tokens: 65, d_model: 192, d_ff: 768, heads: 3, keys: 65 };
+const VIT_BASE: Size =
+    Size { model: "vit_base", images: 2, tokens: 197, d_model: 768, d_ff: 3072, heads: 12, keys: 197 };
+
+const ALL: &[Size] = &[CONV_VIT, LINFORMER, VIT, VIT_BASE];
+const WITH_TOKEN_ATTENTION: &[Size] = &[LINFORMER, VIT, VIT_BASE];
+
+/// An operation over tensors of three axes; matrices and vectors come with leading axes of one.
+type Operation = fn(&[Tensor<3>], Size) -> Tensor<3>;
+
+fn compare(
+    criterion: &mut Criterion,
+    name: &str,
+    sizes: &[Size],
+    shapes: fn(Size) -> Vec<[usize; 3]>,
+    variants: [Operation; 2],
+) {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a thread");
+    for (mode, device) in [("train", Device::flex().autodiff()), ("infer", Device::flex())] {
+        let mut group = criterion.benchmark_group(format!("ops/{name}/{mode}"));
+        group.sample_size(20).measurement_time(Duration::from_secs(2)).warm_up_time(Duration::from_millis(500));
+        for size in sizes {
+            let random = |shape| Tensor::<3>::random(shape, Distribution::Normal(0.0, 0.5), &device);
+            let mut inputs: Vec<_> = shapes(*size).into_iter().map(random).collect();
+            if mode == "train" {
+                inputs = inputs.into_iter().map(Tensor::require_grad).collect();
+            }
+            for (variant, operation) in ["fused", "composed"].into_iter().zip(variants) {
+                group.bench_function(BenchmarkId::new(variant, size.model), |bencher| {
+                    pool.install(|| {
+                        bencher.iter(|| {
+                            let output = operation(&inputs, *size);
+                            if mode == "train" {
+                                black_box(output.backward());
+                            } else {
+                                black_box(output);
+                            }
+                        });
+                    });
+                });
+            }
+        }
+        group.finish();
+    }
+}
+
+fn matrix(x: &Tensor<3>) -> Tensor<2> {
+    let [_, rows, columns] = x.dims();
+    x.clone().reshape([rows, columns])
+}
+
+fn vector(x: &Tensor<3>) -> Option<Tensor<1>> {
+    let length = x.dims()[2];
+    Some(x.clone().reshape([length]))
+}
+
+fn bench(criterion: &mut Criterion) {
+    let norm = |s: Size| vec![[s.images, s.tokens, s.d_model], [1, 1, s.d_model], [1, 1, s.d_model]];
+    let up = |s: Size| vec![[s.images, s.tokens, s.d_model], [1, s.d_model, s.d_ff], [1, 1, s.d_ff]];
+    let down = |s: Size| {
+        vec![
+            [s.images, s.tokens, s.d_ff],
+            [1, s.d_ff, s.d_model],
+            [1, 1, s.d_model],
+            [s.images, s.tokens, s.d_model],
+        ]
+    };
+    let qkv = |s: Size| {
+        let keys = [s.images, s.keys, s.d_model];
+        vec![[s.images, s.tokens, s.d_model], keys, keys]
+    };
+
+    compare(criterion, "gelu", ALL, |s| vec![[s.images, s.tokens, s.d_ff]], [
+        |x, _| ops::gelu(x[0].clone()),
+        |x, _| composed::gelu(x[0].clone()),
+    ]);
+    compare(criterion, "layer_norm", ALL, norm, [
+        |x, _| ops::layer_norm(x[0].clone(), vector(&x[1]).unwrap(), vector(&x[2]).unwrap(), 1e-5),
+        |x, _| composed::layer_norm(x[0].clone(), vector(&x[1]).unwrap(), vector(&x[2]).unwrap(), 1e-5),
+    ]);
+    compare(criterion, "linear", ALL, up, [
+        |x, _| ops::linear(x[0].clone(), matrix(&x[1]), vector(&x[2])),
+        |x, _| composed::linear(x[0].clone(), matrix(&x[1]), vector(&x[2])),
+    ]);
+    compare(criterion, "linear_gelu", ALL, up, [
+        |x, _| ops::linear_gelu(x[0].clone(), matrix(&x[1]), vector(&x[2])),
+        |x, _| composed::linear_gelu(x[0].clone(), matrix(&x[1]), vector(&x[2])),
+    ]);
+    compare(criterion, "linear_residual", ALL, down, [
+        |x, _| ops::linear_residual(x[0].clone(), matrix(&x[1]), vector(&x[2]), x[3].clone()),
+        |x, _| composed::linear_residual(x[0].clone(), matrix(&x[1]), vector(&x[2]), x[3].clone()),
+    ]);
+    compare(criterion, "attention", WITH_TOKEN_ATTENTION, qkv, [
+        |x, s| ops::attention(x[0].clone(), x[1].clone(), x[2].clone(), s.heads),
+        |x, s| composed::attention(x[0].clone(), x[1].clone(), x[2].clone(), s.heads),
+    ]);
+    compare(criterion, "channel_attention", &[CONV_VIT], |s| vec![[s.images, s.tokens, 3 * s.d_model]], [
+        |x, s| ops::channel_attention(x[0].clone(), s.d_model / s.heads),
+        |x, s| composed::channel_attention(x[0].clone(), s.d_model / s.heads),
+    ]);
+}
+
+criterion_group!(benches, bench);
+criterion_main!(benches);

@@ -1,0 +1,45 @@
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use crate::error::{Error, Result};
+use crate::results::RunFolder;
+use crate::weights::{self, TargetLayout};
+
+/// Arguments of `vitbench export`.
+#[derive(Debug, Args)]
+pub(super) struct ExportArgs {
+    /// The folder of a finished run, such as `results/quick/runs/vit-s0-0123456789`
+    run: PathBuf,
+    /// Kind of file
+    #[arg(long, value_enum, default_value_t = Format::Safetensors)]
+    format: Format,
+    /// Names and arrangement of the tensors
+    #[arg(long, value_enum, default_value_t = TargetLayout::Reference)]
+    layout: TargetLayout,
+    /// Where to write [default: weights-LAYOUT.safetensors in the run's folder]
+    #[arg(long, value_name = "FILE")]
+    to: Option<PathBuf>,
+}
+
+/// A kind of weights file.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Format {
+    Safetensors,
+}
+
+/// Writes the run's weights and says how many tensors it wrote.
+pub(super) fn execute(args: &ExportArgs) -> Result<()> {
+    let Format::Safetensors = args.format;
+    let run = RunFolder::open(&args.run)?;
+    if run.read_done()?.is_none() {
+        let problem = "the run is not finished: it has no `done.json`";
+        return Err(Error::input(args.run.display(), problem, "give a run that `vitbench run` has completed"));
+    }
+    let layout = args.layout.to_possible_value().expect("every layout can be asked for");
+    let to = args.to.clone();
+    let to = to.unwrap_or_else(|| args.run.join(format!("weights-{}.safetensors", layout.get_name())));
+    let tensors = weights::convert(&weights::trained_weights(&run), args.layout, &to)?;
+    println!("{tensors} tensors written to {}", to.display());
+    Ok(())
+}

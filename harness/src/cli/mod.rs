@@ -1,0 +1,56 @@
+//! The command line: parsing and printing only, a file per command.
+
+mod devices;
+mod export;
+mod parity;
+mod progress;
+mod report;
+mod run;
+mod summary;
+
+use clap::{Parser, Subcommand};
+
+use crate::error::Result;
+
+/// Which Vision Transformer should I use, what does it cost, and is the difference real?
+///
+/// Trains and times Vision Transformer architectures on identical images and writes tables, plots and a report.
+#[derive(Debug, Parser)]
+#[command(name = "vitbench", version, arg_required_else_help = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Train and time the models of a config, then write tables, plots and a report
+    Run(run::RunArgs),
+    /// Print the models of a config: parameters, tokens, multiply-accumulates
+    Summary(summary::SummaryArgs),
+    /// Make tables, plots and report again from the records of a results folder
+    Report(report::ReportArgs),
+    /// Write the trained weights of a run as a file for other programs
+    Export(export::ExportArgs),
+    /// Compare models with what PyTorch recorded of them: logits, loss, gradients, optimiser steps
+    Parity(parity::ParityArgs),
+    /// List the devices that this build can compute on
+    Devices,
+}
+
+impl Cli {
+    /// Does what was asked for.
+    pub fn execute(self) -> Result<()> {
+        match self.command {
+            Command::Run(args) => run::execute(&args),
+            Command::Summary(args) => summary::execute(&args),
+            Command::Report(args) => report::execute(&args),
+            Command::Export(args) => export::execute(&args),
+            Command::Parity(args) => parity::execute(&args),
+            Command::Devices => {
+                devices::execute();
+                Ok(())
+            }
+        }
+    }
+}

@@ -1,0 +1,49 @@
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use comfy_table::{Cell, CellAlignment, ContentArrangement};
+
+use crate::device::DeviceName;
+use crate::error::{Error, Result};
+use crate::parity::{self, Comparison};
+use crate::report::terminal_table;
+
+/// Arguments of `vitbench parity`.
+#[derive(Debug, Args)]
+pub(super) struct ParityArgs {
+    /// Fixtures: what PyTorch recorded of a model and a batch, as `harness/tests/fixtures/make_fixtures.py` writes it
+    #[arg(required = true, value_name = "FILE")]
+    fixtures: Vec<PathBuf>,
+    /// Where to compute
+    #[arg(long, value_enum, value_name = "NAME", default_value_t)]
+    device: DeviceName,
+}
+
+/// Prints a table per fixture; errs if a tensor disagrees.
+pub(super) fn execute(args: &ParityArgs) -> Result<()> {
+    let device = args.device.open()?;
+    let (mut out, mut total) = (0, 0);
+    for path in &args.fixtures {
+        let comparisons = parity::compare(path, &device)?;
+        print(path, args.device, &comparisons);
+        out += comparisons.iter().filter(|comparison| !comparison.agrees()).count();
+        total += comparisons.len();
+    }
+    if out > 0 { Err(Error::Disagreement { out, total }) } else { Ok(()) }
+}
+
+fn print(path: &Path, device: DeviceName, comparisons: &[Comparison]) {
+    let mut table = terminal_table(&["tensor", "shape", "error", "bound", "verdict"]);
+    // Names are longer than the window's half, and looked for: they stay in one piece.
+    table.set_content_arrangement(ContentArrangement::Disabled);
+    for Comparison { tensor, shape, error, bound } in comparisons {
+        let shape = shape.iter().map(usize::to_string).collect::<Vec<_>>().join("x");
+        let number = |number: f64| Cell::new(format!("{number:.1e}")).set_alignment(CellAlignment::Right);
+        let verdict = if error <= bound { "agrees" } else { "DISAGREES" };
+        table.add_row([Cell::new(tensor), Cell::new(shape), number(*error), number(*bound), Cell::new(verdict)]);
+    }
+    println!("{} on {}", path.display(), device.as_str());
+    println!("{}", table.trim_fmt());
+    let agreeing = comparisons.iter().filter(|comparison| comparison.agrees()).count();
+    println!("{agreeing} of {} agree; errors are relative to the norm of PyTorch's tensor.\n", comparisons.len());
+}

@@ -1,0 +1,117 @@
+//! The `[data]` table: which images, how split, how augmented.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// A source of labelled images.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DatasetName {
+    /// Geometric figures, generated; needs no files.
+    Shapes,
+    /// CIFAR-10, official binary version.
+    Cifar10,
+    /// CIFAR-100, official binary version, fine labels.
+    Cifar100,
+    /// JPEG, PNG and WebP files in folders.
+    ImageFolder,
+}
+
+impl DatasetName {
+    /// Number of classes, where it is known without looking at files.
+    pub fn classes(self) -> Option<usize> {
+        match self {
+            Self::Shapes | Self::Cifar10 => Some(10),
+            Self::Cifar100 => Some(100),
+            Self::ImageFolder => None,
+        }
+    }
+}
+
+/// The `[data]` table of a config.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataConfig {
+    /// Which images.
+    pub dataset: DatasetName,
+    /// The folder of an `image_folder`, relative to the data folder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<PathBuf>,
+    /// Height and width that every image is brought to, in pixels.
+    #[serde(default = "default_image_size")]
+    pub image_size: usize,
+    /// At most this many training images, a stratified sample, before validation images are set aside. For `shapes`, how many
+    /// are generated (default 5,000).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub train_limit: Option<usize>,
+    /// The same for test images (`shapes`: default 1,000).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test_limit: Option<usize>,
+    /// Share of the training images set aside for validation, stratified. 0 evaluates every epoch on the test set, as many
+    /// published runs do; the report then says so.
+    #[serde(default = "default_val_fraction")]
+    pub val_fraction: f64,
+    /// Share of an `image_folder` set aside for testing where it has no `test` or `val` folder, stratified.
+    #[serde(default = "default_test_fraction")]
+    pub test_fraction: f64,
+    /// Seed of the limits' and splits' draws. It is no part of a run's seed: all runs of a plan share their images.
+    #[serde(default)]
+    pub split_seed: u64,
+    /// Random changes of training images.
+    #[serde(default)]
+    pub augment: AugmentConfig,
+    /// Mean of each channel, subtracted from values in 0..1.
+    #[serde(default = "default_mean")]
+    pub mean: [f32; 3],
+    /// Standard deviation of each channel, divided by.
+    #[serde(default = "default_std")]
+    pub std: [f32; 3],
+}
+
+/// The `[data.augment]` table. Nothing happens that it does not name.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AugmentConfig {
+    /// Crop of random area and aspect ratio, resized to `image_size`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub random_resized_crop: Option<RandomResizedCropConfig>,
+    /// Mirror every second image, on average.
+    #[serde(default)]
+    pub horizontal_flip: bool,
+}
+
+/// Bounds of a random resized crop, as torchvision's `RandomResizedCrop`.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RandomResizedCropConfig {
+    /// Least and greatest share of the image's area.
+    pub scale: [f32; 2],
+    /// Least and greatest width over height.
+    #[serde(default = "default_ratio")]
+    pub ratio: [f32; 2],
+}
+
+fn default_image_size() -> usize {
+    32
+}
+
+fn default_val_fraction() -> f64 {
+    0.1
+}
+
+fn default_test_fraction() -> f64 {
+    0.2
+}
+
+fn default_mean() -> [f32; 3] {
+    [0.5; 3]
+}
+
+fn default_std() -> [f32; 3] {
+    [0.25; 3]
+}
+
+fn default_ratio() -> [f32; 2] {
+    [3.0 / 4.0, 4.0 / 3.0]
+}

@@ -1,0 +1,74 @@
+//! The `[measure]` table: what is timed after training, and for how long.
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+
+/// The `[measure]` table of a config. Latency, inference of one image, is always timed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MeasureConfig {
+    /// Batch sizes at which the training step is timed; absent: the recipe's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub train_batch_sizes: Option<Vec<usize>>,
+    /// Batch sizes at which inference is timed; absent: the recipe's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inference_batch_sizes: Option<Vec<usize>>,
+    /// Time before the first sample counts.
+    #[serde(default = "default_warmup_seconds")]
+    pub warmup_seconds: f64,
+    /// Samples that a figure rests on at least.
+    #[serde(default = "default_min_samples")]
+    pub min_samples: usize,
+    /// Time that the samples of a figure take together at least.
+    #[serde(default = "default_min_seconds")]
+    pub min_seconds: f64,
+}
+
+fn default_warmup_seconds() -> f64 {
+    1.0
+}
+
+fn default_min_samples() -> usize {
+    20
+}
+
+fn default_min_seconds() -> f64 {
+    3.0
+}
+
+impl Default for MeasureConfig {
+    fn default() -> Self {
+        Self {
+            train_batch_sizes: None,
+            inference_batch_sizes: None,
+            warmup_seconds: default_warmup_seconds(),
+            min_samples: default_min_samples(),
+            min_seconds: default_min_seconds(),
+        }
+    }
+}
+
+impl MeasureConfig {
+    pub(super) fn check(&self, place: &str) -> Result<()> {
+        let wrong = |key: &str, problem: String, help: &str| {
+            Err(Error::input(format!("{place}: measure.{key}"), problem, help))
+        };
+        for (key, sizes) in
+            [("train_batch_sizes", &self.train_batch_sizes), ("inference_batch_sizes", &self.inference_batch_sizes)]
+        {
+            if sizes.as_ref().is_some_and(|sizes| sizes.contains(&0)) {
+                return wrong(key, "0 images make no batch".into(), "take sizes of 1 or more, such as [1, 32, 128]");
+            }
+        }
+        for (key, seconds) in [("warmup_seconds", self.warmup_seconds), ("min_seconds", self.min_seconds)] {
+            if !(0.0..=3600.0).contains(&seconds) {
+                return wrong(key, format!("{seconds} is out of range"), "take a number of seconds from 0 to 3600");
+            }
+        }
+        if self.min_samples == 0 {
+            return wrong("min_samples", "0 samples make no figure".into(), "take 1 or more");
+        }
+        Ok(())
+    }
+}

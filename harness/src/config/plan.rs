@@ -1,0 +1,181 @@
+//! A plan: the runs of a config.
+
+use std::collections::HashSet;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::{DataConfig, MeasureConfig, TrainConfig};
+use crate::architecture::ArchitectureConfig;
+use crate::device::DeviceName;
+use crate::error::{Error, Result};
+
+/// A config file: what all runs share, the models, and the seeds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Plan {
+    /// Seeds of weights, order and augmentation; every model is trained once with each.
+    #[serde(default = "default_seeds")]
+    pub seeds: Vec<u64>,
+    /// Where to compute; `--device` overrides it.
+    #[serde(default)]
+    pub device: DeviceName,
+    /// Which images.
+    pub data: DataConfig,
+    /// The recipe.
+    pub train: TrainConfig,
+    /// What is timed after training.
+    #[serde(default)]
+    pub measure: MeasureConfig,
+    /// The models that are compared.
+    #[serde(rename = "model")]
+    pub models: Vec<ModelConfig>,
+}
+
+fn default_seeds() -> Vec<u64> {
+    vec![0]
+}
+
+/// A `[[model]]` table.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "toml::Table", into = "toml::Table")]
+pub struct ModelConfig {
+    /// Its name in tables and plots; unique in a plan.
+    pub name: String,
+    /// Images that a lane takes at a time; absent: chosen from the model's sizes. No part of the model's function.
+    pub micro_batch: Option<usize>,
+    /// Weights to start from; absent: fresh ones of the run's seed.
+    pub init: Option<InitConfig>,
+    /// Architecture and sizes.
+    pub architecture: ArchitectureConfig,
+}
+
+/// A file of weights: the keys `init` and `init_blake3`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InitConfig {
+    /// A safetensors file, from the config's folder or the working directory.
+    pub path: PathBuf,
+    /// The file's BLAKE3 digest in hexadecimal, which is part of a run's identity; noted when a plan is first run.
+    pub blake3: Option<String>,
+}
+
+/// One run: one model, one seed, one recipe.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct RunConfig {
+    /// Seed of weights, order and augmentation.
+    pub seed: u64,
+    /// Where to compute.
+    pub device: DeviceName,
+    /// Which images.
+    pub data: DataConfig,
+    /// The recipe.
+    pub train: TrainConfig,
+    /// What is timed after training.
+    pub measure: MeasureConfig,
+    /// The model.
+    pub model: ModelConfig,
+}
+
+impl Plan {
+    /// The runs, seed by seed, so that every model has a result early.
+    pub fn runs(&self) -> Vec<RunConfig> {
+        let run = |seed, model: &ModelConfig| RunConfig {
+            seed,
+            device: self.device,
+            data: self.data.clone(),
+            train: self.train.clone(),
+            measure: self.measure.clone(),
+            model: model.clone(),
+        };
+        self.seeds.iter().flat_map(|seed| self.models.iter().map(move |model| run(*seed, model))).collect()
+    }
+
+    /// Names of the models, in the plan's order.
+    pub fn model_names(&self) -> Vec<String> {
+        self.models.iter().map(|model| model.name.clone()).collect()
+    }
+
+    /// What can be known without the images; sizes are checked against them by
+    /// [`check_models`](Self::check_models).
+    pub(super) fn check(&self, place: &str) -> Result<()> {
+        self.train.check(place)?;
+        self.measure.check(place)?;
+        let wrong = |key: &str, problem: &str, help: &str| Err(Error::input(format!("{place}: {key}"), problem, help));
+        if self.models.is_empty() {
+            return wrong("model", "there is no model to train", "add a `[[model]]` table");
+        }
+        if self.seeds.is_empty() {
+            return wrong("seeds", "there is no seed to train with", "write `seeds = [0]`");
+        }
+        if let Some(seed) = first_repeated(&self.seeds) {
+            return wrong("seeds", &format!("{seed} stands twice"), "name every seed once");
+        }
+        if let Some(name) = first_repeated(&self.model_names()) {
+            return wrong("model", &format!("two models are named `{name}`"), "give each a `name` of its own");
+        }
+        self.check_models(place, 2)
+    }
+
+    /// Errs if a model's sizes fit no model of these images. `classes` is the dataset's number of classes.
+    pub fn check_models(&self, place: &str, classes: usize) -> Result<()> {
+        for (index, model) in self.models.iter().enumerate() {
+            let architecture = model.architecture.for_images(self.data.image_size, classes);
+            architecture.check().map_err(|invalid| {
+                Error::input(
+                    format!("{place}: model.{index} (`{}`): {}", model.name, invalid.key),
+                    invalid.problem,
+                    invalid.remedy,
+                )
+            })?;
+        }
+        Ok(())
+    }
+}
+
+fn first_repeated<T: std::hash::Hash + Eq>(values: &[T]) -> Option<&T> {
+    let mut seen = HashSet::new();
+    values.iter().find(|value| !seen.insert(*value))
+}
+
+impl TryFrom<toml::Table> for ModelConfig {
+    type Error = String;
+
+    fn try_from(mut table: toml::Table) -> Result<Self, String> {
+        let text = |error: toml::de::Error| error.message().to_owned();
+        let name = table.remove("name").map(|name| name.try_into::<String>()).transpose().map_err(text)?;
+        let micro_batch = table.remove("micro_batch").map(|v| v.try_into::<usize>()).transpose().map_err(text)?;
+        if micro_batch == Some(0) {
+            return Err("micro_batch: 0 is too small; take 1 or more".into());
+        }
+        let path = table.remove("init").map(|path| path.try_into::<PathBuf>()).transpose().map_err(text)?;
+        let blake3 = table.remove("init_blake3").map(|v| v.try_into::<String>()).transpose().map_err(text)?;
+        let init = match (path, blake3) {
+            (Some(path), blake3) => Some(InitConfig { path, blake3 }),
+            (None, None) => None,
+            (None, Some(_)) => return Err("init_blake3: a digest without `init`; name the file as well".into()),
+        };
+        let architecture: ArchitectureConfig = table.try_into().map_err(text)?;
+        let name = name.unwrap_or_else(|| architecture.kind().to_owned());
+        if name.trim().is_empty() {
+            return Err("name: must not be empty".into());
+        }
+        Ok(Self { name, micro_batch, init, architecture })
+    }
+}
+
+impl From<ModelConfig> for toml::Table {
+    fn from(model: ModelConfig) -> Self {
+        let mut table = toml::Table::new();
+        table.insert("name".into(), model.name.into());
+        if let Some(micro_batch) = model.micro_batch {
+            table.insert("micro_batch".into(), toml::Value::Integer(micro_batch as i64));
+        }
+        if let Some(init) = model.init {
+            table.insert("init".into(), init.path.to_string_lossy().into_owned().into());
+            table.extend(init.blake3.map(|digest| ("init_blake3".to_owned(), digest.into())));
+        }
+        let sizes = toml::Table::try_from(model.architecture).expect("an architecture's sizes are a TOML table");
+        table.extend(sizes);
+        table
+    }
+}

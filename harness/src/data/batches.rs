@@ -1,0 +1,210 @@
+//! Batches: which images, in which order, and how they become the numbers that a model reads.
+
+use rand::seq::SliceRandom;
+
+use layers::random::generator;
+
+use super::Images;
+use super::augment::{Canvas, Step, steps};
+use crate::config::data::DataConfig;
+
+/// BLAKE3 digest of one sample as a model sees it.
+pub type Digest = [u8; 32];
+
+/// Separates the draws of the order from all others made with the same seed.
+const ORDER: u64 = u64::from_le_bytes(*b"epoch or");
+
+/// The order in which an epoch visits `n` images: a permutation of `0..n`, a pure function of seed and epoch.
+pub fn epoch_order(n: usize, seed: u64, epoch: u64) -> Vec<u32> {
+    let mut order: Vec<u32> = (0..n as u32).collect();
+    order.shuffle(&mut generator([seed, epoch, 0, ORDER]));
+    order
+}
+
+/// Fills batches from images. What it writes for an image depends on seed, epoch and the image's index only, so several
+/// threads may fill parts of a batch with one reader.
+pub struct BatchReader<'a> {
+    images: &'a Images,
+    /// Per channel: a pixel of 0 to 255 becomes `pixel * scale + shift`.
+    scale: [f32; 3],
+    shift: [f32; 3],
+    steps: Vec<Step>,
+    seed: u64,
+}
+
+impl<'a> BatchReader<'a> {
+    /// A reader of training images, with the augmentation that the config names.
+    pub fn training(images: &'a Images, config: &DataConfig, seed: u64) -> Self {
+        Self { steps: steps(&config.augment), seed, ..Self::evaluation(images, config) }
+    }
+
+    /// A reader that only normalises.
+    pub fn evaluation(images: &'a Images, config: &DataConfig) -> Self {
+        let scale = config.std.map(|std| 1.0 / (255.0 * std));
+        let shift = std::array::from_fn(|channel| -config.mean[channel] / config.std[channel]);
+        Self { images, scale, shift, steps: Vec::new(), seed: 0 }
+    }
+
+    /// Number of values that one image becomes.
+    pub fn values_per_image(&self) -> usize {
+        3 * self.images.size() * self.images.size()
+    }
+
+    /// Fills `out` with the images of these indices, augmented for this epoch, and adds their labels to `labels` and, if
+    /// asked for, the digests of values and label to `digests`. The digests of a batch do not depend on how it is cut into
+    /// calls.
+    ///
+    /// # Shapes
+    ///
+    /// - `out`: `[indices.len(), 3, size, size]`, `(pixel / 255 - mean) / std`
+    ///
+    /// # Panics
+    ///
+    /// If `out` has another length, or an index is beyond the images.
+    pub fn fill(
+        &self,
+        indices: &[u32],
+        epoch: u64,
+        out: &mut [f32],
+        labels: &mut Vec<i64>,
+        mut digests: Option<&mut Vec<Digest>>,
+    ) {
+        assert_eq!(out.len(), indices.len() * self.values_per_image(), "`out` of {} images", indices.len());
+        let mut canvas = Canvas::new(self.images.size());
+        for (&index, out) in indices.iter().zip(out.chunks_exact_mut(self.values_per_image())) {
+            canvas.place(self.images.pixels(index as usize));
+            for step in &self.steps {
+                step.apply(&mut canvas, self.seed, epoch, u64::from(index));
+            }
+            self.normalise(&canvas.values, out);
+            let label = self.images.labels()[index as usize];
+            labels.push(i64::from(label));
+            if let Some(digests) = digests.as_deref_mut() {
+                digests.push(digest(out, label));
+            }
+        }
+    }
+
+    fn normalise(&self, values: &[f32], out: &mut [f32]) {
+        let plane = values.len() / 3;
+        for (channel, (values, out)) in values.chunks_exact(plane).zip(out.chunks_exact_mut(plane)).enumerate() {
+            let (scale, shift) = (self.scale[channel], self.shift[channel]);
+            for (out, value) in out.iter_mut().zip(values) {
+                // Two operations, not a fused one: the same bits on every machine.
+                *out = value * scale + shift;
+            }
+        }
+    }
+}
+
+fn digest(values: &[f32], label: u32) -> Digest {
+    let mut hasher = blake3::Hasher::new();
+    let mut bytes = [0; 4096];
+    for values in values.chunks(bytes.len() / 4) {
+        for (bytes, value) in bytes.chunks_exact_mut(4).zip(values) {
+            bytes.copy_from_slice(&value.to_le_bytes());
+        }
+        hasher.update(&bytes[..values.len() * 4]);
+    }
+    hasher.update(&label.to_le_bytes());
+    hasher.finalize().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(table: &str) -> DataConfig {
+        toml::from_str(&format!("dataset = 'shapes'\n{table}")).unwrap()
+    }
+
+    /// Eight images of 4x4 pixels without symmetry.
+    fn images() -> Images {
+        let pixels = (0..8 * 48_u32).map(|i| (i * i % 251) as u8).collect();
+        Images::new(4, pixels, (0..8).collect(), (0..8).map(|i| i.to_string()).collect())
+    }
+
+    const AUGMENTED: &str = "augment = { random_resized_crop = { scale = [0.3, 1.0] }, horizontal_flip = true }";
+
+    fn fill(reader: &BatchReader<'_>, indices: &[u32], epoch: u64) -> (Vec<f32>, Vec<i64>, Vec<Digest>) {
+        let mut out = vec![f32::NAN; indices.len() * reader.values_per_image()];
+        let (mut labels, mut digests) = (Vec::new(), Vec::new());
+        reader.fill(indices, epoch, &mut out, &mut labels, Some(&mut digests));
+        (out, labels, digests)
+    }
+
+    #[test]
+    fn an_order_is_a_permutation_that_differs_by_epoch_and_seed() {
+        let order = epoch_order(1000, 3, 0);
+        let mut sorted = order.clone();
+        sorted.sort_unstable();
+        assert_eq!(sorted, (0..1000).collect::<Vec<_>>());
+        assert_eq!(order, epoch_order(1000, 3, 0));
+        assert_ne!(order, epoch_order(1000, 3, 1));
+        assert_ne!(order, epoch_order(1000, 4, 0));
+        assert_eq!(epoch_order(0, 0, 0), [0; 0]);
+    }
+
+    #[test]
+    fn evaluation_normalises_into_planes() {
+        let images = Images::new(1, vec![0, 51, 255, 255, 0, 102], vec![3, 4], vec!["a".into(), "b".into()]);
+        let config = config("mean = [0.5, 0.25, 0.0]\nstd = [0.25, 0.5, 2.0]");
+        let (out, labels, _) = fill(&BatchReader::evaluation(&images, &config), &[1, 0], 0);
+        let expected = [2.0, -0.5, 0.2, -2.0, -0.1, 0.5];
+        assert!(out.iter().zip(expected).all(|(a, b): (&f32, f32)| (a - b).abs() < 1e-6), "{out:?}");
+        assert_eq!(labels, [4, 3]);
+        let two = Images::new(2, (0..12).collect(), vec![0], vec!["a".into()]);
+        let plain = self::config("mean = [0.0, 0.0, 0.0]\nstd = [1.0, 1.0, 1.0]");
+        let (out, _, _) = fill(&BatchReader::evaluation(&two, &plain), &[0], 0);
+        let rounded: Vec<i32> = out.iter().map(|value| (value * 255.0).round() as i32).collect();
+        assert_eq!(rounded, [0, 3, 6, 9, 1, 4, 7, 10, 2, 5, 8, 11], "channels first, then rows");
+    }
+
+    #[test]
+    fn training_without_steps_is_evaluation() {
+        let (images, config) = (images(), config(""));
+        let training = fill(&BatchReader::training(&images, &config, 7), &[0, 5], 3);
+        assert_eq!(training, fill(&BatchReader::evaluation(&images, &config), &[0, 5], 0));
+    }
+
+    #[test]
+    fn a_sample_depends_on_seed_epoch_and_index_alone() {
+        let (images, config) = (images(), config(AUGMENTED));
+        let reader = BatchReader::training(&images, &config, 7);
+        let (whole, labels, digests) = fill(&reader, &[0, 1, 2, 3, 4, 5, 6, 7], 2);
+        for cut in [1, 3, 8] {
+            let parts: Vec<_> =
+                labels.chunks(cut).map(|part| part.iter().map(|&i| i as u32).collect::<Vec<_>>()).collect();
+            let filled: Vec<_> = parts.iter().map(|part| fill(&reader, part, 2)).collect();
+            assert_eq!(filled.iter().flat_map(|part| part.0.clone()).collect::<Vec<_>>(), whole, "cut into {cut}");
+            assert_eq!(filled.iter().flat_map(|part| part.2.clone()).collect::<Vec<_>>(), digests, "cut into {cut}");
+        }
+        assert_ne!(whole, fill(&reader, &[0, 1, 2, 3, 4, 5, 6, 7], 3).0);
+        let other_seed = BatchReader::training(&images, &config, 8);
+        assert_ne!(whole, fill(&other_seed, &[0, 1, 2, 3, 4, 5, 6, 7], 2).0);
+    }
+
+    #[test]
+    fn a_digest_covers_values_and_label() {
+        let digest_of = |values: &[f32], label| digest(values, label);
+        let long: Vec<f32> = (0..3000).map(|i| i as f32).collect();
+        let bytes: Vec<u8> = long.iter().flat_map(|v| v.to_le_bytes()).chain(9_u32.to_le_bytes()).collect();
+        assert_eq!(digest_of(&long, 9), *blake3::hash(&bytes).as_bytes());
+        assert_ne!(digest_of(&long, 9), digest_of(&long, 8));
+        assert_ne!(digest_of(&[0.0], 0), digest_of(&[-0.0], 0), "bits, not values");
+    }
+
+    #[test]
+    fn half_of_the_images_are_mirrored() {
+        let images = Images::new(
+            2,
+            [[0, 0, 0, 9, 9, 9, 0, 0, 0, 9, 9, 9]; 400].concat(),
+            vec![0; 400],
+            vec![String::new(); 400],
+        );
+        let config = config("augment.horizontal_flip = true\nmean = [0.0, 0.0, 0.0]");
+        let (out, _, _) = fill(&BatchReader::training(&images, &config, 1), &(0..400).collect::<Vec<_>>(), 0);
+        let mirrored = out.chunks(12).filter(|image| image[0] > image[1]).count();
+        assert!((150..250).contains(&mirrored), "{mirrored} of 400");
+    }
+}

@@ -1,0 +1,128 @@
+//! Refuses a `[data]` table that makes no sense, before any file is touched.
+
+use crate::config::data::{DataConfig, DatasetName, RandomResizedCropConfig};
+use crate::error::{Error, Result};
+
+/// Greatest accepted height and width, in pixels: beyond it is a typing error rather than a wish.
+const MAX_IMAGE_SIZE: usize = 4096;
+
+/// Least size at which the figures of `shapes` can be told apart.
+const MIN_SHAPES_SIZE: usize = 16;
+
+/// Checks every value of the table on its own.
+///
+/// # Errors
+///
+/// [`Error::Input`] that names key, value and what would be right.
+pub(super) fn check(config: &DataConfig) -> Result<()> {
+    check_size(config)?;
+    check_path(config)?;
+    for (key, limit) in [("train_limit", config.train_limit), ("test_limit", config.test_limit)] {
+        if limit == Some(0) {
+            return refuse(key, "is 0", "give at least 1, or leave the key out to take all images");
+        }
+    }
+    if !(0.0..1.0).contains(&config.val_fraction) {
+        return refuse("val_fraction", format!("is {}", config.val_fraction), "give a share from 0 to below 1");
+    }
+    if !(config.test_fraction > 0.0 && config.test_fraction < 1.0) {
+        return refuse("test_fraction", format!("is {}", config.test_fraction), "give a share above 0 and below 1");
+    }
+    if config.mean.iter().any(|mean| !mean.is_finite()) {
+        return refuse("mean", format!("is {:?}", config.mean), "give a number per channel");
+    }
+    if !config.std.iter().all(|&std| std > 0.0 && std.is_finite()) {
+        return refuse("std", format!("is {:?}", config.std), "give a number above 0 per channel");
+    }
+    config.augment.random_resized_crop.as_ref().map_or(Ok(()), check_crop)
+}
+
+fn check_size(config: &DataConfig) -> Result<()> {
+    let least = if config.dataset == DatasetName::Shapes { MIN_SHAPES_SIZE } else { 1 };
+    if (least..=MAX_IMAGE_SIZE).contains(&config.image_size) {
+        return Ok(());
+    }
+    refuse("image_size", format!("is {}", config.image_size), format!("give {least} to {MAX_IMAGE_SIZE} pixels"))
+}
+
+fn check_path(config: &DataConfig) -> Result<()> {
+    match (config.dataset, &config.path) {
+        (DatasetName::ImageFolder, None) => {
+            refuse("path", "is missing", "name the folder of images: path = \"my-images\"")
+        }
+        (DatasetName::ImageFolder, Some(_)) | (_, None) => Ok(()),
+        (_, Some(path)) => refuse(
+            "path",
+            format!("is `{}`, but only dataset = \"image_folder\" has a path", path.display()),
+            "leave it out; --data-dir says where the files of the CIFAR datasets lie",
+        ),
+    }
+}
+
+fn check_crop(crop: &RandomResizedCropConfig) -> Result<()> {
+    let [least, greatest] = crop.scale;
+    if !(0.0 < least && least <= greatest && greatest <= 1.0) {
+        let help = "give the least and greatest share of the area, above 0 and at most 1: scale = [0.08, 1.0]";
+        return refuse("augment.random_resized_crop.scale", format!("is {:?}", crop.scale), help);
+    }
+    let [least, greatest] = crop.ratio;
+    if !(0.0 < least && least <= greatest && greatest.is_finite()) {
+        let help = "give the least and greatest width over height, above 0: ratio = [0.75, 1.3333]";
+        return refuse("augment.random_resized_crop.ratio", format!("is {:?}", crop.ratio), help);
+    }
+    Ok(())
+}
+
+fn refuse(key: &str, problem: impl ToString, help: impl ToString) -> Result<()> {
+    Err(Error::input(format!("data.{key}"), problem, help))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(toml: &str) -> String {
+        let config: DataConfig = toml::from_str(toml).unwrap();
+        check(&config).map_or_else(|error| error.to_string(), |()| "ok".into())
+    }
+
+    #[test]
+    fn sensible_tables_pass() {
+        for table in [
+            "dataset = 'shapes'",
+            "dataset = 'cifar10'\nimage_size = 224\nval_fraction = 0.0\ntrain_limit = 1",
+            "dataset = 'image_folder'\npath = 'pets'\ntest_fraction = 0.5",
+            "dataset = 'shapes'\naugment.random_resized_crop = { scale = [0.5, 1.0] }",
+            "dataset = 'shapes'\naugment.random_resized_crop = { scale = [1.0, 1.0], ratio = [2.0, 2.0] }",
+        ] {
+            assert_eq!(answer(table), "ok", "{table}");
+        }
+    }
+
+    #[test]
+    fn nonsense_is_refused_with_key_and_value() {
+        for (line, start) in [
+            ("train_limit = 0", "data.train_limit: is 0\n"),
+            ("test_limit = 0", "data.test_limit: is 0\n"),
+            ("val_fraction = 1.0", "data.val_fraction: is 1\n"),
+            ("val_fraction = nan", "data.val_fraction: is NaN\n"),
+            ("val_fraction = -0.1", "data.val_fraction: is -0.1\n"),
+            ("test_fraction = 0.0", "data.test_fraction: is 0\n"),
+            ("image_size = 15", "data.image_size: is 15\n  help: give 16 to 4096 pixels"),
+            ("image_size = 1000000000", "data.image_size: is 1000000000\n"),
+            ("path = 'pets'", "data.path: is `pets`, but only"),
+            ("std = [0.2, 0.0, 0.2]", "data.std: is [0.2, 0.0, 0.2]\n"),
+            ("mean = [0.2, inf, 0.2]", "data.mean: is [0.2, inf, 0.2]\n"),
+            ("augment.random_resized_crop = { scale = [0.0, 1.0] }", "data.augment.random_resized_crop.scale: is [0.0"),
+            ("augment.random_resized_crop = { scale = [0.9, 0.1] }", "data.augment.random_resized_crop.scale: is [0.9"),
+            (
+                "augment.random_resized_crop = { scale = [0.5, 1.0], ratio = [0.0, 1.0] }",
+                "data.augment.random_resized_crop.ratio: is [0.0",
+            ),
+        ] {
+            let answer = answer(&format!("dataset = 'shapes'\n{line}"));
+            assert!(answer.starts_with(start), "{line}: {answer}");
+        }
+        assert!(answer("dataset = 'image_folder'").starts_with("data.path: is missing"));
+    }
+}

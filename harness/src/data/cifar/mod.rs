@@ -1,0 +1,117 @@
+//! CIFAR-10 and CIFAR-100 in their official binary version, every file checked against its known SHA-256.
+
+mod classes;
+mod version;
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use rayon::prelude::*;
+use sha2::{Digest, Sha256};
+
+pub(super) use self::version::{CIFAR10, CIFAR100};
+use self::version::{IMAGE_BYTES, PinnedFile, SIZE, Version};
+use super::folders::list;
+use super::resize::resize_all;
+use super::split::{Purpose, limit};
+use super::{Images, Source};
+use crate::config::data::DataConfig;
+use crate::error::{Error, Result};
+
+/// Reads both splits from the first of the folders that has them, cuts them to their limits, and resizes them.
+pub(super) fn load(version: &Version, config: &DataConfig, folders: &[PathBuf]) -> Result<Source> {
+    let folder = find(version, folders)?;
+    let split = |name, files, at_most, purpose| {
+        let mut images = read_split(version, &folder, name, files)?;
+        images.keep(&limit(images.labels(), at_most, config.split_seed, purpose));
+        resize_all(images, config.image_size)
+    };
+    Ok(Source {
+        classes: version.classes.iter().map(|&class| class.to_owned()).collect(),
+        train: split("train", version.train, config.train_limit, Purpose::LimitTrain)?,
+        val: None,
+        test: split("test", version.test, config.test_limit, Purpose::LimitTest)?,
+    })
+}
+
+/// The first folder with any of the files, so that an incomplete copy is reported rather than passed over.
+fn find(version: &Version, folders: &[PathBuf]) -> Result<PathBuf> {
+    let candidates: Vec<PathBuf> = folders
+        .iter()
+        .flat_map(|folder| [folder.clone(), folder.join(version.subfolders[0]), folder.join(version.subfolders[1])])
+        .collect();
+    let has_any = |folder: &&PathBuf| version.files().any(|file| folder.join(file.name).is_file());
+    candidates.iter().find(has_any).cloned().ok_or_else(|| {
+        let problem = format!("the files of {} are not there; looked in {}", version.name, list(&candidates));
+        Error::input("data.dataset", problem, version.how_to_get())
+    })
+}
+
+/// Reads the files of a split, in parallel, into one block.
+fn read_split(version: &Version, folder: &Path, split: &str, files: &[PinnedFile]) -> Result<Images> {
+    let parts: Vec<(Vec<u32>, Vec<u8>)> =
+        files.par_iter().map(|file| read_file(version, &folder.join(file.name), file)).collect::<Result<_>>()?;
+    let (labels, pixels): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
+    let labels = labels.concat();
+    let names = (0..labels.len()).map(|index| format!("{split}/{index:05}")).collect();
+    Ok(Images::new(SIZE, pixels.concat(), labels, names))
+}
+
+/// Labels and interleaved pixels of one file, after its length and its digest were found right.
+fn read_file(version: &Version, path: &Path, file: &PinnedFile) -> Result<(Vec<u32>, Vec<u8>)> {
+    let record_bytes = version.label_bytes + IMAGE_BYTES;
+    let bytes = read_exactly(version, path, file.records * record_bytes)?;
+    let digest: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    if digest != file.sha256 {
+        let problem = format!("SHA-256 is {digest}, expected {}: the file is damaged or another one", file.sha256);
+        return Err(Error::input(path.display(), problem, version.how_to_get()));
+    }
+    let mut labels = Vec::with_capacity(file.records);
+    let mut pixels = Vec::with_capacity(file.records * IMAGE_BYTES);
+    for record in bytes.chunks_exact(record_bytes) {
+        let (label, planes) = record.split_at(version.label_bytes);
+        // The last label is the fine one; CIFAR-100 puts a coarse one before it.
+        labels.push(u32::from(label[version.label_bytes - 1]));
+        let (red, rest) = planes.split_at(SIZE * SIZE);
+        let (green, blue) = rest.split_at(SIZE * SIZE);
+        pixels.extend(red.iter().zip(green).zip(blue).flat_map(|((&red, &green), &blue)| [red, green, blue]));
+    }
+    Ok((labels, pixels))
+}
+
+/// The content of a file of a known length; never reads further, whatever the file is.
+fn read_exactly(version: &Version, path: &Path, expected: usize) -> Result<Vec<u8>> {
+    if !path.is_file() {
+        return Err(Error::input(path.display(), "the file is missing", version.how_to_get()));
+    }
+    let file = File::open(path).map_err(Error::io("open", path))?;
+    let length = file.metadata().map_err(Error::io("read", path))?.len();
+    let wrong_length = |found: u64| {
+        let problem = format!("found {} bytes, expected {}", thousands(found), thousands(expected as u64));
+        Error::input(path.display(), problem, version.how_to_get())
+    };
+    if length != expected as u64 {
+        return Err(wrong_length(length));
+    }
+    let mut bytes = Vec::with_capacity(expected);
+    file.take(expected as u64).read_to_end(&mut bytes).map_err(Error::io("read", path))?;
+    // The file may have shrunk since its length was asked for.
+    if bytes.len() == expected { Ok(bytes) } else { Err(wrong_length(bytes.len() as u64)) }
+}
+
+/// A number with commas between its thousands.
+fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests;

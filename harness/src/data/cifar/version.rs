@@ -1,0 +1,103 @@
+//! What is known about the files of both datasets.
+
+use super::classes;
+
+/// Height and width of the images, in pixels.
+pub(super) const SIZE: usize = 32;
+
+/// Bytes of a record after its labels: three planes.
+pub(super) const IMAGE_BYTES: usize = SIZE * SIZE * 3;
+
+/// A file that is used only if it is exactly this one.
+pub(in crate::data) struct PinnedFile {
+    pub(super) name: &'static str,
+    /// Images in it.
+    pub(super) records: usize,
+    /// In lower-case hex.
+    pub(super) sha256: &'static str,
+}
+
+/// One of the datasets.
+pub(in crate::data) struct Version {
+    pub(super) name: &'static str,
+    /// Where the files may lie within a data folder, besides directly in it.
+    pub(super) subfolders: [&'static str; 2],
+    /// Where the official archive is.
+    pub(super) url: &'static str,
+    /// Bytes before the planes of a record.
+    pub(super) label_bytes: usize,
+    pub(super) classes: &'static [&'static str],
+    pub(super) train: &'static [PinnedFile],
+    pub(super) test: &'static [PinnedFile],
+}
+
+impl Version {
+    pub(super) fn files(&self) -> impl Iterator<Item = &PinnedFile> {
+        self.train.iter().chain(self.test)
+    }
+
+    /// The remedy for files that are absent or damaged.
+    pub(super) fn how_to_get(&self) -> String {
+        format!("download {}, unpack it into a folder, and name that folder with --data-dir", self.url)
+    }
+}
+
+/// CIFAR-10.
+pub(in crate::data) const CIFAR10: Version = Version {
+    name: "CIFAR-10",
+    subfolders: ["cifar10", "cifar-10-batches-bin"],
+    url: "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",
+    label_bytes: 1,
+    classes: &classes::CIFAR10,
+    train: &[
+        PinnedFile {
+            name: "data_batch_1.bin",
+            records: 10_000,
+            sha256: "cee916563c9f80d84e3cc88e17fdc0941787f1244f00a67874d45b261883ada5",
+        },
+        PinnedFile {
+            name: "data_batch_2.bin",
+            records: 10_000,
+            sha256: "a591ca11fa1708a91ee40f54b3da4784ccd871ecf2137de63f51ada8b3fa57ed",
+        },
+        PinnedFile {
+            name: "data_batch_3.bin",
+            records: 10_000,
+            sha256: "bbe8596564c0f86427f876058170b84dac6670ddf06d79402899d93ceea26f67",
+        },
+        PinnedFile {
+            name: "data_batch_4.bin",
+            records: 10_000,
+            sha256: "014e562d6e23c72197cc727519169a60359f5eccd8945ad5a09d710285ff4e48",
+        },
+        PinnedFile {
+            name: "data_batch_5.bin",
+            records: 10_000,
+            sha256: "755304fc0b379caeae8c14f0dac912fbc7d6cd469eb67a1029a08a39453a9add",
+        },
+    ],
+    test: &[PinnedFile {
+        name: "test_batch.bin",
+        records: 10_000,
+        sha256: "8e2eb146ae340b09e24670f29cabc6326dba54da8789dab6768acf480273f65b",
+    }],
+};
+
+/// CIFAR-100, whose records have a coarse label before the fine one.
+pub(in crate::data) const CIFAR100: Version = Version {
+    name: "CIFAR-100",
+    subfolders: ["cifar100", "cifar-100-binary"],
+    url: "https://www.cs.toronto.edu/~kriz/cifar-100-binary.tar.gz",
+    label_bytes: 2,
+    classes: &classes::CIFAR100,
+    train: &[PinnedFile {
+        name: "train.bin",
+        records: 50_000,
+        sha256: "f31298fc616915fa142368359df1c4ca2ae984d6915ca468b998a5ec6aeebf29",
+    }],
+    test: &[PinnedFile {
+        name: "test.bin",
+        records: 10_000,
+        sha256: "d8b1e6b7b3bee4020055f0699b111f60b1af1e262aeb93a0b659061746f8224a",
+    }],
+};

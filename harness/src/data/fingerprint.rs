@@ -1,0 +1,51 @@
+//! What tells whether two runs saw the same data.
+
+use super::Images;
+
+/// BLAKE3 digest, in hex, over image size, class names, and labels and pixels of the three splits in their order.
+///
+/// It does not depend on names of files, threads or machine, as long as the pixels do not.
+pub(super) fn fingerprint(classes: &[String], splits: [&Images; 3]) -> String {
+    let mut hasher = blake3::Hasher::new_derive_key("vitbench 2025 dataset fingerprint 1");
+    let number = |hasher: &mut blake3::Hasher, number: usize| {
+        hasher.update(&(number as u64).to_le_bytes());
+    };
+    // Every list is preceded by its length, so that no two datasets write the same bytes.
+    number(&mut hasher, splits[0].size());
+    number(&mut hasher, classes.len());
+    for class in classes {
+        number(&mut hasher, class.len());
+        hasher.update(class.as_bytes());
+    }
+    for images in splits {
+        number(&mut hasher, images.len());
+        for label in images.labels() {
+            hasher.update(&label.to_le_bytes());
+        }
+        hasher.update(images.all_pixels());
+    }
+    hasher.finalize().to_hex().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_part_counts() {
+        let classes = |names: [&str; 2]| names.map(String::from);
+        let images = |label: u32, value: u8| Images::new(1, vec![value; 3], vec![label], vec!["x".into()]);
+        let (a, none) = (images(0, 1), Images::empty(1));
+        let all = [
+            fingerprint(&classes(["a", "b"]), [&a, &none, &a]),
+            fingerprint(&classes(["ab", ""]), [&a, &none, &a]),
+            fingerprint(&classes(["a", "b"]), [&a, &a, &none]),
+            fingerprint(&classes(["a", "b"]), [&images(1, 1), &none, &a]),
+            fingerprint(&classes(["a", "b"]), [&images(0, 2), &none, &a]),
+        ];
+        for (i, one) in all.iter().enumerate() {
+            assert_eq!(one.len(), 64);
+            assert_eq!(all.iter().filter(|other| *other == one).count(), 1, "{i}");
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! JPEG, PNG and WebP files in folders.
+//!
+//! Three layouts are read:
+//!
+//! ```text
+//! FOLDER/train/CLASS/*.jpg    with FOLDER/test/CLASS/*.jpg, FOLDER/val/CLASS/*.jpg, or both
+//! FOLDER/CLASS/*.jpg          a share of each class is set aside for testing
+//! FOLDER/cat.0.jpg, ...       as Kaggle packs them: the class is the name up to the first dot
+//! ```
+//!
+//! Wherever class folders may stand, flat files may as well. Hidden files are passed over, and so are files that do not have
+//! the extension of an image.
+
+mod decode;
+mod listing;
+
+use std::path::{Path, PathBuf};
+
+use self::decode::decode_all;
+use self::listing::{Listing, list_images};
+use super::Source;
+use super::folders::list;
+use super::split::{Purpose, limit, set_aside};
+use crate::config::data::DataConfig;
+use crate::error::{Error, Result};
+
+/// Lists the files, draws splits and limits from the list, and decodes what is left of it.
+pub(super) fn load(config: &DataConfig, folders: &[PathBuf]) -> Result<Source> {
+    let root = find(config.path.as_deref().unwrap_or(Path::new("")), folders)?;
+    let Splits { classes, mut train, val, mut test } = list_splits(&root, config)?;
+    train.keep(&limit(&train.labels, config.train_limit, config.split_seed, Purpose::LimitTrain));
+    test.keep(&limit(&test.labels, config.test_limit, config.split_seed, Purpose::LimitTest));
+    let decode = |listing| decode_all(&root, listing, config.image_size);
+    Ok(Source { classes, train: decode(train)?, val: val.map(decode).transpose()?, test: decode(test)? })
+}
+
+/// The folder that the config names, in the first data folder that has it.
+fn find(path: &Path, folders: &[PathBuf]) -> Result<PathBuf> {
+    // Joining an absolute path gives that path; without any data folder it still counts.
+    let mut candidates: Vec<PathBuf> = folders.iter().map(|folder| folder.join(path)).collect();
+    if path.is_absolute() {
+        candidates = vec![path.to_path_buf()];
+    }
+    candidates.iter().find(|candidate| candidate.is_dir()).cloned().ok_or_else(|| {
+        let problem = format!("folder `{}` does not exist; looked for {}", path.display(), list(&candidates));
+        Error::input("data.path", problem, "give a folder relative to --data-dir, or an absolute path")
+    })
+}
+
+/// Files of every split, with the classes that they share.
+struct Splits {
+    classes: Vec<String>,
+    train: Listing,
+    val: Option<Listing>,
+    test: Listing,
+}
+
+fn list_splits(root: &Path, config: &DataConfig) -> Result<Splits> {
+    let part = |name: &str| Some(root.join(name)).filter(|folder| folder.is_dir());
+    let Some(train_folder) = part("train") else {
+        let (classes, all) = list_images(root)?;
+        return split_off_test(classes, all, config);
+    };
+    let (classes, train) = list_images(&train_folder)?;
+    let list_same = |folder: PathBuf| {
+        let (others, listing) = list_images(&folder)?;
+        if others == classes { Ok(listing) } else { Err(different_classes(&train_folder, &classes, &folder, &others)) }
+    };
+    match (part("test"), part("val")) {
+        (None, None) => split_off_test(classes, train, config),
+        (Some(only), None) | (None, Some(only)) => {
+            let test = list_same(only)?;
+            Ok(Splits { classes, train, val: None, test })
+        }
+        (Some(test), Some(val)) => {
+            let test = list_same(test)?;
+            // A `val_fraction` of 0 asks for no validation, whatever lies there.
+            let val = if config.val_fraction > 0.0 { Some(list_same(val)?) } else { None };
+            Ok(Splits { classes, train, val, test })
+        }
+    }
+}
+
+fn split_off_test(classes: Vec<String>, mut train: Listing, config: &DataConfig) -> Result<Splits> {
+    let (fraction, seed) = (config.test_fraction, config.split_seed);
+    let parts = set_aside(&train.labels, fraction, "data.test_fraction", seed, Purpose::SetAsideTest)?;
+    let mut test = train.clone();
+    test.keep(&parts.aside);
+    train.keep(&parts.rest);
+    Ok(Splits { classes, train, val: None, test })
+}
+
+fn different_classes(train: &Path, classes: &[String], other: &Path, others: &[String]) -> Error {
+    let only_in = |a: &[String], b: &[String]| {
+        let names: Vec<&str> = a.iter().filter(|name| !b.contains(name)).map(String::as_str).take(10).collect();
+        if names.is_empty() { "nothing".to_owned() } else { names.join(", ") }
+    };
+    let problem = format!(
+        "its classes are not those of `{}`: only here {}, only there {}",
+        train.display(),
+        only_in(others, classes),
+        only_in(classes, others)
+    );
+    Error::input(other.display(), problem, "give both folders the same classes")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,76 @@
+//! The built-in dataset: geometric figures, generated, so that a first comparison needs no files.
+//!
+//! Ten classes of one figure each, at a random place, size, angle and colour, on a gradient or stripes, among small clutter,
+//! under noise. An image is a pure function of its split and index. The arithmetic is IEEE additions, multiplications,
+//! divisions and square roots only, so every machine draws the same bits.
+
+mod figure;
+mod scene;
+
+use layers::random::generator;
+use rayon::prelude::*;
+
+use self::figure::Figure;
+use self::scene::Scene;
+use super::images::{allocate, image_bytes};
+use super::{Images, Source};
+use crate::config::data::DataConfig;
+use crate::error::Result;
+
+/// Key of all random numbers of the dataset, and with it the version of the dataset: change it with the drawing.
+const KEY: u64 = u64::from_le_bytes(*b"shapes 1");
+
+const DEFAULT_TRAIN: usize = 5_000;
+const DEFAULT_TEST: usize = 1_000;
+
+/// Generates both splits, of as many images as the limits say.
+pub(super) fn generate(config: &DataConfig) -> Result<Source> {
+    Ok(Source {
+        classes: Figure::ALL.iter().map(|figure| figure.name().to_owned()).collect(),
+        train: split("train", 0, config.train_limit.unwrap_or(DEFAULT_TRAIN), config.image_size)?,
+        val: None,
+        test: split("test", 1, config.test_limit.unwrap_or(DEFAULT_TEST), config.image_size)?,
+    })
+}
+
+/// The first `n` images of a split. Classes take turns, so they are balanced.
+fn split(name: &str, number: u64, n: usize, size: usize) -> Result<Images> {
+    let mut pixels = allocate(n, size)?;
+    pixels.par_chunks_exact_mut(image_bytes(size)).enumerate().for_each(|(index, out)| {
+        let mut rng = generator([KEY, number, index as u64, 0]);
+        Scene::random(Figure::ALL[index % Figure::ALL.len()], &mut rng).draw(size, &mut rng, out);
+    });
+    let labels = (0..n).map(|index| (index % Figure::ALL.len()) as u32).collect();
+    let names = (0..n).map(|index| format!("{name}/{index:05}")).collect();
+    Ok(Images::new(size, pixels, labels, names))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn classes_are_balanced() {
+        let images = split("train", 0, 200, 16).unwrap();
+        for class in 0..10 {
+            assert_eq!(images.labels().iter().filter(|&&label| label == class).count(), 20);
+        }
+    }
+
+    #[test]
+    fn an_image_depends_on_split_and_index_alone() {
+        let few = split("train", 0, 15, 32).unwrap();
+        let more = split("train", 0, 40, 32).unwrap();
+        assert_eq!(few.all_pixels(), &more.all_pixels()[..few.all_pixels().len()]);
+        assert_eq!(few.names(), &more.names()[..15]);
+        let test = split("test", 1, 15, 32).unwrap();
+        assert!((0..15).all(|i| test.pixels(i) != few.pixels(i)));
+    }
+
+    #[test]
+    fn no_two_images_are_alike() {
+        let images = split("train", 0, 300, 16).unwrap();
+        let distinct: std::collections::HashSet<&[u8]> = (0..300).map(|i| images.pixels(i)).collect();
+        assert_eq!(distinct.len(), 300);
+    }
+}

@@ -1,0 +1,17 @@
+//! Compares Vision Transformer architectures: trains and times them on identical images and reports accuracy, throughput and
+//! cost. `ARCHITECTURE.md` maps the modules and says which way their imports run.
+
+pub mod architecture;
+pub mod cli;
+pub mod config;
+pub mod data;
+pub mod device;
+pub mod error;
+pub mod measure;
+pub mod parity;
+pub mod report;
+pub mod results;
+pub mod run_folder;
+pub mod stats;
+pub mod train;
+pub mod weights;

@@ -1,0 +1,20 @@
+//! The `vitbench` program.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use vitbench::cli::Cli;
+
+/// Training frees and takes the same buffers at every step; an allocator that keeps them saves the page faults.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    match Cli::parse().execute() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::from(error.exit_code())
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! Timing of steps and inference on batches that are already in memory. Knows no model by name.
+
+mod memory;
+mod timer;
+
+pub use memory::peak_rss_bytes;
+pub use timer::{Clock, Enough, SystemClock, sample};

@@ -1,0 +1,109 @@
+//! What PyTorch computed, from a file.
+
+use std::path::Path;
+
+use crate::architecture::ArchitectureConfig;
+use crate::error::{Error, Result};
+use crate::weights::{Assignment, Matching, Values, WeightsFile, described};
+
+/// Losses of the optimiser steps that a fixture records.
+pub(super) const ADAM_STEPS: usize = 5;
+
+/// A model with one batch, and all that PyTorch makes of it.
+pub(super) struct Fixture {
+    pub(super) config: ArchitectureConfig,
+    pub(super) weights: WeightsFile,
+    /// Which tensors of `weights` and `gradients` make which parameter.
+    pub(super) matching: Matching,
+    pub(super) gradients: WeightsFile,
+    /// `[batch, channels, height, width]`.
+    pub(super) images: Values,
+    pub(super) labels: Vec<i64>,
+    /// `[batch, classes]`.
+    pub(super) logits: Values,
+    pub(super) loss: Values,
+    pub(super) adam_losses: Values,
+    /// Of a ViT only, and then `depth + 1`.
+    pub(super) hidden_states: Vec<Values>,
+    /// Of a ViT only, and then `depth`.
+    pub(super) attentions: Vec<Values>,
+}
+
+impl Fixture {
+    /// Reads a fixture and checks that it can be compared with.
+    pub(super) fn read(path: &Path) -> Result<Self> {
+        let file = WeightsFile::open(path)?;
+        let config = described(&file)?;
+        let weights = file.part("weight.");
+        let matching = Matching::new(&weights, config.layouts())?;
+        if let Some(note) = matching.notes.first() {
+            return Err(Error::input(path.display(), note, "a fixture holds all weights of its model as F32"));
+        }
+        let fixture = Self {
+            matching,
+            weights,
+            gradients: file.part("grad."),
+            images: file.read("images")?,
+            labels: file.read_integers("labels")?,
+            logits: file.read("logits")?,
+            loss: file.read("loss")?,
+            adam_losses: file.read("adam_losses")?,
+            hidden_states: numbered(&file, "hidden.")?,
+            attentions: numbered(&file, "attention.")?,
+            config,
+        };
+        fixture.check(&file)?;
+        Ok(fixture)
+    }
+
+    fn check(&self, file: &WeightsFile) -> Result<()> {
+        let (size, classes) = self.config.images();
+        let batch = self.labels.len();
+        for (name, found, expected) in [
+            ("images", &self.images, vec![batch, 3, size, size]),
+            ("logits", &self.logits, vec![batch, classes]),
+            ("loss", &self.loss, vec![1]),
+            ("adam_losses", &self.adam_losses, vec![ADAM_STEPS]),
+        ] {
+            if found.shape != expected {
+                let problem = format!("its shape is {:?} where the model has {expected:?}", found.shape);
+                return Err(file.wrong(name, problem, "make the fixture again"));
+            }
+        }
+        if let Some(label) = self.labels.iter().find(|label| !(0..classes as i64).contains(label)) {
+            return Err(file.wrong(
+                "labels",
+                format!("{label} is none of {classes} classes"),
+                "make the fixture again",
+            ));
+        }
+        let depth = self.config.depth();
+        let (states, maps) = if self.config.has_states() { (depth + 1, depth) } else { (0, 0) };
+        for (name, found, expected) in
+            [("hidden", self.hidden_states.len(), states), ("attention", self.attentions.len(), maps)]
+        {
+            if found != expected {
+                let problem = format!("the file has {found} of them where the model has {expected}");
+                return Err(file.wrong(name, problem, "make the fixture again"));
+            }
+        }
+        for Assignment { names, .. } in &self.matching.assignments {
+            for name in names {
+                if self.gradients.shape(name) != self.weights.shape(name) {
+                    return Err(self.gradients.wrong(
+                        name,
+                        "it has not the shape of its weight",
+                        "make the fixture again",
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The tensors `prefix0`, `prefix1` and so on, as many as there are.
+fn numbered(file: &WeightsFile, prefix: &str) -> Result<Vec<Values>> {
+    let part = file.part(prefix);
+    (0..part.names().len()).map(|index| part.read(&index.to_string())).collect()
+}

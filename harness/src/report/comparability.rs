@@ -1,0 +1,144 @@
+//! Whether the rows of the report may stand side by side: what differed between completed runs, said plainly.
+
+use std::collections::BTreeMap;
+
+use super::names::{code, markdown_name};
+use crate::results::{ModelRuns, Run, RunRecord, TimingMode, by_model};
+
+/// A Markdown list: first what differs, then what all runs had in common.
+pub(crate) fn notes(runs: &[Run]) -> Vec<String> {
+    let done: Vec<(&Run, &RunRecord)> = runs.iter().filter_map(|run| Some((run, run.done()?))).collect();
+    if done.is_empty() {
+        return vec!["- No run was completed: there is nothing to compare.\n".to_owned()];
+    }
+    let models = by_model(runs);
+    let (mut differences, same) = conditions(&done);
+    let batches = batches(&done, &mut differences);
+    differences.extend(models.iter().filter_map(mixed_model));
+    differences.extend(seeds(&models));
+    differences.extend(batch_sizes(&done));
+
+    let mut notes: Vec<String> = differences
+        .into_iter()
+        .map(|difference| format!("- **Not comparable without care:** {difference}\n"))
+        .collect();
+    notes.extend(batches.map(|batches| format!("- {batches}\n")));
+    notes.push(format!("- Same for all completed runs: {}.\n", same.join(", ")));
+    notes
+}
+
+/// Compares the conditions of the runs; answers those that differ as sentences and those that are the same as phrases.
+fn conditions(done: &[(&Run, &RunRecord)]) -> (Vec<String>, Vec<String>) {
+    type Condition = (&'static str, fn(&RunRecord) -> String);
+    const CONDITIONS: [Condition; 9] = [
+        ("data fingerprint", |record| record.identity.data_fingerprint.clone()),
+        ("training images", |record| record.train_images.to_string()),
+        ("validation images", |record| record.val_images.to_string()),
+        ("test images", |record| record.test_images.to_string()),
+        ("classes", |record| record.classes.to_string()),
+        ("device", |record| record.identity.device.clone()),
+        ("precision", |record| record.identity.precision.clone()),
+        ("threads", |record| record.identity.threads.to_string()),
+        ("version", |record| record.identity.version.clone()),
+    ];
+    let (mut differences, mut same) = (Vec::new(), Vec::new());
+    let mut compare = |name: &str, of: &dyn Fn(&Run, &RunRecord) -> String| {
+        let groups = groups(done.iter().map(|(run, record)| (of(run, record), run.identity().model.as_str())));
+        match groups.first_key_value() {
+            Some((value, _)) if groups.len() == 1 => same.push(format!("{name} {}", code(value))),
+            _ => differences.push(format!("the {name} differs: {}", listed(&groups))),
+        }
+    };
+    for (name, of) in CONDITIONS {
+        compare(name, &|_, record| of(record));
+    }
+    compare("number of epochs", &|run, _| run.epochs.len().to_string());
+    (differences, same)
+}
+
+/// Runs of one seed should have met the same training images in the same order; the digest of their batches tells.
+fn batches(done: &[(&Run, &RunRecord)], differences: &mut Vec<String>) -> Option<String> {
+    let mut seeds: BTreeMap<u64, Vec<(String, &str)>> = BTreeMap::new();
+    for (run, record) in done {
+        let digest = (record.batch_digest.clone(), run.identity().model.as_str());
+        seeds.entry(run.identity().seed).or_default().push(digest);
+    }
+    let (mut digests, before) = (Vec::new(), differences.len());
+    for (seed, runs) in seeds {
+        let groups = groups(runs.into_iter());
+        if groups.len() > 1 {
+            differences.push(format!("the training batches of seed {seed} differ: {}", listed(&groups)));
+        } else {
+            digests.extend(groups.keys().map(|digest| format!("{} for seed {seed}", code(digest))));
+        }
+    }
+    (differences.len() == before)
+        .then(|| format!("All completed runs of a seed saw the same training batches (digest {}).", digests.join(", ")))
+}
+
+/// Runs of one name that are not one model, or one seed twice, as when configs of two versions met in a folder.
+fn mixed_model(model: &ModelRuns<'_>) -> Option<String> {
+    let name = markdown_name(model.model);
+    let mut sizes = model.done().map(|(_, record)| &record.model_size);
+    let first = sizes.next()?;
+    if sizes.any(|size| size != first) {
+        return Some(format!(
+            "runs named {name} are models of different sizes; the size in the tables is the first run's"
+        ));
+    }
+    let mut seeds: Vec<u64> = model.done().map(|(run, _)| run.identity().seed).collect();
+    seeds.sort_unstable();
+    let all = seeds.len();
+    seeds.dedup();
+    (seeds.len() < all).then(|| format!("{name} has several runs of one seed, which count as independent"))
+}
+
+/// Means over different seeds differ by more than the models do.
+fn seeds(models: &[ModelRuns<'_>]) -> Option<String> {
+    let seeds = models.iter().filter(|model| model.done().next().is_some()).map(|model| {
+        let mut seeds: Vec<u64> = model.done().map(|(run, _)| run.identity().seed).collect();
+        seeds.sort_unstable();
+        (seeds.iter().map(u64::to_string).collect::<Vec<_>>().join(", "), model.model)
+    });
+    let groups = groups(seeds);
+    (groups.len() > 1).then(|| format!("the completed seeds differ: {}", listed(&groups)))
+}
+
+/// Throughput is that of the largest timed batch, which a model that needs more memory may not have reached.
+fn batch_sizes(done: &[(&Run, &RunRecord)]) -> Vec<String> {
+    let mut differences = Vec::new();
+    for (mode, name) in [(TimingMode::TrainStep, "training"), (TimingMode::Inference, "inference")] {
+        let sizes = done.iter().filter_map(|(run, _)| {
+            Some((run.largest_batch_timing(mode)?.batch_size.to_string(), run.identity().model.as_str()))
+        });
+        let groups = groups(sizes);
+        if groups.len() > 1 {
+            differences.push(format!("the largest batch timed in {name} differs: {}", listed(&groups)));
+        }
+    }
+    differences
+}
+
+/// The models that share a value, by value.
+fn groups<'a>(values: impl Iterator<Item = (String, &'a str)>) -> BTreeMap<String, Vec<&'a str>> {
+    let mut groups: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    for (value, model) in values {
+        let models = groups.entry(value).or_default();
+        if !models.contains(&model) {
+            models.push(model);
+        }
+    }
+    groups
+}
+
+fn listed(groups: &BTreeMap<String, Vec<&str>>) -> String {
+    const SHOWN: usize = 6;
+    let group = |(value, models): (&String, &Vec<&str>)| {
+        let mut names: Vec<String> = models.iter().take(SHOWN).map(|model| markdown_name(model)).collect();
+        if models.len() > SHOWN {
+            names.push(format!("{} more", models.len() - SHOWN));
+        }
+        format!("{} ({})", code(value), names.join(", "))
+    };
+    groups.iter().map(group).collect::<Vec<_>>().join("; ")
+}

@@ -1,0 +1,102 @@
+//! What the runs of a model say about it: an estimate with its 95 % interval for each figure that is compared.
+
+use crate::results::{ModelRuns, ModelSizeRecord, Run, RunRecord, TimingMode, TimingSummary, by_model};
+use crate::stats::{Interval, mean, mean_interval, median_interval, wilson_interval};
+
+/// A figure with its uncertainty.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Estimate {
+    /// Mean over the runs.
+    pub(crate) value: f64,
+    /// 95 % interval. Over runs where there are several (Student's t); within the run where there is one; `None` where that
+    /// cannot be told.
+    pub(crate) interval: Option<Interval>,
+    /// The figure of each run.
+    pub(crate) by_run: Vec<f64>,
+}
+
+impl Estimate {
+    /// From the figure of each run, and the interval that holds if there is only one of them.
+    fn new(by_run: Vec<f64>, within_run: Option<Interval>) -> Option<Self> {
+        let value = mean(&by_run).filter(|value| value.is_finite())?;
+        let interval = if by_run.len() == 1 { within_run } else { mean_interval(&by_run) };
+        Some(Self { value, interval, by_run })
+    }
+
+    /// Whether the intervals of the two have nothing in common, so that the difference is more than chance.
+    pub(crate) fn is_distinguishable_from(&self, other: &Self) -> bool {
+        matches!((self.interval, other.interval), (Some(a), Some(b)) if !a.overlaps(&b))
+    }
+
+    /// The interval, or the value alone where there is none.
+    pub(crate) fn extent(&self) -> Interval {
+        self.interval.unwrap_or(Interval { low: self.value, high: self.value })
+    }
+}
+
+/// A model with everything that report and plots say about it.
+#[derive(Debug, Clone)]
+pub(crate) struct ModelFigures<'a> {
+    /// Its runs.
+    pub(crate) runs: ModelRuns<'a>,
+    /// Its size; `None` if no run was completed.
+    pub(crate) size: Option<&'a ModelSizeRecord>,
+    /// Share of test images classified rightly.
+    pub(crate) top1: Option<Estimate>,
+    /// Share of test images whose class is among the five likeliest, mean over runs.
+    pub(crate) top5: Option<f64>,
+    /// Training throughput at the largest timed batch, in images per second.
+    pub(crate) train_images_per_s: Option<Estimate>,
+    /// Inference throughput at the largest timed batch, in images per second.
+    pub(crate) inference_images_per_s: Option<Estimate>,
+    /// Time of all training epochs, in seconds, mean over runs.
+    pub(crate) train_seconds: Option<f64>,
+    /// Greatest resident memory of any run.
+    pub(crate) train_peak_rss_bytes: Option<u64>,
+}
+
+/// The figures of all models, in the order of the runs.
+pub(crate) fn of_models(runs: &[Run]) -> Vec<ModelFigures<'_>> {
+    by_model(runs).into_iter().map(of_model).collect()
+}
+
+fn of_model(runs: ModelRuns<'_>) -> ModelFigures<'_> {
+    let done: Vec<(&Run, &RunRecord)> = runs.done().collect();
+    let over_runs = |figure: fn(&RunRecord) -> Option<f64>| {
+        let values: Vec<f64> = done.iter().filter_map(|(_, record)| figure(record)).collect();
+        mean(&values).filter(|value| value.is_finite())
+    };
+    ModelFigures {
+        size: done.first().map(|(_, record)| &record.model_size),
+        top1: top1(&done),
+        top5: over_runs(|record| record.test_top5),
+        train_images_per_s: throughput(&done, TimingMode::TrainStep),
+        inference_images_per_s: throughput(&done, TimingMode::Inference),
+        train_seconds: over_runs(|record| Some(record.train_seconds)),
+        train_peak_rss_bytes: done.iter().filter_map(|(_, record)| record.train_peak_rss_bytes).max(),
+        runs,
+    }
+}
+
+fn top1(done: &[(&Run, &RunRecord)]) -> Option<Estimate> {
+    let shares: Vec<f64> = done.iter().map(|(_, record)| record.test_top1).collect();
+    let (_, first) = done.first()?;
+    let right = (first.test_top1 * first.test_images as f64).round();
+    let mut estimate = Estimate::new(shares, wilson_interval(right as u64, first.test_images as u64))?;
+    estimate.interval = estimate.interval.map(|interval| interval.clamp(0.0, 1.0));
+    Some(estimate)
+}
+
+fn throughput(done: &[(&Run, &RunRecord)], mode: TimingMode) -> Option<Estimate> {
+    let timings: Vec<(&Run, TimingSummary)> =
+        done.iter().filter_map(|(run, _)| Some((*run, run.largest_batch_timing(mode)?))).collect();
+    let (run, timing) = timings.first()?;
+    let batch = timing.batch_size as f64;
+    let within_run = median_interval(&run.seconds(mode, timing.batch_size))
+        .map(|seconds| Interval { low: batch / seconds.high, high: batch / seconds.low });
+    let by_run = timings.iter().map(|(_, timing)| timing.images_per_s()).collect();
+    let mut estimate = Estimate::new(by_run, within_run)?;
+    // Two runs that differ much have an interval that reaches below zero, where no throughput is.
+    estimate.interval = estimate.interval.map(|interval| interval.clamp(0.0, f64::INFINITY));
+    Some(estimate)
+}

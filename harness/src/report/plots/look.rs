@@ -1,0 +1,82 @@
+//! Colours and markers. A colour says which architecture, a shade and a marker which of its models.
+
+use plotters::style::{Color, RGBColor};
+
+use crate::report::figures::ModelFigures;
+
+/// Text and axes.
+pub(crate) const INK: RGBColor = RGBColor(38, 38, 38);
+/// Text that matters less.
+pub(crate) const FAINT_INK: RGBColor = RGBColor(110, 110, 110);
+/// Grid lines.
+pub(crate) const GRID: RGBColor = RGBColor(226, 226, 226);
+
+/// Okabe and Ito's palette, which people with any kind of colour vision can tell apart; without its yellow, which is too light
+/// for a line on white.
+const PALETTE: [RGBColor; 6] = [
+    RGBColor(0, 114, 178),
+    RGBColor(213, 94, 0),
+    RGBColor(0, 158, 115),
+    RGBColor(204, 121, 167),
+    RGBColor(230, 159, 0),
+    RGBColor(86, 180, 233),
+];
+
+/// The architectures whose colour does not depend on which others are in a report.
+const KNOWN: [&str; 3] = ["vit", "linformer", "conv_vit"];
+
+/// Shape of a point.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Marker {
+    /// A disc.
+    Circle,
+    /// A square on its side.
+    Square,
+    /// A triangle on its base.
+    Triangle,
+    /// A square on its corner.
+    Diamond,
+}
+
+/// How a model looks in every plot.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Look {
+    /// Colour of its lines, bars and points.
+    pub(crate) color: RGBColor,
+    /// Shape of its points.
+    pub(crate) marker: Marker,
+}
+
+/// The look of each model, in their order.
+pub(crate) fn of_models(models: &[ModelFigures<'_>]) -> Vec<Look> {
+    let mut architectures = KNOWN.to_vec();
+    for model in models {
+        if !architectures.contains(&model.runs.architecture) {
+            architectures.push(model.runs.architecture);
+        }
+    }
+    let of_architecture = |name: &str| models.iter().filter(move |model| model.runs.architecture == name).count();
+    let mut met = vec![0; architectures.len()];
+    let mut looks = Vec::new();
+    for model in models {
+        let index = architectures.iter().position(|name| *name == model.runs.architecture).unwrap_or_default();
+        let color = shade(PALETTE[index % PALETTE.len()], met[index], of_architecture(model.runs.architecture));
+        let markers = [Marker::Circle, Marker::Square, Marker::Triangle, Marker::Diamond];
+        looks.push(Look { color, marker: markers[met[index] % markers.len()] });
+        met[index] += 1;
+    }
+    looks
+}
+
+/// The `index`th of `count` shades of a colour, from darker to lighter; the colour itself if it is alone.
+fn shade(color: RGBColor, index: usize, count: usize) -> RGBColor {
+    if count < 2 {
+        return color;
+    }
+    // -0.35 is a third of the way to black, +0.5 half way to white.
+    let way = -0.35 + 0.85 * index as f64 / (count - 1) as f64;
+    let (target, share) = if way < 0.0 { (0.0, -way) } else { (255.0, way) };
+    let mix = |channel: u8| (f64::from(channel) + (target - f64::from(channel)) * share).round() as u8;
+    let (r, g, b) = color.rgb();
+    RGBColor(mix(r), mix(g), mix(b))
+}

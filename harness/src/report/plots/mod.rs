@@ -1,0 +1,154 @@
+//! The plots of a report. Each is described once, over any drawing backend, and drawn as SVG and as PNG.
+//!
+//! Everything is drawn on a raster twice as fine as it is meant to be seen: the PNG has all of its pixels, and the SVG says that
+//! it is half as large.
+
+mod axis;
+mod canvas;
+mod curves;
+mod data;
+mod frame;
+mod labels;
+mod look;
+mod rows;
+mod scatter;
+mod typeface;
+
+#[cfg(test)]
+mod tests;
+
+use std::fs;
+
+use plotters::prelude::{BitMapBackend, DrawingBackend, IntoDrawingArea, SVGBackend};
+use plotters::style::WHITE;
+
+use crate::error::{Error, Result};
+use crate::report::figures::ModelFigures;
+use canvas::{Canvas, Drawn, Letters};
+
+/// A plot of the report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Plot {
+    /// Accuracy of every epoch.
+    LearningCurves,
+    /// Loss of every epoch.
+    LossCurves,
+    /// Test accuracy per model.
+    Accuracy,
+    /// Images per second in training and inference per model.
+    Throughput,
+    /// Parameters per model.
+    Params,
+    /// Test accuracy against inference throughput.
+    AccuracyVsThroughput,
+}
+
+/// How a plot is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Format {
+    /// Lines and letters, for any size.
+    Svg,
+    /// Pixels, for Markdown viewers that show no SVG.
+    Png,
+}
+
+impl Format {
+    /// Both formats.
+    pub(crate) const ALL: [Self; 2] = [Self::Svg, Self::Png];
+
+    fn ending(self) -> &'static str {
+        match self {
+            Self::Svg => "svg",
+            Self::Png => "png",
+        }
+    }
+}
+
+impl Plot {
+    /// All plots, in the order of their making.
+    pub(crate) const ALL: [Self; 6] = [
+        Self::LearningCurves,
+        Self::LossCurves,
+        Self::Accuracy,
+        Self::Throughput,
+        Self::Params,
+        Self::AccuracyVsThroughput,
+    ];
+
+    /// The plot's file.
+    pub(crate) fn file(self, format: Format) -> String {
+        let name = match self {
+            Self::LearningCurves => "learning_curves",
+            Self::LossCurves => "loss_curves",
+            Self::Accuracy => "accuracy",
+            Self::Throughput => "throughput",
+            Self::Params => "params",
+            Self::AccuracyVsThroughput => "accuracy_vs_throughput",
+        };
+        format!("{name}.{}", format.ending())
+    }
+
+    /// What the plot shows, for readers who do not see it.
+    pub(crate) fn caption(self) -> &'static str {
+        match self {
+            Self::LearningCurves => "Accuracy by epoch",
+            Self::LossCurves => "Loss by epoch",
+            Self::Accuracy => "Test accuracy by model",
+            Self::Throughput => "Throughput by model",
+            Self::Params => "Parameters by model",
+            Self::AccuracyVsThroughput => "Test accuracy against inference throughput",
+        }
+    }
+
+    /// Draws the plot; `None` if the models have nothing to show in it.
+    pub(crate) fn render(self, models: &[ModelFigures<'_>], format: Format) -> Result<Option<Vec<u8>>> {
+        match self {
+            Self::LearningCurves => render(data::learning_curves(models), format),
+            Self::LossCurves => render(data::loss_curves(models), format),
+            Self::Accuracy => render(data::accuracy(models), format),
+            Self::Throughput => render(data::throughput(models), format),
+            Self::Params => render(data::params(models), format),
+            Self::AccuracyVsThroughput => render(data::accuracy_vs_throughput(models), format),
+        }
+    }
+}
+
+/// A chart that knows all that it shows.
+trait Chart {
+    /// Width and height in pixels.
+    fn size(&self) -> (u32, u32);
+
+    /// Draws the chart on a white canvas of that size.
+    fn draw<DB: DrawingBackend>(&self, canvas: &Canvas<'_, DB>) -> Drawn<DB>;
+}
+
+fn render(chart: Option<impl Chart>, format: Format) -> Result<Option<Vec<u8>>> {
+    let bytes = chart.map(|chart| match format {
+        Format::Svg => svg(&chart),
+        Format::Png => png(&chart),
+    });
+    bytes.transpose()
+}
+
+fn svg(chart: &impl Chart) -> Result<Vec<u8>> {
+    let (width, height) = chart.size();
+    let mut text = String::new();
+    draw(chart, SVGBackend::with_string(&mut text, (width, height)), Letters::Its)?;
+    let size = |width, height| format!("width=\"{width}\" height=\"{height}\"");
+    // The first such attributes are those of the document.
+    Ok(text.replacen(&size(width, height), &size(width / 2, height / 2), 1).into_bytes())
+}
+
+fn png(chart: &impl Chart) -> Result<Vec<u8>> {
+    // Plotters encodes into a file of its own only.
+    let folder = tempfile::tempdir().map_err(|error| Error::io("create", &std::env::temp_dir())(error))?;
+    let path = folder.path().join("plot.png");
+    draw(chart, BitMapBackend::new(&path, chart.size()), Letters::Ours)?;
+    fs::read(&path).map_err(Error::io("read", &path))
+}
+
+fn draw<DB: DrawingBackend>(chart: &impl Chart, backend: DB, letters: Letters) -> Result<()> {
+    let area = backend.into_drawing_area();
+    let drawn = area.fill(&WHITE).and_then(|()| chart.draw(&Canvas::new(&area, letters))).and_then(|()| area.present());
+    drawn.map_err(|error| Error::io("draw a plot in", &std::env::temp_dir())(std::io::Error::other(error.to_string())))
+}

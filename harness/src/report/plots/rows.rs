@@ -1,0 +1,222 @@
+//! Models as rows, their figures to the right: as bars, or as points with intervals.
+
+use plotters::prelude::DrawingBackend;
+use plotters::style::WHITE;
+
+use super::Chart;
+use super::axis::Axis;
+use super::canvas::{Anchor, Canvas, Drawn, Size, fitted, text_width};
+use super::frame::{self, BOTTOM, Frame, MARGIN};
+use super::look::{FAINT_INK, GRID, INK, Look};
+use crate::stats::Interval;
+
+/// A model's row.
+#[derive(Debug, Clone)]
+pub(crate) struct Row {
+    /// The model's name.
+    pub(crate) name: String,
+    /// Its architecture, in smaller letters below the name.
+    pub(crate) architecture: String,
+    /// Its colour and marker.
+    pub(crate) look: Look,
+}
+
+/// A figure in a row.
+#[derive(Debug, Clone)]
+pub(crate) struct Value {
+    /// Where the point or the end of the bar lies.
+    pub(crate) value: f64,
+    /// Its 95 % interval.
+    pub(crate) interval: Option<Interval>,
+    /// The figures of single runs, if there are several.
+    pub(crate) by_run: Vec<f64>,
+    /// The figure as text.
+    pub(crate) text: String,
+}
+
+/// How figures are drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mark {
+    /// Bars from zero; points where the axis had to be logarithmic, on which no bar can begin at zero.
+    Bars,
+    /// Points, on an axis that need not begin at zero.
+    Points {
+        /// Limits of the axis.
+        low: i32,
+        /// Limits of the axis.
+        high: i32,
+    },
+}
+
+/// A column of figures with an axis of its own.
+#[derive(Debug, Clone)]
+pub(crate) struct Panel {
+    /// The horizontal axis with its unit.
+    pub(crate) title: String,
+    /// How the figures are drawn.
+    pub(crate) mark: Mark,
+    /// One per row; `None` where there is no figure.
+    pub(crate) values: Vec<Option<Value>>,
+}
+
+/// Rows of models with one panel or several.
+#[derive(Debug, Clone)]
+pub(crate) struct Rows {
+    /// What the chart shows.
+    pub(crate) title: String,
+    /// The models; not empty.
+    pub(crate) rows: Vec<Row>,
+    /// Their figures, each panel with at least one.
+    pub(crate) panels: Vec<Panel>,
+}
+
+const WIDTH: i32 = 1600;
+const TOP: i32 = 104;
+const GAP: i32 = 56;
+
+impl Chart for Rows {
+    fn size(&self) -> (u32, u32) {
+        let height = TOP + self.row_height() * self.rows.len() as i32 + BOTTOM;
+        (WIDTH as u32, height as u32)
+    }
+
+    fn draw<DB: DrawingBackend>(&self, canvas: &Canvas<'_, DB>) -> Drawn<DB> {
+        frame::draw_title(canvas, &self.title)?;
+        let names = self
+            .rows
+            .iter()
+            .flat_map(|row| [text_width(&row.name, Size::Normal), text_width(&row.architecture, Size::Small)]);
+        // Two panels leave less room for the names.
+        let names = names.max().unwrap_or(0).min(if self.panels.len() > 1 { 300 } else { 400 });
+        self.draw_names(canvas, names)?;
+        let left = MARGIN + names + 28;
+        let count = self.panels.len() as i32;
+        let width = (WIDTH - MARGIN - left - GAP * (count - 1)) / count;
+        for (index, panel) in self.panels.iter().enumerate() {
+            let left = left + index as i32 * (width + GAP);
+            self.draw_panel(canvas, panel, left, left + width)?;
+        }
+        Ok(())
+    }
+}
+
+impl Rows {
+    /// Few rows may be tall, many must be narrow.
+    fn row_height(&self) -> i32 {
+        match self.rows.len() {
+            0..=6 => 112,
+            7..=14 => 80,
+            _ => 48,
+        }
+    }
+
+    fn middle(&self, row: usize) -> i32 {
+        TOP + self.row_height() * row as i32 + self.row_height() / 2
+    }
+
+    fn draw_names<DB: DrawingBackend>(&self, canvas: &Canvas<'_, DB>, width: i32) -> Drawn<DB> {
+        let two_lines = self.row_height() >= 72;
+        for (index, row) in self.rows.iter().enumerate() {
+            let (right, y) = (MARGIN + width, self.middle(index));
+            let name = fitted(&row.name, Size::Normal, width);
+            canvas.text((right, if two_lines { y - 16 } else { y }), &name, Size::Normal, INK, Anchor::Right)?;
+            if two_lines {
+                let architecture = fitted(&row.architecture, Size::Small, width);
+                canvas.text((right, y + 18), &architecture, Size::Small, FAINT_INK, Anchor::Right)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn draw_panel<DB: DrawingBackend>(
+        &self,
+        canvas: &Canvas<'_, DB>,
+        panel: &Panel,
+        left: i32,
+        right: i32,
+    ) -> Drawn<DB> {
+        // The texts stand to the right of their marks, and the longest mark reaches the axis' end.
+        let texts = panel.values.iter().flatten().map(|value| text_width(&value.text, Size::Normal)).max().unwrap_or(0);
+        let intervals = ((right - left - texts) / 150).clamp(2, 8) as usize;
+        let frame = Frame {
+            left,
+            right: right - texts - 20,
+            top: TOP,
+            bottom: TOP + self.row_height() * self.rows.len() as i32,
+            x: panel.axis(intervals),
+        };
+        let title = if frame.x.is_log() { format!("{} (log)", panel.title) } else { panel.title.clone() };
+        frame.draw_x(canvas, &title)?;
+        for (index, (row, value)) in self.rows.iter().zip(&panel.values).enumerate() {
+            let y = self.middle(index);
+            match value {
+                Some(value) => self.draw_value(canvas, &frame, y, panel.mark, row.look, value)?,
+                None => canvas.text_over_grid((left + 16, y), "not measured", FAINT_INK, Anchor::Left)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn draw_value<DB: DrawingBackend>(
+        &self,
+        canvas: &Canvas<'_, DB>,
+        frame: &Frame,
+        y: i32,
+        mark: Mark,
+        look: Look,
+        value: &Value,
+    ) -> Drawn<DB> {
+        let x = frame.x_px(value.value);
+        let half = self.row_height() * 3 / 10;
+        let bars = mark == Mark::Bars && !frame.x.is_log();
+        let mut end = x;
+        if bars {
+            canvas.bar((frame.left, y - half), (x.max(frame.left + 1), y + half), look.color)?;
+        } else {
+            canvas.line(&[(frame.left, y), (frame.right, y)], GRID, 2)?;
+        }
+        if let Some(interval) = value.interval {
+            let (low, high) = (frame.x_px(interval.low), frame.x_px(interval.high));
+            end = end.max(high);
+            // Narrower than a line is wide, its ends would look like a smudge.
+            if high - low > 6 {
+                let cap = (half / 3).min(12);
+                let lines =
+                    [[(low, y), (high, y)], [(low, y - cap), (low, y + cap)], [(high, y - cap), (high, y + cap)]];
+                if bars {
+                    // A white rim, since the ink alone would drown in a dark bar.
+                    lines.iter().try_for_each(|line| canvas.line(line, WHITE, 9))?;
+                }
+                let (color, width) = if bars { (INK, 3) } else { (look.color, 4) };
+                lines.iter().try_for_each(|line| canvas.line(line, color, width))?;
+            }
+        }
+        if !bars {
+            for single in &value.by_run {
+                let x = frame.x_px(*single);
+                canvas.line(&[(x, y - half / 2), (x, y + half / 2)], look.color, 3)?;
+            }
+            canvas.marker((x, y), look.marker, if half > 20 { 12 } else { 9 }, look.color)?;
+            end += 8;
+        }
+        canvas.text_over_grid((end + 14, y), &value.text, INK, Anchor::Left)
+    }
+}
+
+impl Panel {
+    fn axis(&self, intervals: usize) -> Axis {
+        let values: Vec<f64> = self
+            .values
+            .iter()
+            .flatten()
+            .flat_map(|value| {
+                let interval = value.interval.map_or([value.value; 2], |interval| [interval.low, interval.high]);
+                [value.value].into_iter().chain(interval).chain(value.by_run.iter().copied())
+            })
+            .collect();
+        match self.mark {
+            Mark::Bars => Axis::from_zero_or_log(&values, intervals),
+            Mark::Points { low, high } => Axis::linear(&values, false, (low.into(), high.into()), intervals),
+        }
+    }
+}

@@ -1,0 +1,297 @@
+//! `report.md`, section by section.
+
+use std::collections::BTreeSet;
+
+use super::comparability;
+use super::figures::{Estimate, ModelFigures};
+use super::format::{NONE, count, counted, gibibytes, grouped, magnitude, or_none, percent};
+use super::markdown::{Align, table};
+use super::names::{code, markdown, markdown_name, shorten};
+use super::plots::{Format, Plot};
+use super::verdict;
+use crate::results::{FailureRecord, MachineRecord, Run, Runs, TimingMode};
+use crate::stats::sample_std;
+
+/// The whole report.
+pub(crate) fn report(
+    runs: &Runs,
+    machine: Option<&MachineRecord>,
+    figures: &[ModelFigures<'_>],
+    plots: &[Plot],
+) -> String {
+    let mut text = head(runs, figures);
+    text += &results(figures, plots);
+    text += &section("Comparability", &comparability::notes(&runs.ended).concat());
+    text += &learning(&runs.ended, plots);
+    text += &timing(&runs.ended, plots);
+    text += &cost(figures, plots);
+    text += &section("How this was made", &provenance(&runs.ended, machine));
+    text
+}
+
+fn section(title: &str, body: &str) -> String {
+    format!("\n## {title}\n\n{body}")
+}
+
+/// Title and verdict.
+fn head(runs: &Runs, figures: &[ModelFigures<'_>]) -> String {
+    let failed = runs.ended.iter().filter(|run| run.failed().is_some()).count();
+    let done = runs.ended.len() - failed;
+    let mut text = format!(
+        "# Vision Transformers compared: {}, {}\n\n",
+        counted(figures.len(), "model"),
+        counted(done, "completed run")
+    );
+    let verdict = verdict::sentences(figures);
+    if verdict.is_empty() {
+        text += "No run was completed, so there is no verdict.\n";
+    } else {
+        text += &verdict.concat();
+        text += "\nWhere the 95 % intervals of two models overlap, this report calls them not distinguishable.\n";
+    }
+    if failed > 0 {
+        text += &format!("\n**{} failed**; the table below says why.\n", counted(failed, "run"));
+    }
+    if !runs.unfinished.is_empty() {
+        text += &format!(
+            "\n**{} not finished** and left out: issue the same command again to complete the plan.\n",
+            counted(runs.unfinished.len(), "run")
+        );
+    }
+    text
+}
+
+fn results(figures: &[ModelFigures<'_>], plots: &[Plot]) -> String {
+    use Align::{Left, Right};
+    let columns = [
+        ("Model", Left),
+        ("Architecture", Left),
+        ("Seeds", Right),
+        ("Test top-1, %", Right),
+        ("95 % interval", Right),
+        ("Test top-5, %", Right),
+        ("Parameters", Right),
+        ("Training, images/s", Right),
+        ("Inference, images/s", Right),
+    ];
+    let mut rows = Vec::new();
+    for model in figures {
+        if model.runs.done().next().is_some() {
+            rows.push(result_row(model));
+        }
+        rows.extend(model.runs.failed().map(|failure| failure_row(failure, columns.len())));
+    }
+    if rows.is_empty() {
+        return section("Results", "No run has ended yet.\n");
+    }
+    let mut text = table(&columns, &rows);
+    if figures.iter().any(|model| model.size.is_some()) {
+        text += "\nTop-1 is the mean over seeds ± their standard deviation. Its interval is Student's over the seeds where there are \
+             several, and Wilson's over the test images where there is one. Throughput is that of the median step at the largest \
+             timed batch, with its 95 % interval in brackets: over the runs where there are several, of the median where there is \
+             one.\n";
+    }
+    text += &images(plots, &[Plot::Accuracy, Plot::AccuracyVsThroughput]);
+    section("Results", &text)
+}
+
+fn result_row(model: &ModelFigures<'_>) -> Vec<String> {
+    let top1 = |top1: &Estimate| match sample_std(&top1.by_run) {
+        Some(std) => format!("{} ± {}", percent(top1.value), percent(std)),
+        None => percent(top1.value),
+    };
+    let speed = |speed: &Estimate| match speed.interval {
+        Some(interval) => {
+            format!("{} [{}, {}]", magnitude(speed.value), magnitude(interval.low), magnitude(interval.high))
+        }
+        None => magnitude(speed.value),
+    };
+    let interval = model.top1.as_ref().and_then(|top1| top1.interval);
+    vec![
+        markdown_name(model.runs.model),
+        markdown_name(model.runs.architecture),
+        model.runs.done().count().to_string(),
+        or_none(model.top1.as_ref(), top1),
+        or_none(interval, |interval| format!("[{}, {}]", percent(interval.low), percent(interval.high))),
+        or_none(model.top5, percent),
+        or_none(model.size, |size| count(size.params as f64)),
+        or_none(model.train_images_per_s.as_ref(), speed),
+        or_none(model.inference_images_per_s.as_ref(), speed),
+    ]
+}
+
+fn failure_row(failure: &FailureRecord, columns: usize) -> Vec<String> {
+    let identity = &failure.identity;
+    let mut row = vec![
+        markdown_name(&identity.model),
+        markdown_name(&identity.architecture),
+        format!("seed {}", identity.seed),
+        format!(
+            "**{}** in epoch {}: {}",
+            failure.reason,
+            failure.epoch,
+            markdown(shorten(&failure.message, 300).trim())
+        ),
+    ];
+    row.resize(columns, NONE.to_owned());
+    row
+}
+
+fn learning(runs: &[Run], plots: &[Plot]) -> String {
+    let splits: BTreeSet<&str> =
+        runs.iter().flat_map(|run| run.epochs.iter().map(|epoch| epoch.split.as_str())).collect();
+    let done = runs.iter().find_map(Run::done);
+    let images_of = |images: usize| format!("{} images", grouped(images as i128));
+    let mut text = match (splits.iter().copied().collect::<Vec<_>>().as_slice(), done) {
+        ([], _) => "No epoch was recorded.\n".to_owned(),
+        (["val"], Some(record)) => format!(
+            "After every epoch the models were evaluated on the validation split ({}). The test set ({}) was used once, after \
+             the last epoch.\n",
+            images_of(record.val_images),
+            images_of(record.test_images)
+        ),
+        (["val"], None) => "After every epoch the models were evaluated on the validation split.\n".to_owned(),
+        (["test"], _) => {
+            "After every epoch the models were evaluated on the test set itself, for want of a validation split: \
+                          choosing an epoch or a model by these curves makes the test accuracy too good.\n"
+                .to_owned()
+        }
+        (mixed, _) => format!(
+            "**Not comparable without care:** the epochs of these runs were evaluated on different splits ({}).\n",
+            mixed.iter().map(|split| code(split)).collect::<Vec<_>>().join(", ")
+        ),
+    };
+    text += &images(plots, &[Plot::LearningCurves, Plot::LossCurves]);
+    section("Learning", &text)
+}
+
+fn timing(runs: &[Run], plots: &[Plot]) -> String {
+    use Align::{Left, Right};
+    let columns = [
+        ("Model", Left),
+        ("Seed", Right),
+        ("Mode", Left),
+        ("Batch", Right),
+        ("Steps", Right),
+        ("Median, ms", Right),
+        ("p90, ms", Right),
+        ("p99, ms", Right),
+        ("Images/s", Right),
+    ];
+    let mut rows = Vec::new();
+    for run in runs {
+        rows.extend(run.timings().into_iter().map(|timing| {
+            let mode = match timing.mode {
+                TimingMode::TrainStep => "training step",
+                TimingMode::Inference => "inference",
+            };
+            vec![
+                markdown_name(&run.identity().model),
+                run.identity().seed.to_string(),
+                mode.to_owned(),
+                timing.batch_size.to_string(),
+                timing.samples.to_string(),
+                magnitude(1e3 * timing.median_s),
+                magnitude(1e3 * timing.p90_s),
+                magnitude(1e3 * timing.p99_s),
+                magnitude(timing.images_per_s()),
+            ]
+        }));
+    }
+    if rows.is_empty() {
+        return section("Timing", "Nothing was timed.\n");
+    }
+    let mut text =
+        "Time of one step on a batch that is already in memory. A training step is forward, loss, backward and \
+                    optimiser; inference is the forward pass to logits. Inference on a batch of one is the latency.\n\n"
+            .to_owned();
+    text += &table(&columns, &rows);
+    text += &images(plots, &[Plot::Throughput]);
+    section("Timing", &text)
+}
+
+fn cost(figures: &[ModelFigures<'_>], plots: &[Plot]) -> String {
+    use Align::{Left, Right};
+    let columns = [
+        ("Model", Left),
+        ("Parameters", Right),
+        ("Tokens", Right),
+        ("Patches", Right),
+        ("Projections", Right),
+        ("Attention", Right),
+        ("MLP", Right),
+        ("Head", Right),
+        ("MACs", Right),
+        ("FLOPs", Right),
+        ("Training time, s", Right),
+        ("Peak memory", Right),
+    ];
+    let rows: Vec<Vec<String>> = figures
+        .iter()
+        .filter_map(|model| {
+            let size = model.size?;
+            let macs = |macs: u64| count(macs as f64);
+            Some(vec![
+                markdown_name(model.runs.model),
+                grouped(size.params as i128),
+                grouped(size.tokens as i128),
+                macs(size.macs_patches),
+                macs(size.macs_projections),
+                macs(size.macs_attention),
+                macs(size.macs_mlp),
+                macs(size.macs_head),
+                macs(size.macs()),
+                macs(size.flops()),
+                or_none(model.train_seconds, magnitude),
+                or_none(model.train_peak_rss_bytes, gibibytes),
+            ])
+        })
+        .collect();
+    if rows.is_empty() {
+        return section("Cost", "No run was completed, so no cost is known.\n");
+    }
+    let mut text = "Multiply-accumulates (MACs) of one image's forward pass, by part; 1 MAC = 2 FLOPs. Training time is the mean \
+                    over runs, evaluation aside; memory is the greatest resident size of a run's process while training.\n\n"
+        .to_owned();
+    text += &table(&columns, &rows);
+    text += &images(plots, &[Plot::Params]);
+    section("Cost", &text)
+}
+
+/// Links to those of the `wanted` plots that were drawn.
+fn images(drawn: &[Plot], wanted: &[Plot]) -> String {
+    let mut text = String::new();
+    for plot in wanted {
+        text += &if drawn.contains(plot) {
+            format!("\n![{}](plots/{})\n", plot.caption(), plot.file(Format::Png))
+        } else {
+            format!("\n*There is no plot of {}: the runs hold nothing to show.*\n", plot.caption().to_lowercase())
+        };
+    }
+    text
+}
+
+fn provenance(runs: &[Run], machine: Option<&MachineRecord>) -> String {
+    let versions: BTreeSet<&str> = runs.iter().map(|run| run.identity().version.as_str()).collect();
+    let mut text = match machine {
+        Some(machine) => format!(
+            "- Command: {}\n- Machine: {}, {}, {} of memory, {}\n- Device: {} with {}\n- Version: {}\n- Started: {}\n",
+            code(&machine.command),
+            markdown(&machine.cpu),
+            counted(machine.cpu_cores, "logical CPU"),
+            gibibytes(machine.memory_bytes),
+            markdown(&machine.os),
+            code(&machine.device),
+            counted(machine.threads, "thread"),
+            code(&machine.version),
+            markdown(&machine.started)
+        ),
+        None => {
+            let versions: Vec<String> = versions.into_iter().map(code).collect();
+            format!("- Machine: not recorded\n- Version of the runs: {}\n", versions.join(", "))
+        }
+    };
+    text += "- Made from the records in `runs/`; the figures are in `summary.csv`, `models.csv`, `epochs.csv` and \
+             `throughput.csv`, the plots also as SVG in `plots/`.\n";
+    text
+}

@@ -1,0 +1,166 @@
+use std::collections::BTreeMap;
+use std::fs;
+
+use super::*;
+use crate::results::fixture::{self, Model};
+use crate::results::{Outcome, Run};
+
+/// Every file of the report with its bytes.
+fn files(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let plots = root.join("plots");
+    let entries = [root, &plots].map(|folder| fs::read_dir(folder).unwrap()).into_iter().flatten();
+    let paths = entries.map(|entry| entry.unwrap().path()).filter(|path| path.is_file());
+    paths.map(|path| (path.clone(), fs::read(path).unwrap())).collect()
+}
+
+fn runs(folder: &ResultsFolder) -> Vec<Run> {
+    folder.read_runs(&fixture::order()).unwrap().ended
+}
+
+fn change(runs: &mut [Run], index: usize, change: impl FnOnce(&mut crate::results::RunRecord)) {
+    if let Outcome::Done(record) = &mut runs[index].outcome {
+        change(record);
+    }
+}
+
+fn model(name: &str) -> Model {
+    let [model, ..] = fixture::models();
+    Model { name: name.to_owned(), ..model }
+}
+
+#[test]
+fn a_report_made_again_has_the_same_bytes() {
+    let (_temporary, folder) = fixture::folder();
+    let written = write(&folder, &fixture::order()).unwrap();
+    let first = files(folder.path());
+    // Four tables, six plots in two formats, the report; and the machine's record, which it only reads.
+    assert_eq!((written.len(), first.len()), (17, 18));
+    assert!(written.iter().all(|path| first.contains_key(path)));
+
+    fs::remove_dir_all(folder.path().join("plots")).unwrap();
+    write(&folder, &fixture::order()).unwrap();
+    assert!(files(folder.path()) == first);
+}
+
+#[test]
+fn a_plot_that_has_nothing_to_show_any_more_is_taken_away() {
+    let (_temporary, folder) = fixture::empty_folder();
+    fs::create_dir_all(folder.path().join("plots")).unwrap();
+    let stale = folder.path().join("plots/accuracy.png");
+    fs::write(&stale, "from before").unwrap();
+    fixture::add_failed(&folder, &model("vit"), 0);
+    write(&folder, &[]).unwrap();
+    assert!(!stale.exists());
+    let report = fs::read_to_string(folder.path().join("report.md")).unwrap();
+    assert!(report.contains("No run was completed, so there is no verdict."));
+    assert!(report.contains("*There is no plot of test accuracy by model: the runs hold nothing to show.*"));
+    assert!(report.contains("**diverged** in epoch 2: the loss is NaN at step 412"));
+}
+
+#[test]
+fn verdict_and_results() {
+    let (_temporary, folder) = fixture::folder();
+    let runs = folder.read_runs(&fixture::order()).unwrap();
+    let report = sections::report(&runs, None, &figures::of_models(&runs.ended), &[]);
+    let until_notes = report.split("\nTop-1 is").next().unwrap();
+    insta::assert_snapshot!(until_notes, @r"
+    # Vision Transformers compared: 3 models, 5 completed runs
+
+    - **Most accurate:** conv-vit-tiny, 79.4 % of the test images right (95 % interval 76.9 to 81.9); 5.80 points ahead of vit-tiny, the next.
+    - **Fastest to train:** linformer-tiny, 177 images/s; 1.31 times as fast as vit-tiny, the next.
+    - **Fastest to infer:** linformer-tiny, 531 images/s; 1.31 times as fast as vit-tiny, the next.
+    - **Smallest:** vit-tiny, 2.69 M parameters.
+
+    Where the 95 % intervals of two models overlap, this report calls them not distinguishable.
+
+    **1 run failed**; the table below says why.
+
+    ## Results
+
+    | Model | Architecture | Seeds | Test top-1, % | 95 % interval | Test top-5, % | Parameters | Training, images/s | Inference, images/s |
+    | :--- | :--- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |
+    | vit-tiny | vit | 2 | 73.6 ± 0.3 | [71.1, 76.1] | 97.0 | 2.69 M | 136 [135, 136] | 407 [404, 409] |
+    | linformer-tiny | linformer | 1 | 72.1 | [71.2, 73.0] | 97.0 | 2.74 M | 177 [176, 178] | 531 [527, 534] |
+    | linformer-tiny | linformer | seed 1 | **diverged** in epoch 2: the loss is NaN at step 412 | — | — | — | — | — |
+    | conv-vit-tiny | conv\_vit | 2 | 79.4 ± 0.3 | [76.9, 81.9] | 97.0 | 3.21 M | 56.2 [55.9, 56.6] | 169 [168, 170] |
+    ");
+}
+
+#[test]
+fn overlapping_intervals_are_not_distinguishable() {
+    let (_temporary, folder) = fixture::folder();
+    let mut runs = runs(&folder);
+    // Seeds that differ by five points make the interval of vit-tiny reach far beyond conv-vit-tiny's.
+    change(&mut runs, 0, |record| record.test_top1 = 0.70);
+    change(&mut runs, 1, |record| record.test_top1 = 0.75);
+    let sentences = verdict::sentences(&figures::of_models(&runs)).concat();
+    assert!(sentences.contains("conv-vit-tiny, 79.4 % of the test images right (95 % interval 76.9 to 81.9); not distinguishable from vit-tiny."), "{sentences}");
+}
+
+#[test]
+fn comparable_runs_are_said_to_be() {
+    let (_temporary, folder) = fixture::folder();
+    let done: Vec<Run> = runs(&folder).into_iter().filter(|run| run.identity().seed == 0).collect();
+    insta::assert_snapshot!(comparability::notes(&done).concat(), @r"
+    - All completed runs of a seed saw the same training batches (digest `b0c4e19a70` for seed 0).
+    - Same for all completed runs: data fingerprint `d41d8cd98f00b204`, training images `45000`, validation images `5000`, test images `10000`, classes `10`, device `flex`, precision `f32`, threads `8`, version `0.1.0 (a1b2c3d)`, number of epochs `5`.
+    ");
+}
+
+#[test]
+fn differences_are_said_plainly() {
+    let (_temporary, folder) = fixture::folder();
+    let mut runs = runs(&folder);
+    change(&mut runs, 0, |record| {
+        record.identity.device = "cuda".to_owned();
+        record.batch_digest = "another".to_owned();
+    });
+    change(&mut runs, 5, |record| record.model_size.params += 1);
+    runs[4].timing.retain(|sample| sample.batch_size == 1);
+    insta::assert_snapshot!(comparability::notes(&runs).concat(), @r"
+    - **Not comparable without care:** the device differs: `cuda` (vit-tiny); `flex` (vit-tiny, linformer-tiny, conv-vit-tiny)
+    - **Not comparable without care:** the training batches of seed 0 differ: `another` (vit-tiny); `b0c4e19a70` (linformer-tiny, conv-vit-tiny)
+    - **Not comparable without care:** runs named conv-vit-tiny are models of different sizes; the size in the tables is the first run's
+    - **Not comparable without care:** the completed seeds differ: `0` (linformer-tiny); `0, 1` (vit-tiny, conv-vit-tiny)
+    - **Not comparable without care:** the largest batch timed in inference differs: `1` (conv-vit-tiny); `64` (vit-tiny, linformer-tiny, conv-vit-tiny)
+    - Same for all completed runs: data fingerprint `d41d8cd98f00b204`, training images `45000`, validation images `5000`, test images `10000`, classes `10`, precision `f32`, threads `8`, version `0.1.0 (a1b2c3d)`, number of epochs `5`.
+    ");
+}
+
+#[test]
+fn hostile_names_stay_text() {
+    let (_temporary, folder) = fixture::empty_folder();
+    let long = "long-name-".repeat(30);
+    for (index, name) in
+        ["<script>alert('x')</script> & \"q\"", "=1+1", "a|b`c\n# d", "emoji 😀 模型", &long].into_iter().enumerate()
+    {
+        fixture::add_done(&folder, &Model { run: format!("run{index}"), ..model(name) }, 0, 2);
+    }
+    let runs = folder.read_runs(&[]).unwrap();
+    let figures = figures::of_models(&runs.ended);
+    let report = sections::report(&runs, None, &figures, &Plot::ALL);
+    assert!(
+        !report.contains("<script") && !report.contains("a|b") && !report.contains("\n# d") && !report.contains(&long)
+    );
+    for plot in Plot::ALL {
+        let svg = String::from_utf8(plot.render(&figures, Format::Svg).unwrap().unwrap()).unwrap();
+        assert!(!svg.contains("<script") && svg.contains("&lt;script&gt;") && !svg.contains(&long));
+    }
+    assert!(String::from_utf8(summary_csv(&runs.ended)).unwrap().contains("\n1,'=1+1,vit,"));
+    // Wide characters take two columns, of which the table knows.
+    assert!(summary_table(&runs.ended).lines().all(|line| line.chars().count() <= 80));
+}
+
+#[test]
+fn the_terminal_gets_a_row_per_model_and_a_line_per_failure() {
+    let (_temporary, folder) = fixture::folder();
+    insta::assert_snapshot!(summary_table(&runs(&folder)), @r"
+     model              test           95 %      train   inference   params
+                       top-1       interval   images/s    images/s
+    ────────────────────────────────────────────────────────────────────────
+     vit-tiny         73.6 %   71.1 to 76.1        136         407   2.69 M
+     linformer-tiny   72.1 %   71.2 to 73.0        177         531   2.74 M
+     conv-vit-tiny    79.4 %   76.9 to 81.9       56.2         169   3.21 M
+    failed: linformer-tiny, seed 1: diverged, the loss is NaN at step 412
+    ");
+}

@@ -1,0 +1,25 @@
+//! The records that runs leave on disk, and the CSV tables that are made from them.
+//!
+//! Records come first and tables are derived: a run writes nothing but its own folder, and everything else can be made again
+//! from the records, on another machine or by a newer version.
+
+mod files;
+mod folder;
+mod models;
+mod records;
+mod runs;
+mod tables;
+mod timing;
+
+#[cfg(test)]
+pub(crate) mod fixture;
+#[cfg(test)]
+mod tests;
+
+pub use files::write_atomic;
+pub use folder::{ResultsFolder, RunFolder};
+pub use models::{ModelRuns, by_model};
+pub use records::*;
+pub use runs::{Outcome, Run, Runs};
+pub use tables::{epochs_csv, models_csv, summary_csv, throughput_csv};
+pub use timing::TimingSummary;

@@ -1,0 +1,237 @@
+//! What a run leaves on disk: one folder of its own, from which every table and plot is made.
+//!
+//! ```text
+//! runs/RUN_ID/config.toml      the run's resolved config
+//!             epochs.csv       an `EpochRecord` per epoch
+//!             timing.csv       a `TimingSample` per timed step
+//!             predictions.csv  a `PredictionRecord` per test image
+//!             done.json        a `RunRecord`, written last: its presence says that the run is complete
+//!             failed.json      a `FailureRecord` instead, if the run did not end well
+//! ```
+
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize};
+
+/// Version of every record below; a reader refuses a greater one.
+pub const SCHEMA: u32 = 1;
+
+/// `machine.json`: where the runs of a folder were made.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MachineRecord {
+    /// [`SCHEMA`].
+    pub schema: u32,
+    /// Version of the program, and the git revision it was built from where known.
+    pub version: String,
+    /// The command line, program name first.
+    pub command: String,
+    /// Brand of the CPU.
+    pub cpu: String,
+    /// Logical CPUs.
+    pub cpu_cores: usize,
+    /// Physical memory.
+    pub memory_bytes: u64,
+    /// Operating system with its version.
+    pub os: String,
+    /// Name of Burn's device: `flex`, `ndarray`, `cuda`, ...
+    pub device: String,
+    /// Worker threads (lanes) of training and inference.
+    pub threads: usize,
+    /// When the plan was started, RFC 3339.
+    pub started: String,
+}
+
+/// What identifies a run and its model; part of both kinds of ending.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunIdentity {
+    /// [`SCHEMA`].
+    pub schema: u32,
+    /// Name of the run's folder.
+    pub run: String,
+    /// The model's name in the plan.
+    pub model: String,
+    /// `vit`, `linformer` or `conv_vit`.
+    pub architecture: String,
+    /// Seed of weights, order and augmentation.
+    pub seed: u64,
+    /// Digest of data and split.
+    pub data_fingerprint: String,
+    /// Version of the program that made the run.
+    pub version: String,
+    /// Burn's device.
+    pub device: String,
+    /// Type of the numbers that training computes in.
+    pub precision: String,
+    /// Worker threads.
+    pub threads: usize,
+}
+
+/// `done.json`: a completed run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunRecord {
+    /// Which run.
+    #[serde(flatten)]
+    pub identity: RunIdentity,
+    /// The model's size.
+    pub model_size: ModelSizeRecord,
+    /// Images of an epoch.
+    pub train_images: usize,
+    /// Images of the validation split; 0 if the epochs were evaluated on the test set.
+    pub val_images: usize,
+    /// Images of the test set.
+    pub test_images: usize,
+    /// Number of classes.
+    pub classes: usize,
+    /// Mean cross-entropy on the test set after the last epoch, in nats.
+    #[serde(deserialize_with = "null_as_nan")]
+    pub test_loss: f64,
+    /// Share of test images whose likeliest class is right.
+    pub test_top1: f64,
+    /// Share of test images whose class is among the five likeliest; absent below six classes.
+    pub test_top5: Option<f64>,
+    /// Time of all training epochs, evaluation aside.
+    pub train_seconds: f64,
+    /// Time of all evaluations.
+    pub eval_seconds: f64,
+    /// Greatest resident memory of the run's process until training ended; absent where the system does not tell.
+    pub train_peak_rss_bytes: Option<u64>,
+    /// Images that a lane takes at a time.
+    pub micro_batch: usize,
+    /// Digest of all training batches, pixels and labels, in order: equal digests mean identical training data.
+    pub batch_digest: String,
+}
+
+/// JSON has no word for a number that is not finite and says `null`; a loss can be one.
+fn null_as_nan<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or(f64::NAN))
+}
+
+/// Size and cost of a model.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ModelSizeRecord {
+    /// All trainable parameters.
+    pub params: usize,
+    /// What a counter prints that visits leaf modules only and so misses bare parameters (CLS token, positions, Linformer's
+    /// projections).
+    pub params_module_wise: usize,
+    /// Tokens (or positions) that the blocks work on.
+    pub tokens: usize,
+    /// Multiply-accumulates of one image's forward pass, by part; 1 MAC = 2 FLOPs.
+    pub macs_patches: u64,
+    /// Linear maps of attention.
+    pub macs_projections: u64,
+    /// Scores and weighted sums.
+    pub macs_attention: u64,
+    /// Feed-forward layers.
+    pub macs_mlp: u64,
+    /// Pooler and classifier.
+    pub macs_head: u64,
+}
+
+impl ModelSizeRecord {
+    /// Multiply-accumulates of all parts.
+    pub fn macs(&self) -> u64 {
+        self.macs_patches + self.macs_projections + self.macs_attention + self.macs_mlp + self.macs_head
+    }
+
+    /// Floating-point operations of all parts: two for a multiply-accumulate.
+    pub fn flops(&self) -> u64 {
+        2 * self.macs()
+    }
+}
+
+/// `failed.json`: a run that did not end well.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FailureRecord {
+    /// Which run.
+    #[serde(flatten)]
+    pub identity: RunIdentity,
+    /// What kind of end.
+    pub reason: FailureReason,
+    /// What happened, for a reader.
+    pub message: String,
+    /// Epoch in which it happened, from 1; 0 before the first.
+    pub epoch: usize,
+}
+
+/// Why a run did not end well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureReason {
+    /// The loss or a gradient was not a finite number.
+    Diverged,
+    /// The process ended without a word: a panic, a signal, too little memory.
+    Crashed,
+}
+
+impl fmt::Display for FailureReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Diverged => "diverged",
+            Self::Crashed => "crashed",
+        })
+    }
+}
+
+/// A row of `epochs.csv`. Means over an epoch weigh every image equally.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EpochRecord {
+    /// From 1.
+    pub epoch: usize,
+    /// Learning rate of the epoch's last step.
+    pub lr: f64,
+    /// Mean cross-entropy of the training images as they were met, in nats.
+    pub train_loss: f64,
+    /// Share of them that was classified rightly.
+    pub train_top1: f64,
+    /// Which split the next three columns speak of: `val` or `test`.
+    pub split: String,
+    /// Mean cross-entropy after the epoch, in nats.
+    pub eval_loss: f64,
+    /// Share of images classified rightly.
+    pub eval_top1: f64,
+    /// Share of images whose class is among the five likeliest; empty below six classes.
+    pub eval_top5: Option<f64>,
+    /// Time of the epoch's training steps, data preparation included.
+    pub train_seconds: f64,
+    /// Time of the evaluation.
+    pub eval_seconds: f64,
+    /// Training images over `train_seconds`.
+    pub train_images_per_s: f64,
+}
+
+/// What was timed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TimingMode {
+    /// Forward, loss, backward and optimiser step, on a batch that is already in memory.
+    TrainStep,
+    /// Forward pass to logits, on a batch that is already in memory.
+    Inference,
+}
+
+/// A row of `timing.csv`: one raw sample.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TimingSample {
+    /// What was timed.
+    pub mode: TimingMode,
+    /// Images of the step.
+    pub batch_size: usize,
+    /// Time of the step, between synchronisations.
+    pub seconds: f64,
+}
+
+/// A row of `predictions.csv`: the verdict on one test image after the last epoch.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PredictionRecord {
+    /// The image's name in the dataset.
+    pub image: String,
+    /// Its class.
+    pub label: usize,
+    /// The likeliest class.
+    pub predicted: usize,
+    /// Probability given to `predicted`.
+    pub predicted_probability: f32,
+    /// Probability given to `label`.
+    pub label_probability: f32,
+}

@@ -1,0 +1,186 @@
+//! The CSV tables of a results folder, as pure functions of its runs. Columns carry their unit; an empty cell is a figure that
+//! was not measured.
+
+use serde::Serialize;
+
+use super::files::csv_text;
+use super::models::by_model;
+use super::records::{EpochRecord, FailureReason, TimingMode};
+use super::runs::Run;
+
+/// `models.csv`: size and cost of each model. Multiply-accumulates and FLOPs are those of one image's forward pass.
+pub fn models_csv(runs: &[Run]) -> Vec<u8> {
+    #[derive(Serialize)]
+    struct Row {
+        model: String,
+        architecture: String,
+        params: Option<usize>,
+        params_module_wise: Option<usize>,
+        tokens: Option<usize>,
+        macs_patches: Option<u64>,
+        macs_projections: Option<u64>,
+        macs_attention: Option<u64>,
+        macs_mlp: Option<u64>,
+        macs_head: Option<u64>,
+        macs: Option<u64>,
+        flops: Option<u64>,
+    }
+
+    let rows = by_model(runs).into_iter().map(|model| {
+        let size = model.done().next().map(|(_, record)| &record.model_size);
+        Row {
+            model: text_cell(model.model),
+            architecture: text_cell(model.architecture),
+            params: size.map(|size| size.params),
+            params_module_wise: size.map(|size| size.params_module_wise),
+            tokens: size.map(|size| size.tokens),
+            macs_patches: size.map(|size| size.macs_patches),
+            macs_projections: size.map(|size| size.macs_projections),
+            macs_attention: size.map(|size| size.macs_attention),
+            macs_mlp: size.map(|size| size.macs_mlp),
+            macs_head: size.map(|size| size.macs_head),
+            macs: size.map(|size| size.macs()),
+            flops: size.map(|size| size.flops()),
+        }
+    });
+    csv_text(&rows.collect::<Vec<_>>())
+}
+
+/// `epochs.csv`: every epoch of every run.
+pub fn epochs_csv(runs: &[Run]) -> Vec<u8> {
+    #[derive(Serialize)]
+    struct Key {
+        model: String,
+        seed: u64,
+        run: String,
+    }
+
+    let mut rows: Vec<(Key, &EpochRecord)> = Vec::new();
+    for run in runs {
+        let identity = run.identity();
+        for epoch in &run.epochs {
+            let key = Key { model: text_cell(&identity.model), seed: identity.seed, run: text_cell(&identity.run) };
+            rows.push((key, epoch));
+        }
+    }
+    csv_text(&rows)
+}
+
+/// `throughput.csv`: what was timed in every run. Latency is inference at batch size 1.
+pub fn throughput_csv(runs: &[Run]) -> Vec<u8> {
+    #[derive(Serialize)]
+    struct Row {
+        model: String,
+        seed: u64,
+        run: String,
+        mode: TimingMode,
+        batch_size: usize,
+        samples: usize,
+        median_s: f64,
+        p90_s: f64,
+        p99_s: f64,
+        images_per_s: f64,
+    }
+
+    let mut rows = Vec::new();
+    for run in runs {
+        let identity = run.identity();
+        rows.extend(run.timings().into_iter().map(|timing| Row {
+            model: text_cell(&identity.model),
+            seed: identity.seed,
+            run: text_cell(&identity.run),
+            mode: timing.mode,
+            batch_size: timing.batch_size,
+            samples: timing.samples,
+            median_s: timing.median_s,
+            p90_s: timing.p90_s,
+            p99_s: timing.p99_s,
+            images_per_s: timing.images_per_s(),
+        }));
+    }
+    csv_text(&rows)
+}
+
+/// A row of `summary.csv`.
+#[derive(Serialize)]
+struct SummaryRow {
+    model: String,
+    architecture: String,
+    seed: u64,
+    run: String,
+    status: &'static str,
+    reason: Option<FailureReason>,
+    message: Option<String>,
+    params: Option<usize>,
+    macs: Option<u64>,
+    test_top1: Option<f64>,
+    test_top5: Option<f64>,
+    test_loss: Option<f64>,
+    best_eval_top1: Option<f64>,
+    last_eval_top1: Option<f64>,
+    train_seconds: Option<f64>,
+    train_batch_size: Option<usize>,
+    train_images_per_s: Option<f64>,
+    inference_batch_size: Option<usize>,
+    inference_images_per_s: Option<f64>,
+    latency_s: Option<f64>,
+    train_peak_rss_bytes: Option<u64>,
+    data_fingerprint: String,
+    batch_digest: Option<String>,
+    device: String,
+    precision: String,
+    threads: usize,
+    version: String,
+}
+
+/// `summary.csv`: every run, those that failed with their reason. Throughputs are medians at the largest timed batch.
+pub fn summary_csv(runs: &[Run]) -> Vec<u8> {
+    csv_text(&runs.iter().map(summary_row).collect::<Vec<_>>())
+}
+
+fn summary_row(run: &Run) -> SummaryRow {
+    let (identity, done, failed) = (run.identity(), run.done(), run.failed());
+    let train = run.largest_batch_timing(TimingMode::TrainStep);
+    let inference = run.largest_batch_timing(TimingMode::Inference);
+    SummaryRow {
+        model: text_cell(&identity.model),
+        architecture: text_cell(&identity.architecture),
+        seed: identity.seed,
+        run: text_cell(&identity.run),
+        status: if done.is_some() { "done" } else { "failed" },
+        reason: failed.map(|record| record.reason),
+        message: failed.map(|record| text_cell(&record.message)),
+        params: done.map(|record| record.model_size.params),
+        macs: done.map(|record| record.model_size.macs()),
+        test_top1: done.map(|record| record.test_top1),
+        test_top5: done.and_then(|record| record.test_top5),
+        test_loss: done.map(|record| record.test_loss),
+        best_eval_top1: run.epochs.iter().map(|epoch| epoch.eval_top1).reduce(f64::max),
+        last_eval_top1: run.epochs.last().map(|epoch| epoch.eval_top1),
+        train_seconds: done.map(|record| record.train_seconds),
+        train_batch_size: train.as_ref().map(|timing| timing.batch_size),
+        train_images_per_s: train.as_ref().map(|timing| timing.images_per_s()),
+        inference_batch_size: inference.as_ref().map(|timing| timing.batch_size),
+        inference_images_per_s: inference.as_ref().map(|timing| timing.images_per_s()),
+        latency_s: run.latency_s(),
+        train_peak_rss_bytes: done.and_then(|record| record.train_peak_rss_bytes),
+        data_fingerprint: text_cell(&identity.data_fingerprint),
+        batch_digest: done.map(|record| text_cell(&record.batch_digest)),
+        device: text_cell(&identity.device),
+        precision: text_cell(&identity.precision),
+        threads: identity.threads,
+        version: text_cell(&identity.version),
+    }
+}
+
+/// Free text for a cell. A spreadsheet takes a cell for a formula if it begins with one of these signs; a quote before it
+/// keeps it text.
+fn text_cell(text: &str) -> String {
+    match text.chars().next() {
+        Some('=' | '+' | '-' | '@' | '\t' | '\r') => format!("'{text}"),
+        _ => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

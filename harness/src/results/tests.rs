@@ -1,0 +1,178 @@
+use std::fs;
+use std::path::Path;
+
+use super::*;
+
+/// The message that reading the runs of the folder ends with.
+fn complaint(folder: &ResultsFolder) -> String {
+    let message = folder.read_runs(&[]).expect_err("the records are not readable").to_string();
+    // The folder is a temporary one, whose name differs from run to run.
+    message.replace(&folder.path().display().to_string(), "results")
+}
+
+/// A folder with one completed run whose file has been given to `damage`, and what reading it says.
+fn damaged(file: &str, damage: impl FnOnce(&Path)) -> String {
+    let (_temporary, folder) = fixture::empty_folder();
+    fixture::add_done(&folder, &fixture::models()[0], 0, 3);
+    damage(&folder.run("vit-tiny-s0").path().join(file));
+    complaint(&folder)
+}
+
+fn replace(from: &'static str, to: &'static str) -> impl FnOnce(&Path) {
+    move |path| {
+        let text = fs::read_to_string(path).unwrap();
+        assert!(text.contains(from));
+        fs::write(path, text.replacen(from, to, 1)).unwrap();
+    }
+}
+
+fn cut(bytes: usize) -> impl FnOnce(&Path) {
+    move |path| {
+        let text = fs::read(path).unwrap();
+        fs::write(path, &text[..text.len() - bytes]).unwrap();
+    }
+}
+
+#[test]
+fn records_come_back_as_they_were_written() {
+    let (_temporary, folder) = fixture::empty_folder();
+    let model = &fixture::models()[0];
+    fixture::add_done(&folder, model, 0, 3);
+    let run = folder.run("vit-tiny-s0");
+    assert_eq!(run.read_done().unwrap(), Some(fixture::done(model, 0)));
+    let epochs = run.read_epochs().unwrap().unwrap();
+    assert_eq!(epochs.iter().map(|epoch| epoch.epoch).collect::<Vec<_>>(), [1, 2, 3]);
+    assert_eq!(run.read_timing().unwrap().unwrap().len(), 90);
+    // A name that looks like a number stays a name.
+    assert_eq!(run.read_predictions().unwrap().unwrap()[0].image, "0012");
+    assert_eq!(folder.run("no-such-run").read_epochs().unwrap(), None);
+}
+
+#[test]
+fn figures_that_json_cannot_say_come_back_as_nan() {
+    let (_temporary, folder) = fixture::empty_folder();
+    let model = &fixture::models()[0];
+    fixture::add_done(&folder, model, 0, 1);
+    let run = folder.run("vit-tiny-s0");
+    run.write_done(&RunRecord { test_loss: f64::INFINITY, ..fixture::done(model, 0) }).unwrap();
+    assert!(run.read_done().unwrap().unwrap().test_loss.is_nan());
+}
+
+#[test]
+fn runs_come_in_the_order_of_the_plan() {
+    let (_temporary, folder) = fixture::folder();
+    folder.run("interrupted").create().unwrap();
+    let names = |models: &[String]| {
+        let runs = folder.read_runs(models).unwrap();
+        assert_eq!(runs.unfinished, ["interrupted"]);
+        runs.ended.iter().map(|run| run.identity().run.clone()).collect::<Vec<_>>()
+    };
+    let order = ["vit-tiny-s0", "vit-tiny-s1", "linformer-tiny-s0", "linformer-tiny-s1"];
+    assert_eq!(names(&fixture::order())[..4], order);
+    assert_eq!(
+        names(&["linformer-tiny".to_owned()])[..3],
+        ["linformer-tiny-s0", "linformer-tiny-s1", "conv-vit-tiny-s0"]
+    );
+}
+
+#[test]
+fn a_run_that_is_done_has_failed_no_more() {
+    let (_temporary, folder) = fixture::empty_folder();
+    let model = &fixture::models()[0];
+    fixture::add_failed(&folder, model, 0);
+    assert!(folder.read_runs(&[]).unwrap().ended[0].failed().is_some());
+    fixture::add_done(&folder, model, 0, 3);
+    assert!(folder.read_runs(&[]).unwrap().ended[0].done().is_some());
+    assert_eq!(folder.run("vit-tiny-s0").read_failed().unwrap(), None);
+}
+
+#[test]
+fn a_file_is_replaced_whole_and_leaves_nothing_beside_it() {
+    let temporary = tempfile::tempdir().unwrap();
+    let path = temporary.path().join("plan.toml");
+    write_atomic(&path, b"a longer text").unwrap();
+    write_atomic(&path, b"short").unwrap();
+    assert_eq!(fs::read(&path).unwrap(), b"short");
+    assert_eq!(fs::read_dir(temporary.path()).unwrap().count(), 1);
+    let message = write_atomic(&temporary.path().join("missing/plan.toml"), b"text").unwrap_err().to_string();
+    assert!(message.contains("missing/plan.toml"), "{message}");
+}
+
+#[test]
+fn damaged_records_are_named_with_file_and_line() {
+    insta::assert_snapshot!(damaged("done.json", cut(40)), @r"
+    results/runs/vit-tiny-s0/done.json:32: the file is cut off: EOF while parsing a string at line 32 column 14
+      help: restore the file, or delete its run's folder and issue the command again
+    ");
+    insta::assert_snapshot!(damaged("done.json", |path| fs::write(path, "").unwrap()), @r"
+    results/runs/vit-tiny-s0/done.json:1: the file is cut off: EOF while parsing a value at line 1 column 0
+      help: restore the file, or delete its run's folder and issue the command again
+    ");
+    insta::assert_snapshot!(damaged("done.json", |path| fs::write(path, "garbage").unwrap()), @r"
+    results/runs/vit-tiny-s0/done.json:1: expected value at line 1 column 1
+      help: restore the file, or delete its run's folder and issue the command again
+    ");
+    insta::assert_snapshot!(damaged("done.json", replace("\"test_images\": 10000", "\"test_images\": -1")), @r"
+    results/runs/vit-tiny-s0/done.json:24: invalid value: integer `-1`, expected usize at line 24 column 19
+      help: restore the file, or delete its run's folder and issue the command again
+    ");
+    insta::assert_snapshot!(damaged("epochs.csv", cut(1)), @r"
+    results/runs/vit-tiny-s0/epochs.csv:4: the file is cut off: its last line does not end
+      help: restore the file, or delete its run's folder and issue the command again
+    ");
+    insta::assert_snapshot!(damaged("epochs.csv", replace(",val,", ",")), @r"
+    results/runs/vit-tiny-s0/epochs.csv:2: 11 fields where the header has 12: the file is cut off or damaged
+      help: restore the file, or delete its run's folder and issue the command again
+    ");
+    insta::assert_snapshot!(damaged("epochs.csv", replace("\n1,1,0.001", "\n1,1,fast")), @r"
+    results/runs/vit-tiny-s0/epochs.csv:2: `lr`: invalid float literal
+      help: restore the file, or delete its run's folder and issue the command again
+    ");
+    insta::assert_snapshot!(damaged("epochs.csv", |path| fs::write(path, "").unwrap()), @r"
+    results/runs/vit-tiny-s0/epochs.csv:1: the file is cut off: its last line does not end
+      help: restore the file, or delete its run's folder and issue the command again
+    ");
+    insta::assert_snapshot!(damaged("timing.csv", replace("inference", "guessing")), @r"
+    results/runs/vit-tiny-s0/timing.csv:32: unknown variant `guessing`, expected `train_step` or `inference`
+      help: restore the file, or delete its run's folder and issue the command again
+    ");
+    insta::assert_snapshot!(damaged("timing.csv", |path| fs::write(path, b"schema\n\xff\xfe\n").unwrap()), @r"
+    results/runs/vit-tiny-s0/timing.csv:2: not UTF-8 text
+      help: restore the file, or delete its run's folder and issue the command again
+    ");
+}
+
+#[test]
+fn records_of_a_newer_program_are_refused() {
+    insta::assert_snapshot!(damaged("done.json", replace("\"schema\": 1", "\"schema\": 2")), @r"
+    results/runs/vit-tiny-s0/done.json: schema 2 is newer than this program's (1)
+      help: use a newer vitbench
+    ");
+    insta::assert_snapshot!(damaged("timing.csv", replace("\n1,train_step", "\n7,train_step")), @r"
+    results/runs/vit-tiny-s0/timing.csv:2: schema 7 is newer than this program's (1)
+      help: use a newer vitbench
+    ");
+}
+
+#[test]
+fn what_is_no_results_folder_is_not_opened() {
+    let temporary = tempfile::tempdir().unwrap();
+    let root = temporary.path().display().to_string();
+    let message = |path: &Path| ResultsFolder::open(path).unwrap_err().to_string().replace(&root, "results");
+    insta::assert_snapshot!(message(temporary.path()), @r"
+    results: is not a folder of results: it has no `runs`
+      help: give the folder that `vitbench run` wrote
+    ");
+    insta::assert_snapshot!(message(&temporary.path().join("cifar")), @r"
+    results/cifar: is not there
+      help: give the folder that `vitbench run` wrote
+    ");
+
+    let (_temporary, folder) = fixture::empty_folder();
+    fixture::add_done(&folder, &fixture::models()[0], 0, 1);
+    fs::rename(folder.run("vit-tiny-s0").path(), folder.run("copy").path()).unwrap();
+    insta::assert_snapshot!(complaint(&folder), @r"
+    results/runs/copy: holds the records of run `vit-tiny-s0`
+      help: give the folder the name of its run
+    ");
+}

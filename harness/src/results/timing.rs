@@ -1,0 +1,69 @@
+//! Raw times, condensed.
+
+use super::records::TimingMode;
+use super::runs::Run;
+use crate::stats::{median, quantile};
+
+/// The times of one mode at one batch size in one run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TimingSummary {
+    /// What was timed.
+    pub mode: TimingMode,
+    /// Images of a step.
+    pub batch_size: usize,
+    /// How many steps were timed.
+    pub samples: usize,
+    /// Median time of a step, in seconds.
+    pub median_s: f64,
+    /// Time that nine of ten steps stay below, in seconds.
+    pub p90_s: f64,
+    /// Time that 99 of 100 steps stay below, in seconds.
+    pub p99_s: f64,
+}
+
+impl TimingSummary {
+    /// Images of a step over its median time.
+    pub fn images_per_s(&self) -> f64 {
+        self.batch_size as f64 / self.median_s
+    }
+}
+
+impl Run {
+    /// Everything that was timed, by mode and ascending batch size.
+    pub fn timings(&self) -> Vec<TimingSummary> {
+        let mut keys: Vec<_> = self.timing.iter().map(|sample| (sample.mode, sample.batch_size)).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        keys.into_iter().filter_map(|(mode, batch_size)| self.summarise(mode, batch_size)).collect()
+    }
+
+    /// What was timed in a mode at its largest batch: the throughput that the machine can reach.
+    pub fn largest_batch_timing(&self, mode: TimingMode) -> Option<TimingSummary> {
+        self.timings().into_iter().rfind(|timing| timing.mode == mode)
+    }
+
+    /// Median time of inference on a single image, in seconds.
+    pub fn latency_s(&self) -> Option<f64> {
+        self.summarise(TimingMode::Inference, 1).map(|timing| timing.median_s)
+    }
+
+    /// The raw times of one mode at one batch size, in seconds per step.
+    pub fn seconds(&self, mode: TimingMode, batch_size: usize) -> Vec<f64> {
+        let samples = self.timing.iter().filter(|sample| (sample.mode, sample.batch_size) == (mode, batch_size));
+        samples.map(|sample| sample.seconds).collect()
+    }
+
+    /// `None` without samples, or if a time is not a positive number, which no clock gives.
+    fn summarise(&self, mode: TimingMode, batch_size: usize) -> Option<TimingSummary> {
+        let seconds = self.seconds(mode, batch_size);
+        let timing = TimingSummary {
+            mode,
+            batch_size,
+            samples: seconds.len(),
+            median_s: median(&seconds)?,
+            p90_s: quantile(&seconds, 0.9)?,
+            p99_s: quantile(&seconds, 0.99)?,
+        };
+        seconds.iter().all(|time| time.is_finite() && *time > 0.0).then_some(timing)
+    }
+}

@@ -1,0 +1,177 @@
+//! What ties a plan to its results folder: the identity of its runs, and the check that a folder holds this plan and no other.
+
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use sysinfo::System;
+
+use crate::config::{Plan, RunConfig};
+use crate::error::{Error, Result};
+use crate::results::{MachineRecord, ResultsFolder, RunFolder, RunIdentity, SCHEMA, write_atomic};
+
+/// Version of the program, part of every run's identity.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// The run's name, `MODEL-sSEED-HASH`, and what its records begin with. The hash is over resolved config, data fingerprint and
+/// program version: the same run has the same name everywhere. Initial weights count by their digest, wherever they lie.
+pub fn identity(config: &RunConfig, data_fingerprint: &str, threads: usize) -> RunIdentity {
+    let mut hashed = config.clone();
+    if let Some(init) = &mut hashed.model.init {
+        init.path = PathBuf::new();
+    }
+    let text = toml::to_string(&hashed).expect("a run's config is TOML");
+    let mut hasher = blake3::Hasher::new();
+    for part in [text.as_str(), data_fingerprint, VERSION] {
+        hasher.update(&(part.len() as u64).to_le_bytes()).update(part.as_bytes());
+    }
+    let hash = hasher.finalize().to_hex();
+    RunIdentity {
+        schema: SCHEMA,
+        run: format!("{}-s{}-{}", file_name(&config.model.name), config.seed, &hash[..10]),
+        model: config.model.name.clone(),
+        architecture: config.model.architecture.kind().to_owned(),
+        seed: config.seed,
+        data_fingerprint: data_fingerprint.to_owned(),
+        version: VERSION.to_owned(),
+        device: config.device.as_str().to_owned(),
+        precision: "f32".to_owned(),
+        threads,
+    }
+}
+
+/// A model's name as part of a file name: short, and letters, digits, dot, dash and underscore only.
+fn file_name(name: &str) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '_' };
+    name.chars().map(plain).take(40).collect()
+}
+
+/// Writes the run's `config.toml`.
+pub fn write_config(folder: &RunFolder, config: &RunConfig) -> Result<()> {
+    folder.create()?;
+    let text = toml::to_string(config).expect("a run's config is TOML");
+    write_atomic(&folder.config_path(), text.as_bytes())
+}
+
+/// The results folder of `plan`, made if need be.
+///
+/// # Errors
+/// If it holds the results of another plan, or cannot be written.
+pub fn open(path: &Path, plan: &Plan, threads: usize) -> Result<ResultsFolder> {
+    let text = toml::to_string(plan).expect("a plan is TOML");
+    let plan_path = path.join("plan.toml");
+    match std::fs::read_to_string(&plan_path) {
+        Ok(present) if present == text => {}
+        Ok(present) => return Err(different(path, &present, &text)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            refuse_foreign_files(path)?;
+            let folder = ResultsFolder::create_or_open(path)?;
+            folder.write_machine(&machine(plan, threads))?;
+            // Last, since its presence says that the folder is this plan's.
+            write_atomic(&plan_path, text.as_bytes())?;
+        }
+        Err(error) => return Err(Error::io("read", &plan_path)(error)),
+    }
+    ResultsFolder::create_or_open(path)
+}
+
+/// A folder with files that are not results is most likely a slip of the pen.
+fn refuse_foreign_files(path: &Path) -> Result<()> {
+    let Ok(mut entries) = std::fs::read_dir(path) else { return Ok(()) };
+    let known = ["runs", "machine.json"];
+    let foreign = entries.find_map(|entry| entry.ok().filter(|e| !known.iter().any(|name| e.file_name() == *name)));
+    match foreign {
+        None => Ok(()),
+        Some(entry) => Err(Error::input(
+            format!("--out {}", path.display()),
+            format!("the folder is no folder of results, but holds `{}`", entry.file_name().display()),
+            "name a new or empty folder",
+        )),
+    }
+}
+
+fn different(path: &Path, present: &str, wanted: &str) -> Error {
+    let parse = |text: &str| text.parse::<toml::Table>().map(toml::Value::Table);
+    let difference = match (parse(present), parse(wanted)) {
+        (Ok(present), Ok(wanted)) => first_difference("", &present, &wanted),
+        _ => None,
+    };
+    let difference = difference.unwrap_or_else(|| "its `plan.toml` cannot be compared".to_owned());
+    Error::input(
+        format!("--out {}", path.display()),
+        format!("the folder holds the results of a different config: {difference}"),
+        "choose another folder with --out, or delete this one",
+    )
+}
+
+/// The first key whose values differ, with both.
+fn first_difference(key: &str, there: &toml::Value, here: &toml::Value) -> Option<String> {
+    use toml::Value::{Array, Table};
+    let join = |part: &str| if key.is_empty() { part.to_owned() } else { format!("{key}.{part}") };
+    match (there, here) {
+        _ if there == here => None,
+        (Table(a), Table(b)) => a.keys().chain(b.keys()).find_map(|part| match (a.get(part), b.get(part)) {
+            (Some(there), Some(here)) => first_difference(&join(part), there, here),
+            (Some(there), None) => Some(format!("{} is {there} there and absent here", join(part))),
+            (None, Some(here)) => Some(format!("{} is absent there and {here} here", join(part))),
+            (None, None) => None,
+        }),
+        (Array(a), Array(b)) if a.len() == b.len() => {
+            (0..a.len()).find_map(|index| first_difference(&join(&index.to_string()), &a[index], &b[index]))
+        }
+        _ => Some(format!("{key} is {there} there and {here} here")),
+    }
+}
+
+fn machine(plan: &Plan, threads: usize) -> MachineRecord {
+    // A system that does not tell is no reason not to measure.
+    let system = System::new_all().ok();
+    let cpus = system.as_ref().map_or(&[] as &[_], System::cpus);
+    let os = System::long_os_version().unwrap_or_else(|_| std::env::consts::OS.to_owned());
+    MachineRecord {
+        schema: SCHEMA,
+        version: match option_env!("VITBENCH_REVISION") {
+            Some(revision) => format!("{VERSION} ({revision})"),
+            None => VERSION.to_owned(),
+        },
+        command: command_line(),
+        cpu: cpus.first().map_or_else(|| "unknown".to_owned(), |cpu| cpu.brand().trim().to_owned()),
+        cpu_cores: cpus.len(),
+        memory_bytes: system.as_ref().map_or(0, System::total_memory),
+        os: format!("{os} ({})", std::env::consts::ARCH),
+        device: plan.device.as_str().to_owned(),
+        threads,
+        started: Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+    }
+}
+
+/// The command as given, with the program by its name alone: its folder says nothing to others.
+fn command_line() -> String {
+    let arguments = std::env::args().skip(1);
+    std::iter::once("vitbench".to_owned()).chain(arguments).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_the_first_difference() {
+        let value = |text: &str| toml::Value::Table(text.parse().unwrap());
+        for (there, here, difference) in [
+            ("a = 1\n[t]\nx = 1", "a = 1\n[t]\nx = 2", Some("t.x is 1 there and 2 here")),
+            ("[[m]]\nd = 1", "[[m]]\nd = 3", Some("m.0.d is 1 there and 3 here")),
+            ("a = 1", "a = 1\nb = 2", Some("b is absent there and 2 here")),
+            ("a = 1\nb = 2", "a = 1", Some("b is 2 there and absent here")),
+            ("a = [1]", "a = [1, 2]", Some("a is [1] there and [1, 2] here")),
+            ("a = 1", "a = 1", None),
+        ] {
+            assert_eq!(first_difference("", &value(there), &value(here)).as_deref(), difference);
+        }
+    }
+
+    #[test]
+    fn names_of_models_are_fit_for_files() {
+        assert_eq!(file_name("../vit <b>/ü"), ".._vit__b___");
+        assert_eq!(file_name(&"x".repeat(300)).len(), 40);
+    }
+}

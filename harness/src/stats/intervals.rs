@@ -1,0 +1,173 @@
+//! 95 % confidence intervals.
+
+use super::{mean, sample_std};
+
+/// The 0.975-quantile of the standard normal distribution.
+const Z: f64 = 1.959963984540054;
+
+/// The 0.975-quantiles of Student's t distribution with 1, 2, .. 30 degrees of freedom.
+const T: [f64; 30] = [
+    12.706205, 4.302653, 3.182446, 2.776445, 2.570582, 2.446912, 2.364624, 2.306004, 2.262157, 2.228139, 2.200985,
+    2.178813, 2.160369, 2.144787, 2.13145, 2.119905, 2.109816, 2.100922, 2.093024, 2.085963, 2.079614, 2.073873,
+    2.068658, 2.063899, 2.059539, 2.055529, 2.051831, 2.048407, 2.04523, 2.042272,
+];
+
+/// A closed interval, in the unit of the figure that it belongs to.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Interval {
+    /// Lower end.
+    pub low: f64,
+    /// Upper end.
+    pub high: f64,
+}
+
+impl Interval {
+    /// Whether the two have a point in common.
+    pub fn overlaps(&self, other: &Self) -> bool {
+        self.low <= other.high && other.low <= self.high
+    }
+
+    /// The interval's part between `low` and `high`, such as 0 and 1 for a share.
+    pub fn clamp(&self, low: f64, high: f64) -> Self {
+        Self { low: self.low.clamp(low, high), high: self.high.clamp(low, high) }
+    }
+}
+
+/// Student's interval for the mean of independent samples, such as the accuracies of several seeds. `None` below two samples
+/// or if one is not finite.
+pub fn mean_interval(samples: &[f64]) -> Option<Interval> {
+    let (mean, std) = (mean(samples)?, sample_std(samples)?);
+    let half = t_quantile(samples.len() - 1) * std / (samples.len() as f64).sqrt();
+    (mean.is_finite() && half.is_finite()).then_some(Interval { low: mean - half, high: mean + half })
+}
+
+/// Wilson's interval for a share of which `successes` of `trials` were observed, such as one model's accuracy on a test set.
+/// `None` without trials or with more successes than trials.
+pub fn wilson_interval(successes: u64, trials: u64) -> Option<Interval> {
+    if trials == 0 || successes > trials {
+        return None;
+    }
+    let n = trials as f64;
+    let share = successes as f64 / n;
+    let denominator = 1.0 + Z * Z / n;
+    let centre = (share + Z * Z / (2.0 * n)) / denominator;
+    let half = Z / denominator * (share * (1.0 - share) / n + Z * Z / (4.0 * n * n)).sqrt();
+    Some(Interval { low: centre - half, high: centre + half }.clamp(0.0, 1.0))
+}
+
+/// The interval between two order statistics that covers the median whatever the distribution: the narrowest symmetric one
+/// whose binomial coverage is at least 95 %. `None` below six samples, where no such interval exists.
+pub fn median_interval(samples: &[f64]) -> Option<Interval> {
+    if samples.iter().any(|x| x.is_nan()) {
+        return None;
+    }
+    let skipped = order_statistics_below(samples.len())?;
+    let mut sorted = samples.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    Some(Interval { low: sorted[skipped], high: sorted[sorted.len() - 1 - skipped] })
+}
+
+/// How many of `n` samples may be left out at each end: the greatest `k` with P(Binomial(n, 1/2) <= k) <= 2.5 %.
+fn order_statistics_below(n: usize) -> Option<usize> {
+    // In logarithms, since 2^-n leaves the range of f64 at a thousand samples.
+    let mut ln_mass = -(n as f64) * std::f64::consts::LN_2;
+    let mut cumulative = 0.0;
+    let mut found = None;
+    for k in 0..n {
+        cumulative += ln_mass.exp();
+        if cumulative > 0.025 {
+            break;
+        }
+        found = Some(k);
+        ln_mass += ((n - k) as f64 / (k + 1) as f64).ln();
+    }
+    found
+}
+
+/// The 0.975-quantile of Student's t distribution; beyond the table by its expansion around the normal quantile (Abramowitz
+/// and Stegun 26.7.5), which is exact there to six decimals.
+fn t_quantile(degrees: usize) -> f64 {
+    if let Some(t) = T.get(degrees - 1) {
+        return *t;
+    }
+    let n = degrees as f64;
+    let first = (Z.powi(3) + Z) / 4.0;
+    let second = (5.0 * Z.powi(5) + 16.0 * Z.powi(3) + 3.0 * Z) / 96.0;
+    let third = (3.0 * Z.powi(7) + 19.0 * Z.powi(5) + 17.0 * Z.powi(3) - 15.0 * Z) / 384.0;
+    let fourth = (79.0 * Z.powi(9) + 776.0 * Z.powi(7) + 1482.0 * Z.powi(5) - 1920.0 * Z.powi(3) - 945.0 * Z) / 92160.0;
+    Z + first / n + second / n.powi(2) + third / n.powi(3) + fourth / n.powi(4)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn close(actual: Option<Interval>, low: f64, high: f64, tolerance: f64) {
+        let actual = actual.expect("an interval");
+        assert!((actual.low - low).abs() < tolerance && (actual.high - high).abs() < tolerance, "{actual:?}");
+    }
+
+    #[test]
+    fn t_quantiles_agree_with_scipy() {
+        // scipy.stats.t.ppf(0.975, df)
+        for (degrees, expected) in [
+            (1, 12.706204736174694),
+            (4, 2.7764451051977934),
+            (30, 2.0422724563012378),
+            (31, 2.039513446396408),
+            (60, 2.0002978220142604),
+            (1000, 1.9623390808264083),
+        ] {
+            let actual = t_quantile(degrees);
+            assert!((actual - expected).abs() < 1e-6, "{degrees}: {actual} is not {expected}");
+        }
+    }
+
+    #[test]
+    fn mean_intervals_agree_with_scipy() {
+        // scipy.stats.t.interval(0.95, len(x) - 1, loc=numpy.mean(x), scale=scipy.stats.sem(x))
+        close(mean_interval(&[0.712, 0.734, 0.721]), 0.6948576771826299, 0.7498089894840366, 1e-8);
+        close(mean_interval(&[0.712, 0.734]), 0.5832317479020782, 0.8627682520979217, 1e-8);
+        let samples = [0.31, 0.12, 0.47, 0.25, 0.99, 0.08, 0.63];
+        close(mean_interval(&samples), 0.11058041499776244, 0.7037052992879518, 1e-7);
+        assert_eq!(mean_interval(&[0.7]), None);
+        assert_eq!(mean_interval(&[0.7, f64::NAN]), None);
+    }
+
+    #[test]
+    fn wilson_agrees_with_statsmodels() {
+        // statsmodels.stats.proportion.proportion_confint(k, n, alpha=0.05, method="wilson")
+        for (k, n, low, high) in [
+            (734, 1000, 0.7057558002431918, 0.7604532767855683),
+            (0, 10, 0.0, 0.27753279986288926),
+            (10, 10, 0.7224672001371106, 1.0),
+            (1, 3, 0.06149194472039626, 0.7923403991979523),
+            (9312, 10000, 0.9260716715285763, 0.9359971682765523),
+        ] {
+            close(wilson_interval(k, n), low, high, 1e-12);
+        }
+        assert_eq!(wilson_interval(0, 0), None);
+        assert_eq!(wilson_interval(2, 1), None);
+    }
+
+    #[test]
+    fn median_intervals_agree_with_scipy() {
+        // scipy.stats.quantile_test(range(1, n + 1), p=0.5).confidence_interval(0.95)
+        for (n, low, high) in
+            [(6, 1.0, 6.0), (9, 2.0, 8.0), (10, 2.0, 9.0), (30, 10.0, 21.0), (100, 40.0, 61.0), (101, 41.0, 61.0)]
+        {
+            let samples: Vec<f64> = (1..=n).rev().map(f64::from).collect();
+            close(median_interval(&samples), low, high, 1e-12);
+        }
+        assert_eq!(median_interval(&[1.0, 2.0, 3.0, 4.0, 5.0]), None);
+        let many: Vec<f64> = (0..5000).map(f64::from).collect();
+        assert!(median_interval(&many).is_some_and(|interval| interval.low > 2400.0 && interval.high < 2600.0));
+    }
+
+    #[test]
+    fn touching_intervals_overlap() {
+        let (a, b) = (Interval { low: 0.1, high: 0.2 }, Interval { low: 0.2, high: 0.3 });
+        assert!(a.overlaps(&b) && b.overlaps(&a));
+        assert!(!a.overlaps(&Interval { low: 0.21, high: 0.3 }));
+    }
+}

@@ -1,0 +1,168 @@
+//! Lanes: micro-batched data parallelism on a CPU.
+//!
+//! A batch is cut into micro-batches of a fixed size, which worker threads take in turn. Every worker computes inside a pool
+//! of one thread, so that operations stay on their core, and results are folded in the micro-batches' order. Neither cut nor
+//! order depends on the number of workers, so the outcome is the same to the last bit for any number.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Condvar, Mutex};
+
+use rayon::ThreadPool;
+
+/// Worker threads for micro-batches.
+pub struct Lanes {
+    pools: Vec<ThreadPool>,
+}
+
+impl Lanes {
+    /// `threads` lanes on the CPU.
+    ///
+    /// # Panics
+    /// If `threads` is 0 or the system refuses to start a thread.
+    pub fn new(threads: usize) -> Self {
+        assert!(threads > 0, "no lane to compute on");
+        let pool = |_| rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("the system starts a thread");
+        Self { pools: (0..threads).map(pool).collect() }
+    }
+
+    /// One lane, on the calling thread: for a GPU, which is kept busy by whole batches.
+    pub fn caller() -> Self {
+        Self { pools: Vec::new() }
+    }
+
+    /// How many micro-batches are in work at a time.
+    pub fn threads(&self) -> usize {
+        self.pools.len().max(1)
+    }
+
+    /// Runs `work` for every index below `count`, each lane with a state of its own from `setup`, and hands the results to
+    /// `fold` in ascending order. At most one result a lane is held at a time. A panic in `work` is passed on.
+    pub fn ordered<S, T: Send>(
+        &self,
+        count: usize,
+        setup: impl Fn() -> S + Sync,
+        work: impl Fn(&mut S, usize) -> T + Sync,
+        mut fold: impl FnMut(T) + Send,
+    ) {
+        if self.pools.is_empty() {
+            let mut state = setup();
+            for index in 0..count {
+                fold(work(&mut state, index));
+            }
+            return;
+        }
+        let next = AtomicUsize::new(0);
+        let turnstile = Turnstile::new(fold);
+        let lane = || {
+            let _guard = AbortOnPanic(&turnstile);
+            let mut state = setup();
+            loop {
+                let index = next.fetch_add(1, Ordering::Relaxed);
+                if index >= count || !turnstile.pass(index, work(&mut state, index)) {
+                    break;
+                }
+            }
+        };
+        std::thread::scope(|scope| {
+            for pool in self.pools.iter().take(count) {
+                scope.spawn(|| pool.install(lane));
+            }
+        });
+    }
+
+    /// Runs `work` on one lane, so that no reduction in it depends on the number of threads.
+    pub fn on_one<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+        match self.pools.first() {
+            Some(pool) => pool.install(work),
+            None => work(),
+        }
+    }
+}
+
+/// Lets results through in ascending order.
+struct Turnstile<F> {
+    state: Mutex<Turn<F>>,
+    turned: Condvar,
+}
+
+struct Turn<F> {
+    next: usize,
+    aborted: bool,
+    fold: F,
+}
+
+impl<F> Turnstile<F> {
+    fn new(fold: F) -> Self {
+        Self { state: Mutex::new(Turn { next: 0, aborted: false, fold }), turned: Condvar::new() }
+    }
+
+    /// Waits for `index`'s turn and folds its result. `false` if another lane panicked, whose turn would never end.
+    fn pass<T>(&self, index: usize, result: T) -> bool
+    where
+        F: FnMut(T),
+    {
+        let turn = self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let waiting = |turn: &mut Turn<F>| turn.next != index && !turn.aborted;
+        let mut turn = self.turned.wait_while(turn, waiting).unwrap_or_else(|poisoned| poisoned.into_inner());
+        if turn.aborted {
+            return false;
+        }
+        (turn.fold)(result);
+        turn.next += 1;
+        self.turned.notify_all();
+        true
+    }
+}
+
+/// Frees the lanes that wait for a turn which a panic has made impossible.
+struct AbortOnPanic<'a, F>(&'a Turnstile<F>);
+
+impl<F> Drop for AbortOnPanic<'_, F> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).aborted = true;
+            self.0.turned.notify_all();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn results_are_folded_in_order_whatever_the_number_of_lanes() {
+        for lanes in [Lanes::caller(), Lanes::new(1), Lanes::new(2), Lanes::new(5)] {
+            let mut folded = Vec::new();
+            let work = |_: &mut (), index: usize| {
+                // Earlier items take longer, so that later ones are ready first.
+                std::thread::sleep(Duration::from_millis(4 - index as u64 % 5));
+                index * index
+            };
+            lanes.ordered(12, || (), work, |result| folded.push(result));
+            assert_eq!(folded, (0..12).map(|i| i * i).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn every_lane_has_one_state() {
+        let setups = AtomicUsize::new(0);
+        let setup = || setups.fetch_add(1, Ordering::Relaxed);
+        Lanes::new(3).ordered(30, setup, |_, index| index, |_| {});
+        assert!((1..=3).contains(&setups.into_inner()));
+    }
+
+    #[test]
+    fn a_panic_ends_all_lanes() {
+        let outcome = std::panic::catch_unwind(|| {
+            Lanes::new(3).ordered(9, || (), |_, index| assert_ne!(index, 1, "as asked"), |()| {});
+        });
+        assert!(outcome.is_err());
+    }
+
+    #[test]
+    fn no_items_no_work() {
+        Lanes::new(2).ordered(0, || (), |_, _| (), |()| panic!("nothing to fold"));
+    }
+}

@@ -1,0 +1,18 @@
+//! Training: lanes, optimiser, steps, epochs, evaluation, and a run from beginning to end.
+
+mod epoch;
+mod evaluate;
+mod lanes;
+pub mod optimizer;
+mod run;
+mod size;
+mod step;
+mod timing;
+
+pub use epoch::{EpochStats, Learner, evaluate, train_epoch};
+pub use evaluate::{Evaluation, Prediction};
+pub use lanes::Lanes;
+pub use run::{Event, RunContext, run};
+pub use size::{micro_batch, model_size};
+pub use step::{Batch, Diverged, MicroBatch, StepOptions, StepResult, infer, train_step};
+pub use timing::{Timed, time_inference, time_train_step};

@@ -1,0 +1,148 @@
+//! One optimiser step, and one inference pass.
+
+use burn::module::Module;
+use burn::optim::{GradientsAccumulator, GradientsParams, ModuleOptimizer};
+use burn::tensor::activation::log_softmax;
+use burn::tensor::{Device, Tensor, TensorData};
+
+use super::lanes::Lanes;
+use super::optimizer::{gradient_norm, scale_gradients};
+use crate::architecture::Architecture;
+use crate::data::Digest;
+
+/// Images that a lane takes at a time, on the device, with what they should be classified as.
+#[derive(Clone)]
+pub struct MicroBatch {
+    /// `[images, channels, height, width]`.
+    pub images: Tensor<4>,
+    /// Probability of every class, `[images, classes]`.
+    pub targets: Tensor<2>,
+    /// The true class of every image.
+    pub labels: Vec<i64>,
+    /// Digest of every image with its label; none where nobody asks for them.
+    pub digests: Vec<Digest>,
+}
+
+impl MicroBatch {
+    /// Images `[labels.len(), 3, size, size]`, each of one certain class.
+    pub fn new(images: Vec<f32>, labels: Vec<i64>, size: usize, classes: usize, device: &Device) -> Self {
+        let mut targets = vec![0.0_f32; labels.len() * classes];
+        for (row, label) in targets.chunks_exact_mut(classes).zip(&labels) {
+            row[*label as usize] = 1.0;
+        }
+        Self {
+            images: Tensor::from_data(TensorData::new(images, [labels.len(), 3, size, size]), device),
+            targets: Tensor::from_data(TensorData::new(targets, [labels.len(), classes]), device),
+            labels,
+            digests: Vec::new(),
+        }
+    }
+}
+
+/// A batch as its micro-batches, which lanes fetch by index.
+pub struct Batch<'a> {
+    /// Images of all micro-batches together.
+    pub images: usize,
+    /// Number of micro-batches.
+    pub micro_batches: usize,
+    /// Makes a micro-batch; called on the lane that computes it.
+    pub fetch: &'a (dyn Fn(usize) -> MicroBatch + Sync),
+}
+
+/// What a training step has to do besides the model.
+#[derive(Debug, Clone, Copy)]
+pub struct StepOptions {
+    /// Learning rate.
+    pub lr: f64,
+    /// Greatest norm of all gradients together.
+    pub clip_norm: Option<f64>,
+}
+
+/// What a training step found before it changed the weights.
+#[derive(Default)]
+pub struct StepResult {
+    /// Cross-entropy of the batch's images, in nats, summed.
+    pub loss_sum: f64,
+    /// Logits `[images, classes]`, row by row.
+    pub logits: Vec<f32>,
+    /// The true class of every image.
+    pub labels: Vec<i64>,
+    /// The images' digests, as far as they were made.
+    pub digests: Vec<Digest>,
+}
+
+/// A loss or gradient that is not a finite number.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error("{what} became {value}")]
+pub struct Diverged {
+    what: &'static str,
+    value: f64,
+}
+
+/// Errs if `value` is not finite.
+pub(super) fn check_finite(what: &'static str, value: f64) -> Result<(), Diverged> {
+    if value.is_finite() { Ok(()) } else { Err(Diverged { what, value }) }
+}
+
+/// Forward, mean cross-entropy, backward over all lanes, and one step of the optimiser.
+pub fn train_step(
+    model: Architecture,
+    optimizer: &mut ModuleOptimizer,
+    lanes: &Lanes,
+    batch: &Batch<'_>,
+    options: StepOptions,
+    device: &Device,
+) -> Result<(Architecture, StepResult), Diverged> {
+    let mut accumulator = GradientsAccumulator::new();
+    let mut result = StepResult::default();
+    lanes.ordered(
+        batch.micro_batches,
+        // Graphs over the same leaves would be merged, and merging deadlocks between threads: every lane has its own leaves.
+        || model.clone().fork(device),
+        |model, index| {
+            let MicroBatch { images, targets, labels, digests } = (batch.fetch)(index);
+            let logits = model.forward(images);
+            let loss = -(log_softmax(logits.clone(), 1) * targets).sum();
+            let loss_sum = f64::from(loss.clone().into_scalar::<f32>());
+            let logits = host_values(logits.inner());
+            let gradients = GradientsParams::from_grads((loss / batch.images as f64).backward(), model);
+            (StepResult { loss_sum, logits, labels, digests }, gradients)
+        },
+        |(part, gradients)| {
+            result.loss_sum += part.loss_sum;
+            result.logits.extend(part.logits);
+            result.labels.extend(part.labels);
+            result.digests.extend(part.digests);
+            accumulator.accumulate(&model, gradients);
+        },
+    );
+    check_finite("the training loss", result.loss_sum)?;
+    let mut gradients = accumulator.grads();
+    if let Some(clip_norm) = options.clip_norm {
+        let norm;
+        (norm, gradients) = lanes.on_one(|| (gradient_norm(&model, &gradients), gradients));
+        check_finite("the norm of the gradients", norm)?;
+        // PyTorch's `clip_grad_norm_` has the same small addition.
+        let factor = clip_norm / (norm + 1e-6);
+        if factor < 1.0 {
+            scale_gradients(&model, &mut gradients, factor);
+        }
+    }
+    Ok((optimizer.step(options.lr, model, gradients), result))
+}
+
+/// Logits `[images, classes]` of a batch, row by row. `model` is without autodiff.
+pub fn infer(model: &Architecture, lanes: &Lanes, batch: &Batch<'_>) -> Vec<f32> {
+    let mut logits = Vec::new();
+    lanes.ordered(
+        batch.micro_batches,
+        || model.clone(),
+        |model, index| host_values(model.forward((batch.fetch)(index).images)),
+        |values| logits.extend(values),
+    );
+    logits
+}
+
+fn host_values(logits: Tensor<2>) -> Vec<f32> {
+    logits.into_data().try_into_vec().expect("logits are 32-bit floats")
+}

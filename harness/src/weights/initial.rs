@@ -1,0 +1,60 @@
+//! A config's `init` key: weights that a model starts from.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use crate::config::Plan;
+use crate::error::{Error, Result};
+
+/// Finds the files of the models' `init` keys, beside the config or in the working directory, and notes their digests, which
+/// are part of the runs' identity.
+///
+/// # Errors
+/// If a file is not there, or is another than the one that the plan was made with.
+pub fn resolve_initial(plan: &mut Plan, config: &Path) -> Result<()> {
+    for (index, model) in plan.models.iter_mut().enumerate() {
+        let Some(init) = &mut model.init else { continue };
+        let place = format!("{}: model.{index} (`{}`): init", config.display(), model.name);
+        init.path = find(&init.path, config, &place)?;
+        let digest = digest(&init.path)?;
+        if init.blake3.as_ref().is_some_and(|expected| *expected != digest) {
+            return Err(Error::input(
+                place,
+                format!("{} is another file than before: its digest is {digest}", init.path.display()),
+                "restore the file, or leave `init_blake3` away and choose another folder with --out",
+            ));
+        }
+        init.blake3 = Some(digest);
+    }
+    Ok(())
+}
+
+/// Errs if a model's `init` file does not fit it; returns what will be adapted or left untrained, a line each.
+pub fn check_initial(plan: &Plan, classes: usize) -> Result<Vec<String>> {
+    let mut lines = Vec::new();
+    for model in &plan.models {
+        let Some(init) = &model.init else { continue };
+        let config = model.architecture.for_images(plan.data.image_size, classes);
+        lines.push(format!("{}: starts from {}", model.name, init.path.display()));
+        lines.extend(super::check(&init.path, &config)?.into_iter().map(|note| format!("{}: {note}", model.name)));
+    }
+    Ok(lines)
+}
+
+fn find(path: &Path, config: &Path, place: &str) -> Result<PathBuf> {
+    let beside = config.parent().unwrap_or(Path::new("")).join(path);
+    [beside.as_path(), path].into_iter().find(|path| path.is_file()).map(Path::to_owned).ok_or_else(|| {
+        Error::input(
+            place,
+            format!("there is no file {}, nor {}", beside.display(), path.display()),
+            "give the path of a safetensors file, from the config's folder or the working directory",
+        )
+    })
+}
+
+fn digest(path: &Path) -> Result<String> {
+    let file = File::open(path).map_err(Error::io("open", path))?;
+    let mut hasher = blake3::Hasher::new();
+    hasher.update_reader(file).map_err(Error::io("read", path))?;
+    Ok(hasher.finalize().to_hex().to_string())
+}

@@ -1,0 +1,312 @@
+//! The program as users meet it: commands, files, messages and exit codes.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use tempfile::TempDir;
+
+/// Two tiny models on few generated images; a run takes about a second.
+const CONFIG: &str = r#"
+seeds = [0]
+
+[data]
+dataset = "shapes"
+image_size = 16
+train_limit = 60
+test_limit = 20
+
+[data.augment]
+random_resized_crop = { scale = [0.8, 1.0] }
+horizontal_flip = true
+
+[train]
+epochs = 2
+batch_size = 16
+optimizer = { kind = "adamw" }
+lr = 0.001
+clip_norm = 1.0
+
+[measure]
+warmup_seconds = 0.0
+min_samples = 3
+min_seconds = 0.0
+
+[[model]]
+name = "vit"
+architecture = "vit"
+patch_size = 4
+d_model = 16
+depth = 1
+heads = 2
+d_ff = 32
+
+[[model]]
+name = "conv"
+architecture = "conv_vit"
+patch_size = 4
+d_model = 16
+depth = 1
+head_channels = 8
+d_ff = 32
+"#;
+
+/// A folder of its own for every test, with the config in it.
+struct Bench {
+    dir: TempDir,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let bench = Self { dir: TempDir::new().unwrap() };
+        fs::write(bench.path("plan.toml"), CONFIG).unwrap();
+        bench
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// Runs `vitbench` in the folder, with no data to be found but what the arguments name.
+    fn vitbench(&self, arguments: &[&str]) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_vitbench"))
+            .current_dir(self.dir.path())
+            .env_remove("VITBENCH_DATA")
+            .env("XDG_CACHE_HOME", self.path("cache"))
+            .args(arguments)
+            .output()
+            .unwrap()
+    }
+
+    /// As [`vitbench`](Self::vitbench), and it has to end well.
+    fn succeed(&self, arguments: &[&str]) -> String {
+        let output = self.vitbench(arguments);
+        assert!(output.status.success(), "{arguments:?}: {}\n{}", output.status, text(&output.stderr));
+        text(&output.stdout)
+    }
+
+    /// The message of a command that has to be refused, with nothing written.
+    fn refused(&self, arguments: &[&str]) -> String {
+        let before = self.listing();
+        let output = self.vitbench(arguments);
+        let message = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}\n{message}", output.status);
+        assert!(message.starts_with("error: ") && message.contains("help: "), "{arguments:?}: {message}");
+        assert!(!message.contains("panicked") && message.lines().count() < 24, "{arguments:?}: {message}");
+        assert_eq!(before, self.listing(), "{arguments:?} left something behind");
+        message
+    }
+
+    fn listing(&self) -> Vec<PathBuf> {
+        let entries = walkdir::WalkDir::new(self.dir.path()).sort_by_file_name();
+        entries.into_iter().map(|entry| entry.unwrap().into_path()).collect()
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn only_run(folder: &Path, model: &str) -> PathBuf {
+    let runs = fs::read_dir(folder.join("runs")).unwrap().map(|entry| entry.unwrap().path());
+    let mut runs = runs.filter(|path| path.file_name().unwrap().to_string_lossy().starts_with(model));
+    let run = runs.next().unwrap();
+    assert_eq!(runs.next(), None);
+    run
+}
+
+/// `epochs.csv` without the columns of time.
+fn epochs_without_times(path: &Path) -> Vec<Vec<String>> {
+    let mut reader = csv::Reader::from_path(path).unwrap();
+    let headers = reader.headers().unwrap().clone();
+    let timeless = |name: &str| !name.contains("seconds") && !name.contains("per_s");
+    let keep: Vec<bool> = headers.iter().map(timeless).collect();
+    let rows = reader.records().map(Result::unwrap);
+    let cut = |row: csv::StringRecord| {
+        row.iter().zip(&keep).filter(|(_, keep)| **keep).map(|(cell, _)| cell.to_owned()).collect()
+    };
+    rows.map(cut).collect()
+}
+
+#[test]
+fn a_plan_leaves_records_tables_plots_and_report() {
+    let bench = Bench::new();
+    let stdout = bench.succeed(&["run", "plan.toml"]);
+    let folder = bench.path("results/plan");
+    for file in ["plan.toml", "machine.json", "models.csv", "epochs.csv", "throughput.csv", "summary.csv", "report.md"] {
+        assert!(fs::metadata(folder.join(file)).unwrap().len() > 0, "{file}");
+    }
+    for plot in ["learning_curves", "accuracy", "throughput", "params", "accuracy_vs_throughput"] {
+        assert!(fs::read(folder.join(format!("plots/{plot}.png"))).unwrap().starts_with(b"\x89PNG"), "{plot}");
+        assert!(fs::read_to_string(folder.join(format!("plots/{plot}.svg"))).unwrap().contains("</svg>"), "{plot}");
+    }
+    for model in ["vit", "conv"] {
+        let run = only_run(&folder, model);
+        for file in ["config.toml", "epochs.csv", "timing.csv", "predictions.csv", "done.json"] {
+            assert!(run.join(file).is_file(), "{model}: {file}");
+        }
+        assert!(stdout.contains(&format!("{model} seed 0 epoch   2/2")), "a line per epoch:\n{stdout}");
+    }
+    // The same images for both: the digests of their batches are equal.
+    let digest = |model: &str| -> String {
+        let record = fs::read(only_run(&folder, model).join("done.json")).unwrap();
+        let record: serde_json::Value = serde_json::from_slice(&record).unwrap();
+        record["batch_digest"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(digest("vit"), digest("conv"));
+}
+
+#[test]
+fn the_same_command_again_trains_nothing_and_elsewhere_finds_the_same() {
+    let bench = Bench::new();
+    bench.succeed(&["run", "plan.toml"]);
+    let done = only_run(&bench.path("results/plan"), "vit").join("done.json");
+    let before = fs::metadata(&done).unwrap().modified().unwrap();
+    assert!(bench.succeed(&["run", "plan.toml"]).contains("nothing to train"));
+    assert_eq!(fs::metadata(&done).unwrap().modified().unwrap(), before);
+
+    bench.succeed(&["run", "plan.toml", "--out", "again", "--threads", "3", "--in-process"]);
+    let first = epochs_without_times(&bench.path("results/plan/epochs.csv"));
+    assert_eq!(first.len(), 4);
+    assert_eq!(first, epochs_without_times(&bench.path("again/epochs.csv")));
+}
+
+#[test]
+fn a_deleted_run_is_made_again_and_a_report_too() {
+    let bench = Bench::new();
+    bench.succeed(&["run", "plan.toml", "--out", "out"]);
+    fs::remove_dir_all(only_run(&bench.path("out"), "conv")).unwrap();
+    let report = fs::read(bench.path("out/report.md")).unwrap();
+    fs::remove_file(bench.path("out/report.md")).unwrap();
+    let stdout = bench.succeed(&["run", "plan.toml", "--out", "out"]);
+    assert!(stdout.contains("conv seed 0 epoch") && !stdout.contains("vit seed 0 epoch"), "{stdout}");
+    assert!(!report.is_empty() && bench.path("out/report.md").is_file());
+
+    let tables = ["models.csv", "epochs.csv", "throughput.csv", "summary.csv", "report.md", "plots/accuracy.svg"];
+    let read = || tables.map(|table| fs::read(bench.path("out").join(table)).unwrap());
+    let before = read();
+    bench.succeed(&["report", "out"]);
+    assert!(before == read(), "a report is a function of the records");
+}
+
+#[test]
+fn a_model_that_diverges_is_a_row_and_the_others_run() {
+    let bench = Bench::new();
+    // A learning rate that throws the ViT's weights beyond all numbers; the other model is trained after it.
+    let output = bench.vitbench(&[
+        "run", "plan.toml", "--out", "out", "--set", "train.lr=1e30", "--set", "train.optimizer.kind=sgd",
+    ]);
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
+    let summary = fs::read_to_string(bench.path("out/summary.csv")).unwrap();
+    assert!(summary.contains("diverged"), "{summary}");
+    assert_eq!(summary.lines().count(), 3, "{summary}");
+    assert!(only_run(&bench.path("out"), "vit").join("failed.json").is_file());
+}
+
+#[test]
+fn mistakes_in_a_config_are_named_with_their_remedy() {
+    let bench = Bench::new();
+    let cases = [
+        ("train.epoch=3", vec!["train", "unknown field `epoch`", "did you mean `epochs`?"]),
+        ("train.epochs=many", vec!["train.epochs", "invalid type", "expected usize"]),
+        ("model.0.patch_size=5", vec!["model.0 (`vit`): patch_size", "5 does not divide image_size = 16", "take 4 or 8"]),
+        ("model.0.heads=3", vec!["model.0 (`vit`): heads", "3 does not divide d_model = 16", "take 2 or 4"]),
+        ("model.1.architecture=resnet", vec!["model[1]", "unknown variant `resnet`", "vit, linformer, conv_vit"]),
+        ("model.1.dept=3", vec!["model[1]", "unknown field `dept`", "did you mean `depth`?"]),
+        ("device=gpu", vec!["device", "unknown variant `gpu`", "flex, ndarray, cuda"]),
+        ("data.dataset=mnist", vec!["data.dataset", "unknown variant `mnist`", "shapes, cifar10"]),
+        ("train.optimizer.kind=adamax", vec!["train.optimizer", "unknown variant `adamax`", "adam"]),
+        ("train.batch_size=0", vec!["train.batch_size", "take 1 or more"]),
+        ("train.lr=-1.0", vec!["train.lr", "-1 is no learning rate"]),
+        ("seeds=[1, 1]", vec!["seeds", "1 stands twice"]),
+        ("data.val_fraction=1.5", vec!["data.val_fraction", "1.5"]),
+    ];
+    for (assignment, expected) in cases {
+        let message = bench.refused(&["run", "plan.toml", "--set", assignment]);
+        assert!(message.contains("plan.toml") || message.contains("data."), "{assignment}: {message}");
+        for part in expected {
+            assert!(message.contains(part), "{assignment}: no `{part}` in: {message}");
+        }
+    }
+}
+
+#[test]
+fn a_missing_or_broken_config_is_named() {
+    let bench = Bench::new();
+    assert!(bench.refused(&["run", "absent.toml"]).contains("absent.toml: there is no such config"));
+    fs::write(bench.path("broken.toml"), "[train\nepochs = 1").unwrap();
+    let message = bench.refused(&["run", "broken.toml"]);
+    assert!(message.contains("broken.toml") && message.contains("line 1"), "{message}");
+    fs::write(bench.path("binary.toml"), [0xff, 0xfe, 0x00]).unwrap();
+    let output = bench.vitbench(&["run", "binary.toml"]);
+    assert_eq!(output.status.code(), Some(2), "{}", text(&output.stderr));
+}
+
+#[test]
+fn an_unknown_device_or_one_that_is_not_here_is_refused() {
+    let bench = Bench::new();
+    let output = bench.vitbench(&["run", "plan.toml", "--device", "gpu"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("[possible values: flex, ndarray, cuda"), "{}", text(&output.stderr));
+    // Without the feature it is not compiled in; with it, this machine may lack the driver. Either is said.
+    let output = bench.vitbench(&["run", "plan.toml", "--device", "metal"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("cargo build --release --features metal"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn absent_data_says_how_to_get_it() {
+    let bench = Bench::new();
+    let config = CONFIG.replace("dataset = \"shapes\"", "dataset = \"cifar10\"");
+    fs::write(bench.path("cifar.toml"), config).unwrap();
+    fs::create_dir(bench.path("empty")).unwrap();
+    let message = bench.refused(&["run", "cifar.toml", "--data-dir", "empty"]);
+    for part in ["empty", "cifar-10-binary.tar.gz", "--data-dir"] {
+        assert!(message.contains(part), "no `{part}` in: {message}");
+    }
+    let config = CONFIG.replace("dataset = \"shapes\"", "dataset = \"image_folder\"\npath = \"pets\"");
+    fs::write(bench.path("folder.toml"), config).unwrap();
+    let message = bench.refused(&["run", "folder.toml", "--data-dir", "empty"]);
+    assert!(message.contains("pets"), "{message}");
+}
+
+#[test]
+fn a_folder_of_another_config_is_left_alone() {
+    let bench = Bench::new();
+    bench.succeed(&["run", "plan.toml", "--out", "out"]);
+    let message = bench.refused(&["run", "plan.toml", "--out", "out", "--set", "train.epochs=3"]);
+    assert!(message.contains("train.epochs is 2 there and 3 here"), "{message}");
+    fs::create_dir(bench.path("photos")).unwrap();
+    fs::write(bench.path("photos/cat.jpg"), "not really").unwrap();
+    assert!(bench.refused(&["run", "plan.toml", "--out", "photos"]).contains("cat.jpg"));
+    assert!(bench.refused(&["report", "photos"]).contains("photos"));
+}
+
+#[test]
+#[cfg(feature = "ndarray")]
+fn ndarray_finds_what_flex_finds() {
+    let bench = Bench::new();
+    bench.succeed(&["run", "plan.toml", "--out", "flex"]);
+    bench.succeed(&["run", "plan.toml", "--out", "ndarray", "--device", "ndarray"]);
+    let losses = |folder: &str| -> Vec<f64> {
+        let rows = epochs_without_times(&bench.path(folder).join("epochs.csv"));
+        let header = csv::Reader::from_path(bench.path(folder).join("epochs.csv")).unwrap().headers().unwrap().clone();
+        let kept: Vec<&str> = header.iter().filter(|h| !h.contains("seconds") && !h.contains("per_s")).collect();
+        let columns = ["train_loss", "eval_loss"].map(|name| kept.iter().position(|h| *h == name).unwrap());
+        rows.iter().flat_map(|row| columns.map(|column| row[column].parse().unwrap())).collect()
+    };
+    let (flex, ndarray) = (losses("flex"), losses("ndarray"));
+    assert_eq!(flex.len(), 8);
+    for (a, b) in flex.iter().zip(&ndarray) {
+        assert!((a - b).abs() < 1e-4 * b.abs(), "{flex:?} {ndarray:?}");
+    }
+}
+
+#[test]
+fn summary_and_devices_print_tables() {
+    let bench = Bench::new();
+    let stdout = bench.succeed(&["summary", "plan.toml"]);
+    assert!(stdout.contains("conv_vit") && stdout.contains("MACs"), "{stdout}");
+    let stdout = bench.succeed(&["devices"]);
+    assert!(stdout.contains("flex") && stdout.contains("cuda"), "{stdout}");
+}

@@ -1,0 +1,23 @@
+//! What all compared architectures must share, so that a difference in the table is a difference of architecture: patches,
+//! linear layers, norms, feed-forward, initialisers and the operations they are made of.
+//!
+//! Shapes are token-major, `[batch, tokens, d_model]`. Nothing here knows data, optimiser, files or clock.
+
+mod cost;
+mod feed_forward;
+mod init;
+mod invalid;
+pub mod layout;
+mod linear;
+mod norm;
+pub mod ops;
+mod patches;
+pub mod random;
+
+pub use cost::Macs;
+pub use feed_forward::FeedForward;
+pub use init::Init;
+pub use invalid::{InvalidConfig, check_divides, check_positive};
+pub use linear::Linear;
+pub use norm::LayerNorm;
+pub use patches::patches;

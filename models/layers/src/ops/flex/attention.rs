@@ -1,0 +1,223 @@
+//! Multi-head attention core, head by head and in blocks of queries.
+//!
+//! A head is a slice of the last axis, which the matrix products address by strides, so that nothing is permuted or copied.
+//! The probabilities of a block live in a scratch buffer only. Training keeps the two numbers per row from which the backward
+//! pass recovers them to the last bit: the largest score and the reciprocal of the sum (as in FlashAttention, Dao et al. 2022,
+//! <https://arxiv.org/abs/2205.14135>, which keeps the logarithm of the sum, inexact for large scores).
+
+use std::ops::Range;
+
+use burn::backend::flex::FlexTensor;
+
+use super::matmul::{Matrix, Threads, add_product, write_product};
+use super::tensor::{contiguous, filled, from_values, values};
+use crate::ops::simd::{LANES, dot, exp, max, multiversion, sum_of_lanes};
+
+/// Scores in a block, unless the rows are so long that [`MIN_ROWS`] take more: 256 KiB, half of a usual second-level cache.
+const BLOCK: usize = 64 * 1024;
+
+/// Rows of a block at least, for the sake of the matrix products.
+const MIN_ROWS: usize = 64;
+
+/// `softmax(scale q kᵀ) v` in every head, and with `train` the statistics `[batch, heads, n, 2]` for [`backward`].
+pub(super) fn forward(
+    [q, k, v]: [FlexTensor; 3],
+    heads: usize,
+    scale: f64,
+    train: bool,
+) -> (FlexTensor, Option<FlexTensor>) {
+    let (q, k, v) = (sequence(q), sequence(k), sequence(v));
+    let (q, k, v) = (Heads::new(&q, heads), Heads::new(&k, heads), Heads::new(&v, heads));
+    let (d, blocks) = (heads * q.width, Blocks::new(q.tokens, k.tokens));
+    let mut scores = blocks.scratch();
+    let mut statistics = vec![0.0; 2 * if train { q.batch * heads * q.tokens } else { blocks.rows }];
+    let write = |output: &mut [_]| {
+        for (index, (item, head)) in pairs(q.batch, heads).enumerate() {
+            for rows in blocks.iter() {
+                let first = if train { index * q.tokens + rows.start } else { 0 };
+                let statistics = &mut statistics[2 * first..][..2 * rows.len()];
+                let scores = &mut scores[..rows.len() * k.tokens];
+                write_product(scores, k.tokens, q.head(item, head, rows.clone()), k.all(item, head).transposed(), scale as f32);
+                softmax_rows(scores, k.tokens, statistics);
+                let output = &mut output[(item * q.tokens + rows.start) * d + head * q.width..];
+                write_product(output, d, Matrix::row_major(scores, k.tokens), v.all(item, head), 1.0);
+            }
+        }
+    };
+    // SAFETY: the blocks cover all rows of all heads.
+    let output = unsafe { filled(q.batch * q.tokens * d, write) };
+    let statistics = train.then(|| from_values(statistics, [q.batch, heads, q.tokens, 2]));
+    (from_values(output, [q.batch, q.tokens, d]), statistics)
+}
+
+/// The gradients of `q`, `k` and `v`, as far as `needs` wants them.
+pub(super) fn backward(
+    [q, k, v]: [FlexTensor; 3],
+    statistics: FlexTensor,
+    doutput: FlexTensor,
+    heads: usize,
+    scale: f64,
+    needs: [bool; 3],
+) -> [Option<FlexTensor>; 3] {
+    let (q, k, v, doutput) = (sequence(q), sequence(k), sequence(v), sequence(doutput));
+    let (q, k, v) = (Heads::new(&q, heads), Heads::new(&k, heads), Heads::new(&v, heads));
+    let doutput = Heads::new(&doutput, heads);
+    let (d, scale, blocks) = (heads * q.width, scale as f32, Blocks::new(q.tokens, k.tokens));
+    let [needs_q, needs_k, needs_v] = needs;
+    let gradient = |needed: bool, of: &Heads| vec![0.0; if needed { of.batch * of.tokens * d } else { 0 }];
+    let [mut dq, mut dk, mut dv] = [gradient(needs_q, &q), gradient(needs_k, &k), gradient(needs_v, &v)];
+    let (mut p, mut ds) = (blocks.scratch(), blocks.scratch());
+    for (index, (item, head)) in pairs(q.batch, heads).enumerate() {
+        let of_keys = item * k.tokens * d + head * q.width;
+        for rows in blocks.iter() {
+            let statistics = &values(&statistics)[2 * (index * q.tokens + rows.start)..][..2 * rows.len()];
+            let (p, ds) = (&mut p[..rows.len() * k.tokens], &mut ds[..rows.len() * k.tokens]);
+            let (q_rows, doutput) = (q.head(item, head, rows.clone()), doutput.head(item, head, rows.clone()));
+            write_product(p, k.tokens, q_rows, k.all(item, head).transposed(), scale);
+            softmax_rows_again(p, k.tokens, statistics);
+            if needs_v {
+                let p = Matrix::row_major(p, k.tokens);
+                add_product(&mut dv[of_keys..], d, p.transposed(), doutput, 1.0, Threads::One);
+            }
+            if !needs_q && !needs_k {
+                continue;
+            }
+            write_product(ds, k.tokens, doutput, v.all(item, head).transposed(), 1.0);
+            softmax_rows_backward(p, ds, k.tokens);
+            let ds = Matrix::row_major(ds, k.tokens);
+            if needs_q {
+                let dq = &mut dq[(item * q.tokens + rows.start) * d + head * q.width..];
+                write_product(dq, d, ds, k.all(item, head), scale);
+            }
+            if needs_k {
+                add_product(&mut dk[of_keys..], d, ds.transposed(), q_rows, scale, Threads::One);
+            }
+        }
+    }
+    let tensor = |needed: bool, gradient, of: &Heads| needed.then(|| from_values(gradient, [of.batch, of.tokens, d]));
+    [tensor(needs_q, dq, &q), tensor(needs_k, dk, &k), tensor(needs_v, dv, &v)]
+}
+
+/// All pairs of an item of the batch and a head.
+fn pairs(batch: usize, heads: usize) -> impl Iterator<Item = (usize, usize)> {
+    (0..batch).flat_map(move |item| (0..heads).map(move |head| (item, head)))
+}
+
+/// The tensor as [`Heads`] takes it: slices and steps along batch and tokens are fine.
+fn sequence(tensor: FlexTensor) -> FlexTensor {
+    let layout = tensor.layout();
+    if layout.has_positive_strides() && layout.strides()[2] == 1 { tensor } else { contiguous(tensor) }
+}
+
+/// A tensor `[batch, tokens, heads * width]` whose heads are matrices of `[tokens, width]`.
+struct Heads<'a> {
+    values: &'a [f32],
+    batch: usize,
+    tokens: usize,
+    width: usize,
+    batch_stride: usize,
+    token_stride: usize,
+}
+
+impl<'a> Heads<'a> {
+    fn new(tensor: &'a FlexTensor, heads: usize) -> Self {
+        let layout = tensor.layout();
+        let [batch, tokens, d] = layout.shape().dims();
+        Self {
+            values: &tensor.storage()[layout.start_offset()..],
+            batch,
+            tokens,
+            width: d / heads,
+            batch_stride: layout.strides()[0] as usize,
+            token_stride: layout.strides()[1] as usize,
+        }
+    }
+
+    fn head(&self, item: usize, head: usize, tokens: Range<usize>) -> Matrix<'a> {
+        let first = item * self.batch_stride + tokens.start * self.token_stride + head * self.width;
+        Matrix::strided(&self.values[first..], tokens.len(), self.width, self.token_stride)
+    }
+
+    fn all(&self, item: usize, head: usize) -> Matrix<'a> {
+        self.head(item, head, 0..self.tokens)
+    }
+}
+
+/// How the queries of a head are cut.
+struct Blocks {
+    queries: usize,
+    keys: usize,
+    rows: usize,
+}
+
+impl Blocks {
+    fn new(queries: usize, keys: usize) -> Self {
+        Self { queries, keys, rows: (BLOCK / keys.max(1)).max(MIN_ROWS).min(queries) }
+    }
+
+    fn scratch(&self) -> Vec<f32> {
+        vec![0.0; self.rows * self.keys]
+    }
+
+    fn iter(&self) -> impl Iterator<Item = Range<usize>> {
+        let Self { queries, rows, .. } = *self;
+        (0..queries).step_by(rows.max(1)).map(move |start| start..(start + rows).min(queries))
+    }
+}
+
+/// Turns scores into `exp(score - largest)` and returns their sum.
+#[inline(always)]
+fn exponentials<const FMA: bool>(row: &mut [f32], largest: f32) -> f32 {
+    let mut lanes = [0.0; LANES];
+    let (chunks, tail) = row.as_chunks_mut::<LANES>();
+    for chunk in chunks {
+        for i in 0..LANES {
+            chunk[i] = exp::<FMA>(chunk[i] - largest);
+            lanes[i] += chunk[i];
+        }
+    }
+    if !tail.is_empty() {
+        // Filled up, so that the tail is computed side by side as well.
+        let mut padded = [f32::NEG_INFINITY; LANES];
+        padded[..tail.len()].copy_from_slice(tail);
+        for i in 0..LANES {
+            padded[i] = exp::<FMA>(padded[i] - largest);
+            lanes[i] += padded[i];
+        }
+        tail.copy_from_slice(&padded[..tail.len()]);
+    }
+    sum_of_lanes(lanes)
+}
+
+multiversion! {
+    /// Softmax of every row, with the largest score and the reciprocal of the sum for each.
+    fn softmax_rows<const FMA: bool>(x: &mut [f32], columns: usize, statistics: &mut [f32]) {
+        for (row, statistics) in x.chunks_exact_mut(columns).zip(statistics.as_chunks_mut().0) {
+            let largest = max(row);
+            let scale = 1.0 / exponentials::<FMA>(row, largest);
+            for x in row {
+                *x *= scale;
+            }
+            *statistics = [largest, scale];
+        }
+    }
+
+    /// The result of [`softmax_rows`], from the scores and the statistics.
+    fn softmax_rows_again<const FMA: bool>(x: &mut [f32], columns: usize, statistics: &[f32]) {
+        for (row, [largest, scale]) in x.chunks_exact_mut(columns).zip(statistics.as_chunks().0) {
+            for x in row {
+                *x = exp::<FMA>(*x - largest) * scale;
+            }
+        }
+    }
+
+    /// Turns the gradients of probabilities into those of scores: `p (dp - p · dp)` in every row.
+    fn softmax_rows_backward<const FMA: bool>(p: &[f32], dp: &mut [f32], columns: usize) {
+        for (p, dp) in p.chunks_exact(columns).zip(dp.chunks_exact_mut(columns)) {
+            let mean = dot::<FMA>(p, dp);
+            for (p, dp) in p.iter().zip(dp) {
+                *dp = p * (*dp - mean);
+            }
+        }
+    }
+}

@@ -1,0 +1,48 @@
+use burn::module::{Module, Param};
+use burn::tensor::Tensor;
+use layers::{Init, Linear, ops};
+
+/// Multi-head attention over a projected sequence: `softmax(q (Eᵀ k)ᵀ / √d_head) (Fᵀ v)`.
+#[derive(Module, Debug)]
+pub struct LinformerAttention {
+    /// `d_model` to `d_model`, without bias.
+    pub query: Linear,
+    /// `d_model` to `d_model`, without bias.
+    pub key: Linear,
+    /// `d_model` to `d_model`, without bias.
+    pub value: Linear,
+    /// The paper's E, `[tokens, projected_len]`, shared by the heads.
+    pub key_projection: Param<Tensor<2>>,
+    /// The paper's F, `[tokens, projected_len]`, shared by the heads.
+    pub value_projection: Param<Tensor<2>>,
+    /// `d_model` to `d_model`, with bias.
+    pub output: Linear,
+    /// Number of heads.
+    pub heads: usize,
+}
+
+impl LinformerAttention {
+    pub(crate) fn new(tokens: usize, projected_len: usize, d_model: usize, heads: usize, init: &mut Init<'_>) -> Self {
+        let bound = (projected_len as f32).sqrt().recip();
+        Self {
+            query: init.linear(d_model, d_model, false),
+            key: init.linear(d_model, d_model, false),
+            value: init.linear(d_model, d_model, false),
+            key_projection: init.uniform([tokens, projected_len], bound),
+            value_projection: init.uniform([tokens, projected_len], bound),
+            output: init.linear(d_model, d_model, true),
+            heads,
+        }
+    }
+
+    /// `residual + attention(x)`.
+    ///
+    /// # Shapes
+    /// - `x`, `residual` and output: `[batch, tokens, d_model]`
+    pub fn forward_residual(&self, x: Tensor<3>, residual: Tensor<3>) -> Tensor<3> {
+        let q = self.query.forward(x.clone());
+        let k = ops::project_tokens(self.key_projection.val(), self.key.forward(x.clone()));
+        let v = ops::project_tokens(self.value_projection.val(), self.value.forward(x));
+        self.output.forward_residual(ops::attention(q, k, v, self.heads), residual)
+    }
+}

@@ -1,0 +1,137 @@
+use burn::tensor::Device;
+use layers::{InvalidConfig, Macs, check_divides, check_positive};
+use serde::{Deserialize, Serialize};
+
+use crate::Vit;
+
+/// What stands between the final layer norm and the classifier.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Head {
+    /// Nothing: the classifier reads the CLS token (`ViTForImageClassification`).
+    #[default]
+    Cls,
+    /// A linear layer with tanh on the CLS token (`ViTModel`'s pooler).
+    Pooler,
+}
+
+/// Sizes of a [`Vit`]. What comes with the images (size, channels, classes) is set by the caller and no part of the serialised
+/// form.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VitConfig {
+    /// Height and width of the images in pixels.
+    #[serde(skip)]
+    pub image_size: usize,
+    /// Channels of the images.
+    #[serde(skip)]
+    pub channels: usize,
+    /// Number of classes.
+    #[serde(skip)]
+    pub classes: usize,
+    /// Height and width of a patch in pixels.
+    pub patch_size: usize,
+    /// Width of a token.
+    pub d_model: usize,
+    /// Number of blocks.
+    pub depth: usize,
+    /// Attention heads of a block.
+    pub heads: usize,
+    /// Width inside the feed-forward layers.
+    pub d_ff: usize,
+    /// What the classifier reads.
+    #[serde(default)]
+    pub head: Head,
+    /// Added to the variance in every layer norm.
+    #[serde(default = "default_layer_norm_eps")]
+    pub layer_norm_eps: f64,
+}
+
+fn default_layer_norm_eps() -> f64 {
+    1e-12
+}
+
+impl VitConfig {
+    /// ViT-Base/16 at 224x224 with pooler: 86,390,786 parameters with 2 classes.
+    pub fn base(classes: usize) -> Self {
+        Self {
+            image_size: 224,
+            channels: 3,
+            classes,
+            patch_size: 16,
+            d_model: 768,
+            depth: 12,
+            heads: 12,
+            d_ff: 3072,
+            head: Head::Pooler,
+            layer_norm_eps: default_layer_norm_eps(),
+        }
+    }
+
+    /// The ViT-Tiny widths at 32x32 with patches of 4 (5.4 M parameters with 10 classes).
+    pub fn tiny_cifar(classes: usize) -> Self {
+        Self {
+            image_size: 32,
+            patch_size: 4,
+            d_model: 192,
+            heads: 3,
+            d_ff: 768,
+            head: Head::Cls,
+            ..Self::base(classes)
+        }
+    }
+
+    /// Says what is wrong with the sizes, if anything.
+    pub fn check(&self) -> Result<(), InvalidConfig> {
+        check_positive("classes", self.classes)?;
+        check_positive("depth", self.depth)?;
+        check_positive("d_ff", self.d_ff)?;
+        check_divides("patch_size", self.patch_size, "image_size", self.image_size)?;
+        check_divides("heads", self.heads, "d_model", self.d_model)
+    }
+
+    /// Patches and the CLS token.
+    pub fn tokens(&self) -> usize {
+        (self.image_size / self.patch_size).pow(2) + 1
+    }
+
+    /// Values of a flattened patch.
+    pub fn patch_values(&self) -> usize {
+        self.patch_size * self.patch_size * self.channels
+    }
+
+    /// The model with initial weights of seed 0.
+    ///
+    /// # Panics
+    /// If [`check`](Self::check) errs.
+    pub fn init(&self, device: &Device) -> Vit {
+        self.init_seeded(0, device)
+    }
+
+    /// The model with initial weights of `seed`: linear layers from N(0, 0.02²) with zero bias; CLS token and positions zero.
+    ///
+    /// # Panics
+    /// If [`check`](Self::check) errs.
+    pub fn init_seeded(&self, seed: u64, device: &Device) -> Vit {
+        Vit::new(self, seed, device)
+    }
+
+    /// Parameters that no leaf module holds: CLS token and positions. Counters that visit modules only miss them.
+    pub fn bare_params(&self) -> usize {
+        (1 + self.tokens()) * self.d_model
+    }
+
+    /// Multiply-accumulates of one image's forward pass.
+    pub fn macs(&self) -> Macs {
+        let [tokens, d_model, d_ff, depth, classes] =
+            [self.tokens(), self.d_model, self.d_ff, self.depth, self.classes].map(|v| v as u64);
+        let pooler = if self.head == Head::Pooler { d_model * d_model } else { 0 };
+        Macs {
+            patches: (tokens - 1) * self.patch_values() as u64 * d_model,
+            projections: depth * 4 * tokens * d_model * d_model,
+            attention: depth * 2 * tokens * tokens * d_model,
+            mlp: depth * 2 * tokens * d_model * d_ff,
+            head: pooler + d_model * classes,
+        }
+    }
+}

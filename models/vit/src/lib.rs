@@ -1,0 +1,15 @@
+//! The standard Vision Transformer (Dosovitskiy et al. 2021, "An Image is Worth 16x16 Words",
+//! <https://arxiv.org/abs/2010.11929>) in the layout of Hugging Face transformers' `ViTModel`: pre-norm blocks, a final
+//! layer norm, and a classifier on the CLS token, with or without a tanh pooler before it.
+//!
+//! Differences from that reference: none in function. Patches are cut by a reshape and mapped by a linear layer, which is the
+//! reference's convolution of kernel and stride `patch_size`.
+
+mod attention;
+mod config;
+mod layout;
+mod model;
+
+pub use attention::SelfAttention;
+pub use config::{Head, VitConfig};
+pub use model::{Block, Vit, VitOutput};
