@@ -16,10 +16,18 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn models() -> [(&'static str, ArchitectureConfig, usize, usize, usize); 3] {
     let config = |text: &str| toml::from_str(text).expect("a model of the suite");
     [
-        ("vit", config("architecture = 'vit'\npatch_size = 4\nd_model = 192\ndepth = 12\nheads = 3\nd_ff = 768"), 32, 128, 10),
+        (
+            "vit",
+            config("architecture = 'vit'\npatch_size = 4\nd_model = 192\ndepth = 12\nheads = 3\nd_ff = 768"),
+            32,
+            128,
+            10,
+        ),
         (
             "linformer",
-            config("architecture = 'linformer'\npatch_size = 32\nd_model = 128\ndepth = 12\nheads = 8\nd_ff = 512\nprojected_len = 64"),
+            config(
+                "architecture = 'linformer'\npatch_size = 32\nd_model = 128\ndepth = 12\nheads = 8\nd_ff = 512\nprojected_len = 64",
+            ),
             224,
             64,
             2,
@@ -57,7 +65,7 @@ fn bench(criterion: &mut Criterion) {
             let mut group = criterion.benchmark_group(mode);
             group.throughput(Throughput::Elements(images as u64)).sampling_mode(SamplingMode::Flat);
             group.sample_size(10).measurement_time(Duration::from_secs(8)).warm_up_time(Duration::from_secs(2));
-            let options = StepOptions { lr: 1e-7, clip_norm: None };
+            let options = StepOptions { lr: 1e-7, clip_norm: None, gradient_checkpointing: false };
             let model = learner.model().valid();
             group.bench_function(id, |bencher| {
                 bencher.iter(|| match training {

@@ -27,8 +27,7 @@ struct Size {
     keys: usize,
 }
 
-const CONV_VIT: Size =
-    Size { model: "conv_vit", images: 16, tokens: 256, d_model: 32, d_ff: 128, heads: 4, keys: 256 };
+const CONV_VIT: Size = Size { model: "conv_vit", images: 16, tokens: 256, d_model: 32, d_ff: 128, heads: 4, keys: 256 };
 const LINFORMER: Size =
     Size { model: "linformer", images: 16, tokens: 50, d_model: 128, d_ff: 512, heads: 8, keys: 64 };
 const VIT: Size = Size { model: "vit", images: 16, tokens: 65, d_model: 192, d_ff: 768, heads: 3, keys: 65 };
@@ -91,46 +90,80 @@ fn bench(criterion: &mut Criterion) {
     let norm = |s: Size| vec![[s.images, s.tokens, s.d_model], [1, 1, s.d_model], [1, 1, s.d_model]];
     let up = |s: Size| vec![[s.images, s.tokens, s.d_model], [1, s.d_model, s.d_ff], [1, 1, s.d_ff]];
     let down = |s: Size| {
-        vec![
-            [s.images, s.tokens, s.d_ff],
-            [1, s.d_ff, s.d_model],
-            [1, 1, s.d_model],
-            [s.images, s.tokens, s.d_model],
-        ]
+        vec![[s.images, s.tokens, s.d_ff], [1, s.d_ff, s.d_model], [1, 1, s.d_model], [s.images, s.tokens, s.d_model]]
     };
     let qkv = |s: Size| {
         let keys = [s.images, s.keys, s.d_model];
         vec![[s.images, s.tokens, s.d_model], keys, keys]
     };
 
-    compare(criterion, "gelu", ALL, |s| vec![[s.images, s.tokens, s.d_ff]], [
-        |x, _| ops::gelu(x[0].clone()),
-        |x, _| composed::gelu(x[0].clone()),
-    ]);
-    compare(criterion, "layer_norm", ALL, norm, [
-        |x, _| ops::layer_norm(x[0].clone(), vector(&x[1]).unwrap(), vector(&x[2]).unwrap(), 1e-5),
-        |x, _| composed::layer_norm(x[0].clone(), vector(&x[1]).unwrap(), vector(&x[2]).unwrap(), 1e-5),
-    ]);
-    compare(criterion, "linear", ALL, up, [
-        |x, _| ops::linear(x[0].clone(), matrix(&x[1]), vector(&x[2])),
-        |x, _| composed::linear(x[0].clone(), matrix(&x[1]), vector(&x[2])),
-    ]);
-    compare(criterion, "linear_gelu", ALL, up, [
-        |x, _| ops::linear_gelu(x[0].clone(), matrix(&x[1]), vector(&x[2])),
-        |x, _| composed::linear_gelu(x[0].clone(), matrix(&x[1]), vector(&x[2])),
-    ]);
-    compare(criterion, "linear_residual", ALL, down, [
-        |x, _| ops::linear_residual(x[0].clone(), matrix(&x[1]), vector(&x[2]), x[3].clone()),
-        |x, _| composed::linear_residual(x[0].clone(), matrix(&x[1]), vector(&x[2]), x[3].clone()),
-    ]);
-    compare(criterion, "attention", WITH_TOKEN_ATTENTION, qkv, [
-        |x, s| ops::attention(x[0].clone(), x[1].clone(), x[2].clone(), s.heads),
-        |x, s| composed::attention(x[0].clone(), x[1].clone(), x[2].clone(), s.heads),
-    ]);
-    compare(criterion, "channel_attention", &[CONV_VIT], |s| vec![[s.images, s.tokens, 3 * s.d_model]], [
-        |x, s| ops::channel_attention(x[0].clone(), s.d_model / s.heads),
-        |x, s| composed::channel_attention(x[0].clone(), s.d_model / s.heads),
-    ]);
+    compare(
+        criterion,
+        "gelu",
+        ALL,
+        |s| vec![[s.images, s.tokens, s.d_ff]],
+        [|x, _| ops::gelu(x[0].clone()), |x, _| composed::gelu(x[0].clone())],
+    );
+    compare(
+        criterion,
+        "layer_norm",
+        ALL,
+        norm,
+        [
+            |x, _| ops::layer_norm(x[0].clone(), vector(&x[1]).unwrap(), vector(&x[2]).unwrap(), 1e-5),
+            |x, _| composed::layer_norm(x[0].clone(), vector(&x[1]).unwrap(), vector(&x[2]).unwrap(), 1e-5),
+        ],
+    );
+    compare(
+        criterion,
+        "linear",
+        ALL,
+        up,
+        [
+            |x, _| ops::linear(x[0].clone(), matrix(&x[1]), vector(&x[2])),
+            |x, _| composed::linear(x[0].clone(), matrix(&x[1]), vector(&x[2])),
+        ],
+    );
+    compare(
+        criterion,
+        "linear_gelu",
+        ALL,
+        up,
+        [
+            |x, _| ops::linear_gelu(x[0].clone(), matrix(&x[1]), vector(&x[2])),
+            |x, _| composed::linear_gelu(x[0].clone(), matrix(&x[1]), vector(&x[2])),
+        ],
+    );
+    compare(
+        criterion,
+        "linear_residual",
+        ALL,
+        down,
+        [
+            |x, _| ops::linear_residual(x[0].clone(), matrix(&x[1]), vector(&x[2]), x[3].clone()),
+            |x, _| composed::linear_residual(x[0].clone(), matrix(&x[1]), vector(&x[2]), x[3].clone()),
+        ],
+    );
+    compare(
+        criterion,
+        "attention",
+        WITH_TOKEN_ATTENTION,
+        qkv,
+        [
+            |x, s| ops::attention(x[0].clone(), x[1].clone(), x[2].clone(), s.heads),
+            |x, s| composed::attention(x[0].clone(), x[1].clone(), x[2].clone(), s.heads),
+        ],
+    );
+    compare(
+        criterion,
+        "channel_attention",
+        &[CONV_VIT],
+        |s| vec![[s.images, s.tokens, 3 * s.d_model]],
+        [
+            |x, s| ops::channel_attention(x[0].clone(), s.d_model / s.heads),
+            |x, s| composed::channel_attention(x[0].clone(), s.d_model / s.heads),
+        ],
+    );
 }
 
 criterion_group!(benches, bench);

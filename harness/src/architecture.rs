@@ -5,7 +5,7 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use conv_vit::{ConvVit, ConvVitConfig};
 use layers::layout::Layout;
-use layers::{InvalidConfig, Macs};
+use layers::{InvalidConfig, LayerCost};
 use linformer::{Linformer, LinformerConfig};
 use serde::{Deserialize, Serialize};
 use vit::{Vit, VitConfig, VitOutput};
@@ -21,6 +21,16 @@ pub enum ArchitectureConfig {
     /// Fully convolutional, with attention between channels.
     ConvVit(ConvVitConfig),
 }
+
+/// Makes a published model: its config, the image size and the number of classes that it was published with.
+pub type Published = fn() -> (ArchitectureConfig, usize, usize);
+
+/// Published models by name.
+pub const PUBLISHED: [(&str, Published); 3] = [
+    ("vit_base", || (ArchitectureConfig::Vit(VitConfig::base(2)), 224, 2)),
+    ("linformer_published", || (ArchitectureConfig::Linformer(LinformerConfig::published()), 224, 2)),
+    ("conv_vit_published", || (ArchitectureConfig::ConvVit(ConvVitConfig::published()), 32, 10)),
+];
 
 /// A model of any architecture.
 #[derive(Module, Debug)]
@@ -110,19 +120,9 @@ impl ArchitectureConfig {
         matches!(self, Self::Vit(_))
     }
 
-    /// Multiply-accumulates of one image's forward pass.
-    pub fn macs(&self) -> Macs {
-        each!(self, config => config.macs())
-    }
-
-    /// Parameters that counters miss which visit leaf modules only.
-    pub fn bare_params(&self) -> usize {
-        match self {
-            Self::Vit(config) => config.bare_params(),
-            Self::Linformer(config) => config.bare_params(),
-            // Its position map is a module of its own in the published code.
-            Self::ConvVit(_) => 0,
-        }
+    /// The model's layers in the order of computation, with their sizes and costs.
+    pub fn layers(&self) -> Vec<LayerCost> {
+        each!(self, config => config.layers())
     }
 }
 
@@ -138,10 +138,52 @@ impl Architecture {
         }
     }
 
+    /// The first step of [`forward`](Self::forward): images to tokens, `[batch, tokens, d_model]`.
+    pub fn embed(&self, images: Tensor<4>) -> Tensor<3> {
+        match self {
+            Self::Vit(model) => model.embed(images),
+            Self::Linformer(model) => model.embed(images),
+            Self::ConvVit(model) => model.embed(images),
+        }
+    }
+
+    /// How many blocks follow.
+    pub fn depth(&self) -> usize {
+        match self {
+            Self::Vit(model) => model.blocks.len(),
+            Self::Linformer(model) => model.blocks.len(),
+            Self::ConvVit(model) => model.blocks.len(),
+        }
+    }
+
+    /// One of them.
+    ///
+    /// # Shapes
+    /// - `x` and output: `[batch, tokens, d_model]`
+    ///
+    /// # Panics
+    /// If `index` is [`depth`](Self::depth) or more.
+    pub fn block(&self, index: usize, x: Tensor<3>) -> Tensor<3> {
+        match self {
+            Self::Vit(model) => model.blocks[index].forward(x),
+            Self::Linformer(model) => model.blocks[index].forward(x),
+            Self::ConvVit(model) => model.blocks[index].forward(x),
+        }
+    }
+
+    /// The last step: tokens, `[batch, tokens, d_model]`, to logits, `[batch, classes]`.
+    pub fn classify(&self, x: Tensor<3>) -> Tensor<2> {
+        match self {
+            Self::Vit(model) => model.classify(x),
+            Self::Linformer(model) => model.classify(x),
+            Self::ConvVit(model) => model.classify(x),
+        }
+    }
+
     /// The forward pass with all hidden states and attention maps, of an architecture that has both: the standard one.
     pub fn forward_full(&self, images: Tensor<4>) -> Option<VitOutput> {
         match self {
-            Self::Vit(model) => Some(model.forward_full(images)),
+            Self::Vit(model) => Some(model.forward_full(images, None)),
             Self::Linformer(_) | Self::ConvVit(_) => None,
         }
     }

@@ -26,14 +26,8 @@ pub enum DeviceName {
 }
 
 /// All names, in the order of the table that `vitbench devices` prints.
-pub const ALL: [DeviceName; 6] = [
-    DeviceName::Flex,
-    DeviceName::Ndarray,
-    DeviceName::Cuda,
-    DeviceName::Vulkan,
-    DeviceName::Wgpu,
-    DeviceName::Metal,
-];
+pub const ALL: [DeviceName; 6] =
+    [DeviceName::Flex, DeviceName::Ndarray, DeviceName::Cuda, DeviceName::Vulkan, DeviceName::Wgpu, DeviceName::Metal];
 
 impl DeviceName {
     /// The name as users write it.
@@ -124,7 +118,11 @@ fn probe(open: fn() -> Device) -> Result<Device, String> {
     std::panic::set_hook(Box::new(|_| {}));
     let outcome = std::thread::spawn(move || {
         let device = open();
-        let two = Tensor::<1>::from_data([1.0_f32, 1.0], &device).sum().into_data().try_into_vec::<f32>().map_err(|error| error.to_string());
+        let two = Tensor::<1>::from_data([1.0_f32, 1.0], &device)
+            .sum()
+            .into_data()
+            .try_into_vec::<f32>()
+            .map_err(|error| error.to_string());
         (device, two)
     })
     .join();

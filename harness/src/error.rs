@@ -26,7 +26,7 @@ pub enum Error {
         source: std::io::Error,
     },
     /// Some runs of a plan did not end well; each has said why.
-    #[error("{failed} of {total} runs failed")]
+    #[error("{failed} of {total} runs failed; the report says why. To try one again, delete its folder under `runs`")]
     RunsFailed {
         /// How many did.
         failed: usize,

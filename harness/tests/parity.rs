@@ -152,7 +152,7 @@ fn the_command_says_how_it_went_by_its_exit_code() {
         ("grad.norm.bias", "grad.norm.bais", "altered.safetensors: grad.norm.bias: "),
         ("weight.norm.bias", "weight.norm.bais", "weight.norm.bais: the model has no place for this tensor"),
         ("logits", "hidden.0", "altered.safetensors: logits: the file has no such tensor"),
-        ("images", "loss", "altered.safetensors: images: its shape is [1]"),
+        ("images", "logits", "altered.safetensors: images: its shape is [3, 10]"),
     ] {
         let path = altered("conv_vit", &folder, swap(from, to), |_, _| {});
         let unusable = vitbench(&[&path]);

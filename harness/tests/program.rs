@@ -133,7 +133,8 @@ fn a_plan_leaves_records_tables_plots_and_report() {
     let bench = Bench::new();
     let stdout = bench.succeed(&["run", "plan.toml"]);
     let folder = bench.path("results/plan");
-    for file in ["plan.toml", "machine.json", "models.csv", "epochs.csv", "throughput.csv", "summary.csv", "report.md"] {
+    for file in ["plan.toml", "machine.json", "models.csv", "epochs.csv", "throughput.csv", "summary.csv", "report.md"]
+    {
         assert!(fs::metadata(folder.join(file)).unwrap().len() > 0, "{file}");
     }
     for plot in ["learning_curves", "accuracy", "throughput", "params", "accuracy_vs_throughput"] {
@@ -194,7 +195,14 @@ fn a_model_that_diverges_is_a_row_and_the_others_run() {
     let bench = Bench::new();
     // A learning rate that throws the ViT's weights beyond all numbers; the other model is trained after it.
     let output = bench.vitbench(&[
-        "run", "plan.toml", "--out", "out", "--set", "train.lr=1e30", "--set", "train.optimizer.kind=sgd",
+        "run",
+        "plan.toml",
+        "--out",
+        "out",
+        "--set",
+        "train.lr=1e30",
+        "--set",
+        "train.optimizer.kind=sgd",
     ]);
     assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
     let summary = fs::read_to_string(bench.path("out/summary.csv")).unwrap();
@@ -209,7 +217,10 @@ fn mistakes_in_a_config_are_named_with_their_remedy() {
     let cases = [
         ("train.epoch=3", vec!["train", "unknown field `epoch`", "did you mean `epochs`?"]),
         ("train.epochs=many", vec!["train.epochs", "invalid type", "expected usize"]),
-        ("model.0.patch_size=5", vec!["model.0 (`vit`): patch_size", "5 does not divide image_size = 16", "take 4 or 8"]),
+        (
+            "model.0.patch_size=5",
+            vec!["model.0 (`vit`): patch_size", "5 does not divide image_size = 16", "take 4 or 8"],
+        ),
         ("model.0.heads=3", vec!["model.0 (`vit`): heads", "3 does not divide d_model = 16", "take 2 or 4"]),
         ("model.1.architecture=resnet", vec!["model[1]", "unknown variant `resnet`", "vit, linformer, conv_vit"]),
         ("model.1.dept=3", vec!["model[1]", "unknown field `dept`", "did you mean `depth`?"]),
@@ -303,10 +314,33 @@ fn ndarray_finds_what_flex_finds() {
 }
 
 #[test]
-fn summary_and_devices_print_tables() {
+fn summaries_hold_the_published_counts_and_fit_a_terminal() {
     let bench = Bench::new();
-    let stdout = bench.succeed(&["summary", "plan.toml"]);
-    assert!(stdout.contains("conv_vit") && stdout.contains("MACs"), "{stdout}");
-    let stdout = bench.succeed(&["devices"]);
+    for (model, counts) in [
+        ("vit_base", vec!["86,390,786"]),
+        ("linformer_published", vec!["2,851,842", "2,768,514"]),
+        ("conv_vit_published", vec!["59,818"]),
+        ("plan.toml", vec!["vit: vit, 16 x 16 pixels", "conv: conv_vit, 16 x 16 pixels"]),
+    ] {
+        let stdout = bench.succeed(&["summary", model]);
+        for count in counts {
+            assert!(stdout.contains(count), "{model}: no {count} in\n{stdout}");
+        }
+        let widest = stdout.lines().map(|line| line.chars().count()).max().unwrap();
+        assert!(widest <= 80, "{model}: {widest} columns\n{stdout}");
+    }
+    let json: serde_json::Value =
+        serde_json::from_str(&bench.succeed(&["summary", "linformer_published", "--format", "json"])).unwrap();
+    let layers = json[0]["layers"].as_array().unwrap();
+    let sum = |key: &str| layers.iter().map(|layer| layer[key].as_u64().unwrap()).sum::<u64>();
+    assert_eq!((sum("params"), sum("macs")), (2_851_842, json[0]["macs"].as_u64().unwrap()));
+    let csv = bench.succeed(&["summary", "linformer_published", "--format", "csv"]);
+    assert_eq!(csv.lines().count(), layers.len() + 1);
+    assert!(bench.refused(&["summary", "resnet"]).contains("vit_base, linformer_published, conv_vit_published"));
+}
+
+#[test]
+fn devices_are_listed() {
+    let stdout = Bench::new().succeed(&["devices"]);
     assert!(stdout.contains("flex") && stdout.contains("cuda"), "{stdout}");
 }

@@ -1,4 +1,3 @@
-
 use crate::device;
 use crate::report::terminal_table;
 

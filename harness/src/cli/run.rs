@@ -53,47 +53,63 @@ struct Session<'a> {
     threads: usize,
 }
 
+/// A run of the plan.
+struct Run {
+    config: RunConfig,
+    identity: RunIdentity,
+    /// Its place among the plan's runs, as "2/6".
+    position: String,
+}
+
 /// Does the runs that are missing, then makes tables, plots and report.
 pub(super) fn execute(args: &RunArgs) -> Result<()> {
     let session = open(args)?;
-    let mut runs: Vec<(RunConfig, RunIdentity)> = Vec::new();
-    for config in session.plan.runs() {
-        let identity = run_folder::identity(&config, &session.dataset.fingerprint, session.threads);
-        runs.push((config, identity));
-    }
-    if let Some(only) = &args.only {
-        runs.retain(|(_, identity)| identity.run == *only);
-        if runs.is_empty() {
-            return Err(Error::input(format!("--only {only}"), "the plan has no such run", "see the folder `runs/`"));
-        }
-    }
-    let total = runs.len();
+    let runs = runs(&session)?;
     let mut missing = Vec::new();
-    for (index, (config, identity)) in runs.iter().enumerate() {
-        let folder = session.folder.run(&identity.run);
+    for run in &runs {
+        let folder = session.folder.run(&run.identity.run);
         if folder.read_done()?.is_none() && folder.read_failed()?.is_none() {
-            missing.push((format!("{}/{total}", index + 1), config, identity));
+            missing.push(run);
         }
     }
     if missing.is_empty() {
-        println!("All {total} runs are recorded in {}; nothing to train.", session.folder.path().display());
+        println!("All {} runs are recorded in {}; nothing to train.", runs.len(), session.folder.path().display());
     }
     let lanes = if session.plan.device.is_cpu() { Lanes::new(session.threads) } else { Lanes::caller() };
     let alone = args.in_process || args.only.is_some() || missing.len() == 1;
-    for (position, config, identity) in missing {
+    for run in missing {
         match alone {
-            true => do_here(&session, &lanes, config, identity, &position)?,
-            false => do_in_process_of_its_own(&session, identity)?,
+            true => do_here(&session, &lanes, run)?,
+            false => do_in_process_of_its_own(&session, &run.identity)?,
         }
     }
     if args.only.is_none() {
         write_and_print(&session.folder, &session.plan.model_names())?;
     }
     let mut failed = 0;
-    for (_, identity) in &runs {
-        failed += usize::from(session.folder.run(&identity.run).read_failed()?.is_some());
+    for run in &runs {
+        failed += usize::from(session.folder.run(&run.identity.run).read_failed()?.is_some());
     }
-    if failed > 0 { Err(Error::RunsFailed { failed, total }) } else { Ok(()) }
+    if failed > 0 { Err(Error::RunsFailed { failed, total: runs.len() }) } else { Ok(()) }
+}
+
+/// The runs that were asked for: those of the plan, or the one of `--only`.
+fn runs(session: &Session<'_>) -> Result<Vec<Run>> {
+    let configs = session.plan.runs();
+    let total = configs.len();
+    let number = |(index, config): (usize, RunConfig)| Run {
+        identity: run_folder::identity(&config, &session.dataset.fingerprint, session.threads),
+        position: format!("{}/{total}", index + 1),
+        config,
+    };
+    let mut runs: Vec<Run> = configs.into_iter().enumerate().map(number).collect();
+    if let Some(only) = &session.args.only {
+        runs.retain(|run| run.identity.run == *only);
+        if runs.is_empty() {
+            return Err(Error::input(format!("--only {only}"), "the plan has no such run", "see the folder `runs/`"));
+        }
+    }
+    Ok(runs)
 }
 
 /// Checks everything that can be checked before the first run, and only then touches the results folder.
@@ -123,13 +139,8 @@ fn default_folder(config: &Path) -> PathBuf {
     Path::new("results").join(config.file_stem().unwrap_or(config.as_os_str()))
 }
 
-fn do_here(
-    session: &Session<'_>,
-    lanes: &Lanes,
-    config: &RunConfig,
-    identity: &RunIdentity,
-    position: &str,
-) -> Result<()> {
+fn do_here(session: &Session<'_>, lanes: &Lanes, run: &Run) -> Result<()> {
+    let Run { config, identity, position } = run;
     let folder = session.folder.run(&identity.run);
     run_folder::write_config(&folder, config)?;
     let progress = Progress::new(config, session.dataset.train.len(), position);

@@ -35,7 +35,7 @@ fn remedy(message: &str) -> String {
     if message.starts_with("missing field") {
         return "add it; the configs in `configs/` show every key".into();
     }
-    if message.starts_with("invalid type") || message.starts_with("invalid value") {
+    if message.contains("invalid type") || message.contains("invalid value") {
         return "give a value of the type that was expected".into();
     }
     "mend the line that is pointed at".into()

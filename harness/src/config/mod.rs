@@ -34,8 +34,7 @@ pub fn load(path: &Path, assignments: &[String]) -> Result<Plan> {
 /// As [`load`], from text; `place` names it in errors.
 pub fn parse(text: &str, place: &str, assignments: &[String]) -> Result<Plan> {
     let text = edit::apply(text, place, assignments)?;
-    let deserializer =
-        toml::Deserializer::parse(&text).map_err(|error| explain::toml_error(place, None, &error))?;
+    let deserializer = toml::Deserializer::parse(&text).map_err(|error| explain::toml_error(place, None, &error))?;
     let plan: Plan = serde_path_to_error::deserialize(deserializer).map_err(|error| {
         let key = error.path().to_string();
         explain::toml_error(place, Some(&key), error.inner())

@@ -137,23 +137,27 @@ fn first_repeated<T: std::hash::Hash + Eq>(values: &[T]) -> Option<&T> {
     values.iter().find(|value| !seen.insert(*value))
 }
 
+/// Takes a key that all architectures share out of a `[[model]]` table.
+fn take<T: serde::de::DeserializeOwned>(table: &mut toml::Table, key: &str) -> Result<Option<T>, String> {
+    let value = table.remove(key).map(toml::Value::try_into::<T>).transpose();
+    value.map_err(|error| format!("{key}: {}", error.message()))
+}
+
 impl TryFrom<toml::Table> for ModelConfig {
     type Error = String;
 
     fn try_from(mut table: toml::Table) -> Result<Self, String> {
-        let text = |error: toml::de::Error| error.message().to_owned();
-        let name = table.remove("name").map(|name| name.try_into::<String>()).transpose().map_err(text)?;
-        let micro_batch = table.remove("micro_batch").map(|v| v.try_into::<usize>()).transpose().map_err(text)?;
+        let name: Option<String> = take(&mut table, "name")?;
+        let micro_batch = take(&mut table, "micro_batch")?;
         if micro_batch == Some(0) {
             return Err("micro_batch: 0 is too small; take 1 or more".into());
         }
-        let path = table.remove("init").map(|path| path.try_into::<PathBuf>()).transpose().map_err(text)?;
-        let blake3 = table.remove("init_blake3").map(|v| v.try_into::<String>()).transpose().map_err(text)?;
-        let init = match (path, blake3) {
+        let init = match (take(&mut table, "init")?, take(&mut table, "init_blake3")?) {
             (Some(path), blake3) => Some(InitConfig { path, blake3 }),
             (None, None) => None,
             (None, Some(_)) => return Err("init_blake3: a digest without `init`; name the file as well".into()),
         };
+        let text = |error: toml::de::Error| error.message().to_owned();
         let architecture: ArchitectureConfig = table.try_into().map_err(text)?;
         let name = name.unwrap_or_else(|| architecture.kind().to_owned());
         if name.trim().is_empty() {

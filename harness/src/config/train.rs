@@ -23,6 +23,9 @@ pub struct TrainConfig {
     /// Greatest norm of all gradients together; longer ones are shortened to it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clip_norm: Option<f64>,
+    /// Computes blocks again for the backward pass instead of keeping them: the same gradients in less memory and more time.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub gradient_checkpointing: bool,
 }
 
 /// What turns gradients into steps. Defaults are PyTorch's.
@@ -128,13 +131,12 @@ impl TrainConfig {
     }
 
     pub(super) fn check(&self, place: &str) -> Result<()> {
-        let wrong = |key: &str, problem: String, help: &str| {
-            Err(Error::input(format!("{place}: train.{key}"), problem, help))
-        };
+        let wrong =
+            |key: &str, problem: String, help: &str| Err(Error::input(format!("{place}: train.{key}"), problem, help));
         if self.batch_size == 0 {
             return wrong("batch_size", "0 images make no step".into(), "take 1 or more");
         }
-        if let Some(norm) = self.clip_norm.filter(|norm| !(*norm > 0.0)) {
+        if let Some(norm) = self.clip_norm.filter(|norm| norm.is_nan() || *norm <= 0.0) {
             return wrong("clip_norm", format!("{norm} is no positive number"), "take a number above 0, such as 1.0");
         }
         match (&self.schedule, self.lr) {
@@ -192,7 +194,15 @@ mod tests {
 
     fn train(lr: Option<f64>, schedule: ScheduleConfig) -> TrainConfig {
         let optimizer = OptimizerConfig::Sgd { momentum: 0.0, nesterov: false, weight_decay: 0.0 };
-        TrainConfig { epochs: 10, batch_size: 8, optimizer, lr, schedule, clip_norm: None }
+        TrainConfig {
+            epochs: 10,
+            batch_size: 8,
+            optimizer,
+            lr,
+            schedule,
+            clip_norm: None,
+            gradient_checkpointing: false,
+        }
     }
 
     fn assert_lrs(config: &TrainConfig, expected: &[(f64, f64)]) {

@@ -39,8 +39,8 @@ impl SquareResizer {
         self.source.clear();
         self.source.extend(pixels.chunks_exact(3).flat_map(|rgb| [rgb[0], rgb[1], rgb[2], 0]));
         let source = ImageRef::new(width, height, &self.source, PixelType::U8x4).expect("four bytes a pixel");
-        let mut target = Image::from_slice_u8(self.size, self.size, &mut self.target, PixelType::U8x4)
-            .expect("four bytes a pixel");
+        let mut target =
+            Image::from_slice_u8(self.size, self.size, &mut self.target, PixelType::U8x4).expect("four bytes a pixel");
         self.resizer.resize(&source, &mut target, &self.options).expect("both are U8x4");
         for (rgb, rgbx) in out.chunks_exact_mut(3).zip(self.target.chunks_exact(4)) {
             rgb.copy_from_slice(&rgbx[..3]);

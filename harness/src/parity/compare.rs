@@ -90,7 +90,7 @@ fn optimizer_steps(fixture: &Fixture, model: &Architecture, device: &Device) -> 
     let micro_batch = batch(fixture, device);
     let fetch = |_| micro_batch.clone();
     let batch = Batch { images: fixture.labels.len(), micro_batches: 1, fetch: &fetch };
-    let options = StepOptions { lr: ADAM_LR, clip_norm: None };
+    let options = StepOptions { lr: ADAM_LR, clip_norm: None, gradient_checkpointing: false };
     let mut optimizer = optimizer::build(&ADAM);
     let mut model = model.clone();
     let mut losses = Vec::new();

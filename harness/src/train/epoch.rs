@@ -101,10 +101,9 @@ pub fn train_epoch(
             reader.fill(indices, epoch, &mut values, &mut labels, Some(&mut digests));
             MicroBatch { digests, ..MicroBatch::new(values, labels, size, classes, &device) }
         };
-        let batch =
-            Batch { images: indices.len(), micro_batches: indices.len().div_ceil(micro_batch), fetch: &fetch };
+        let batch = Batch { images: indices.len(), micro_batches: indices.len().div_ceil(micro_batch), fetch: &fetch };
         let lr = recipe.lr_at(epoch as f64 + step as f64 / steps as f64);
-        let result = learner.step(lanes, &batch, StepOptions { lr, clip_norm: recipe.clip_norm })?;
+        let result = learner.step(lanes, &batch, StepOptions::of(recipe, lr))?;
         stats.lr = lr;
         for (logits, label) in result.logits.chunks_exact(classes).zip(&result.labels) {
             stats.seen.add(logits, *label as usize);
@@ -124,7 +123,8 @@ pub fn evaluate(
     device: &Device,
 ) -> Result<(Evaluation, Vec<Prediction>), Diverged> {
     let fetch = |part: usize| {
-        let indices: Vec<u32> = (part * micro_batch..images.len().min((part + 1) * micro_batch)).map(|i| i as u32).collect();
+        let indices: Vec<u32> =
+            (part * micro_batch..images.len().min((part + 1) * micro_batch)).map(|i| i as u32).collect();
         let mut values = vec![0.0; indices.len() * reader.values_per_image()];
         let mut labels = Vec::new();
         reader.fill(&indices, 0, &mut values, &mut labels, None);

@@ -29,7 +29,8 @@ impl Evaluation {
         let probability = |class: usize| (f64::from(logits[class] - greatest).exp() / sum) as f32;
         let class = logits.iter().position(|logit| *logit == greatest).unwrap_or(0);
         // Among equal logits the lower class ranks first, so that a constant answer earns no more than chance.
-        let rank = logits.iter().enumerate().filter(|(c, v)| **v > logits[label] || (**v == logits[label] && *c < label));
+        let rank =
+            logits.iter().enumerate().filter(|(c, v)| **v > logits[label] || (**v == logits[label] && *c < label));
         let rank = rank.count();
         self.images += 1;
         self.loss_sum += sum.ln() - f64::from(logits[label] - greatest);

@@ -1,5 +1,6 @@
 //! Training: lanes, optimiser, steps, epochs, evaluation, and a run from beginning to end.
 
+mod checkpoint;
 mod epoch;
 mod evaluate;
 mod lanes;

@@ -27,8 +27,7 @@ pub fn build(config: &OptimizerConfig) -> ModuleOptimizer {
             .with_weight_decay(weight_decay)
             .init(),
         OptimizerConfig::Sgd { momentum, nesterov, weight_decay } => {
-            let momentum = (momentum > 0.0)
-                .then(|| MomentumConfig { momentum, dampening: 0.0, nesterov });
+            let momentum = (momentum > 0.0).then_some(MomentumConfig { momentum, dampening: 0.0, nesterov });
             SgdConfig::new().with_momentum(momentum).with_weight_decay(l2(weight_decay)).init()
         }
     }

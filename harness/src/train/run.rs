@@ -74,8 +74,7 @@ pub fn run(context: &RunContext<'_>, on_event: &mut dyn FnMut(Event<'_>)) -> Res
         }
         Err(Stopped { epoch, why }) => {
             let identity = context.identity.clone();
-            let record =
-                FailureRecord { identity, reason: FailureReason::Diverged, message: why.to_string(), epoch };
+            let record = FailureRecord { identity, reason: FailureReason::Diverged, message: why.to_string(), epoch };
             context.folder.write_failed(&record)?;
             on_event(Event::Failed(&record));
         }
@@ -250,7 +249,7 @@ fn time(context: &RunContext<'_>, learner: &mut Learner) -> std::result::Result<
         all.extend(samples.into_iter().map(|seconds| TimingSample { mode, batch_size, seconds }));
     };
     for batch_size in measure.train_batch_sizes.clone().unwrap_or_else(recipe_batch) {
-        let samples = time_train_step(learner, lanes, &timed(batch_size), config.train.clip_norm, enough)?;
+        let samples = time_train_step(learner, lanes, &timed(batch_size), &config.train, enough)?;
         keep(TimingMode::TrainStep, batch_size, samples);
     }
     let mut sizes = measure.inference_batch_sizes.clone().unwrap_or_else(recipe_batch);

@@ -1,7 +1,6 @@
 //! What follows from a model's sizes alone.
 
-use burn::module::Module;
-use burn::tensor::Device;
+use layers::Macs;
 
 use crate::architecture::ArchitectureConfig;
 use crate::results::ModelSizeRecord;
@@ -17,13 +16,13 @@ pub fn micro_batch(architecture: &ArchitectureConfig) -> usize {
     (images + 1).next_power_of_two().div_euclid(2).clamp(1, 32)
 }
 
-/// Parameters and multiply-accumulates of a model. The parameters are counted in the model itself, not computed.
+/// Parameters and multiply-accumulates of a model.
 pub fn model_size(architecture: &ArchitectureConfig) -> ModelSizeRecord {
-    let params = architecture.init(0, &Device::flex()).num_params();
-    let macs = architecture.macs();
+    let layers = architecture.layers();
+    let macs = Macs::of(&layers);
     ModelSizeRecord {
-        params,
-        params_module_wise: params - architecture.bare_params(),
+        params: layers.iter().map(|layer| layer.params).sum(),
+        params_module_wise: layers.iter().filter(|layer| !layer.bare).map(|layer| layer.params).sum(),
         tokens: architecture.tokens(),
         macs_patches: macs.patches,
         macs_projections: macs.projections,
@@ -36,9 +35,64 @@ pub fn model_size(architecture: &ArchitectureConfig) -> ModelSizeRecord {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use burn::module::Module;
+    use burn::tensor::{Device, Tensor};
     use conv_vit::ConvVitConfig;
+    use layers::ops;
     use linformer::LinformerConfig;
-    use vit::VitConfig;
+    use vit::{Head, VitConfig};
+
+    /// Models of odd sizes, so that no two factors of a count are equal by chance.
+    fn odd_models() -> [ArchitectureConfig; 4] {
+        let vit = VitConfig { d_model: 24, depth: 3, heads: 3, d_ff: 40, ..VitConfig::tiny_cifar(7) };
+        [
+            ArchitectureConfig::Vit(vit.clone()),
+            ArchitectureConfig::Vit(VitConfig { head: Head::Pooler, ..vit }),
+            ArchitectureConfig::Linformer(LinformerConfig {
+                image_size: 32,
+                patch_size: 8,
+                d_model: 20,
+                depth: 2,
+                heads: 5,
+                d_ff: 36,
+                projected_len: 11,
+                ..LinformerConfig::published()
+            }),
+            ArchitectureConfig::ConvVit(ConvVitConfig {
+                patch_size: 4,
+                d_model: 18,
+                depth: 3,
+                head_channels: 6,
+                d_ff: 28,
+                ..ConvVitConfig::published()
+            }),
+        ]
+    }
+
+    #[test]
+    fn counts_agree_with_the_model_and_with_the_products_of_a_forward_pass() {
+        let device = Device::flex();
+        for architecture in odd_models() {
+            let model = architecture.init(0, &device);
+            let size = model_size(&architecture);
+            assert_eq!(size.params, model.num_params(), "{architecture:?}");
+            let images = Tensor::zeros([3, 3, 32, 32], &device);
+            let (_, products) = ops::record(|| model.forward(images));
+            let macs: u64 = products.iter().map(ops::Product::macs).sum();
+            assert_eq!(3 * size.macs(), macs, "{architecture:?}");
+            let attention = products.iter().filter(|product| product.operation.contains("attention"));
+            assert_eq!(3 * size.macs_attention, attention.map(ops::Product::macs).sum::<u64>(), "{architecture:?}");
+        }
+    }
+
+    #[test]
+    fn published_models() {
+        let size = model_size(&ArchitectureConfig::Linformer(LinformerConfig::published()));
+        assert_eq!((size.params, size.params_module_wise), (2_851_842, 2_768_514));
+        let size = model_size(&ArchitectureConfig::ConvVit(ConvVitConfig::published()));
+        assert_eq!((size.params, size.params_module_wise), (59_818, 59_818));
+        assert_eq!(model_size(&ArchitectureConfig::Vit(VitConfig::base(2))).params, 86_390_786);
+    }
 
     #[test]
     fn micro_batches_of_the_published_models() {

@@ -5,9 +5,11 @@ use burn::optim::{GradientsAccumulator, GradientsParams, ModuleOptimizer};
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Device, Tensor, TensorData};
 
+use super::checkpoint::checkpointed_gradients;
 use super::lanes::Lanes;
 use super::optimizer::{gradient_norm, scale_gradients};
 use crate::architecture::Architecture;
+use crate::config::TrainConfig;
 use crate::data::Digest;
 
 /// Images that a lane takes at a time, on the device, with what they should be classified as.
@@ -56,6 +58,15 @@ pub struct StepOptions {
     pub lr: f64,
     /// Greatest norm of all gradients together.
     pub clip_norm: Option<f64>,
+    /// Whether blocks are computed again for the backward pass instead of kept from the forward pass.
+    pub gradient_checkpointing: bool,
+}
+
+impl StepOptions {
+    /// What a recipe says, with this learning rate.
+    pub fn of(recipe: &TrainConfig, lr: f64) -> Self {
+        Self { lr, clip_norm: recipe.clip_norm, gradient_checkpointing: recipe.gradient_checkpointing }
+    }
 }
 
 /// What a training step found before it changed the weights.
@@ -93,6 +104,7 @@ pub fn train_step(
     options: StepOptions,
     device: &Device,
 ) -> Result<(Architecture, StepResult), Diverged> {
+    let lane_gradients = if options.gradient_checkpointing { checkpointed_gradients } else { plain_gradients };
     let mut accumulator = GradientsAccumulator::new();
     let mut result = StepResult::default();
     lanes.ordered(
@@ -101,11 +113,7 @@ pub fn train_step(
         || model.clone().fork(device),
         |model, index| {
             let MicroBatch { images, targets, labels, digests } = (batch.fetch)(index);
-            let logits = model.forward(images);
-            let loss = -(log_softmax(logits.clone(), 1) * targets).sum();
-            let loss_sum = f64::from(loss.clone().into_scalar::<f32>());
-            let logits = host_values(logits.inner());
-            let gradients = GradientsParams::from_grads((loss / batch.images as f64).backward(), model);
+            let LaneGradients { loss_sum, logits, gradients } = lane_gradients(model, images, targets, batch.images);
             (StepResult { loss_sum, logits, labels, digests }, gradients)
         },
         |(part, gradients)| {
@@ -131,6 +139,36 @@ pub fn train_step(
     Ok((optimizer.step(options.lr, model, gradients), result))
 }
 
+/// What a lane makes of a micro-batch.
+pub(super) struct LaneGradients {
+    /// Cross-entropy in nats, summed over the images.
+    pub(super) loss_sum: f64,
+    /// Logits, row by row.
+    pub(super) logits: Vec<f32>,
+    /// Of `loss_sum`, divided by the number of images of the batch.
+    pub(super) gradients: GradientsParams,
+}
+
+/// Forward and backward of one graph. `total` is the number of images of the batch.
+pub(super) fn plain_gradients(
+    model: &Architecture,
+    images: Tensor<4>,
+    targets: Tensor<2>,
+    total: usize,
+) -> LaneGradients {
+    let logits = model.forward(images);
+    let loss = cross_entropy_sum(logits.clone(), targets);
+    let loss_sum = f64::from(loss.clone().into_scalar::<f32>());
+    let logits = host_values(logits.inner());
+    let gradients = GradientsParams::from_grads((loss / total as f64).backward(), model);
+    LaneGradients { loss_sum, logits, gradients }
+}
+
+/// Summed over the images.
+pub(super) fn cross_entropy_sum(logits: Tensor<2>, targets: Tensor<2>) -> Tensor<1> {
+    -(log_softmax(logits, 1) * targets).sum()
+}
+
 /// Logits `[images, classes]` of a batch, row by row. `model` is without autodiff.
 pub fn infer(model: &Architecture, lanes: &Lanes, batch: &Batch<'_>) -> Vec<f32> {
     let mut logits = Vec::new();
@@ -143,6 +181,6 @@ pub fn infer(model: &Architecture, lanes: &Lanes, batch: &Batch<'_>) -> Vec<f32>
     logits
 }
 
-fn host_values(logits: Tensor<2>) -> Vec<f32> {
+pub(super) fn host_values(logits: Tensor<2>) -> Vec<f32> {
     logits.into_data().try_into_vec().expect("logits are 32-bit floats")
 }

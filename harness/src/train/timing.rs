@@ -5,6 +5,7 @@ use burn::module::Module;
 use super::epoch::Learner;
 use super::lanes::Lanes;
 use super::step::{Batch, Diverged, MicroBatch, StepOptions, infer};
+use crate::config::TrainConfig;
 use crate::data::{BatchReader, Images};
 use crate::measure::{Enough, SystemClock, sample};
 
@@ -35,12 +36,12 @@ impl Timed<'_> {
     }
 }
 
-/// Seconds of whole training steps: forward, loss, backward, optimiser.
+/// Seconds of whole training steps as `recipe` has them: forward, loss, backward, optimiser.
 pub fn time_train_step(
     learner: &mut Learner,
     lanes: &Lanes,
     timed: &Timed<'_>,
-    clip_norm: Option<f64>,
+    recipe: &TrainConfig,
     enough: Enough,
 ) -> Result<Vec<f64>, Diverged> {
     let parts = timed.micro_batches(learner, true);
@@ -49,7 +50,7 @@ pub fn time_train_step(
     let mut outcome = Ok(());
     let samples = sample(&SystemClock::default(), enough, || {
         if outcome.is_ok() {
-            outcome = learner.step(lanes, &batch, StepOptions { lr: LR, clip_norm }).map(drop);
+            outcome = learner.step(lanes, &batch, StepOptions::of(recipe, LR)).map(drop);
             // The optimiser's work ends a step, and a GPU does it in its own time.
             learner.device().sync().expect("the device ends its work");
         }

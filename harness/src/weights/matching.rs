@@ -145,7 +145,7 @@ impl Matching {
         for kind in [Dtype::F16, Dtype::BF16, Dtype::F64] {
             let count = kinds.iter().filter(|found| **found == kind).count();
             if count > 0 {
-                self.notes.push(format!("{count} tensors are converted from {kind} to F32"));
+                self.notes.push(format!("converted from {kind} to F32: {count} tensors"));
             }
         }
     }

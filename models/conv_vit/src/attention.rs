@@ -31,4 +31,13 @@ impl MhSelfAttention {
         let mixed = ops::channel_attention(self.qkv.forward(x), self.head_channels);
         self.unify_heads.forward_residual(mixed, residual)
     }
+
+    /// The weights with which the channels of `x`'s values are mixed; columns (fixed key channel) sum to one.
+    ///
+    /// # Shapes
+    /// - `x`: `[batch, positions, d_model]`
+    /// - output: `[batch, heads, head_channels (query), head_channels (key)]`
+    pub fn weights(&self, x: Tensor<3>) -> Tensor<4> {
+        ops::channel_attention_weights(self.qkv.forward(x), self.head_channels)
+    }
 }

@@ -1,5 +1,5 @@
 use burn::tensor::Device;
-use layers::{InvalidConfig, Macs, check_divides, check_positive};
+use layers::{InvalidConfig, LayerCost, Part, check_divides, check_positive};
 use serde::{Deserialize, Serialize};
 
 use crate::ConvVit;
@@ -88,16 +88,30 @@ impl ConvVitConfig {
         ConvVit::new(self, seed, device)
     }
 
-    /// Multiply-accumulates of one image's forward pass.
-    pub fn macs(&self) -> Macs {
-        let [positions, d_model, d_ff, depth, classes, head_channels] =
-            [self.tokens(), self.d_model, self.d_ff, self.depth, self.classes, self.head_channels].map(|v| v as u64);
-        Macs {
-            patches: positions * self.patch_values() as u64 * d_model,
-            projections: depth * 4 * positions * d_model * d_model,
-            attention: depth * 2 * positions * d_model * head_channels,
-            mlp: depth * 2 * positions * d_model * d_ff,
-            head: d_model * classes,
+    /// The model's layers in the order of computation. This is the one place that counts; sums are taken of it.
+    pub fn layers(&self) -> Vec<LayerCost> {
+        let Self { d_model, d_ff, classes, head_channels, .. } = *self;
+        let positions = self.tokens();
+        let rows = [positions, d_model];
+        let mut layers = vec![
+            LayerCost::linear("patch_embedding", self.patch_values(), &rows, true, Part::Patches),
+            // A module of its own in the published code, so module-wise counters see it.
+            LayerCost::new("positions", "Parameter", &rows, positions * d_model, None),
+        ];
+        for block in 0..self.depth {
+            let name = |layer: &str| format!("blocks.{block}.{layer}");
+            layers.push(LayerCost::layer_norm(name("attention_norm"), &rows));
+            let qkv = [positions, 3 * d_model];
+            layers.push(LayerCost::linear(name("attention.qkv"), d_model, &qkv, true, Part::Projections));
+            let macs = 2 * (positions * d_model * head_channels) as u64;
+            layers.push(LayerCost::new(name("attention"), "Attention", &rows, 0, Some((Part::Attention, macs))));
+            layers.push(LayerCost::linear(name("attention.unify_heads"), d_model, &rows, true, Part::Projections));
+            layers.push(LayerCost::layer_norm(name("mlp_norm"), &rows));
+            layers.push(LayerCost::linear(name("mlp.up"), d_model, &[positions, d_ff], true, Part::Mlp));
+            layers.push(LayerCost::linear(name("mlp.down"), d_ff, &rows, true, Part::Mlp));
         }
+        layers.push(LayerCost::layer_norm("norm", &rows));
+        layers.push(LayerCost::linear("classifier", d_model, &[classes], true, Part::Head));
+        layers
     }
 }

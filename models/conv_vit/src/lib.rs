@@ -13,4 +13,4 @@ mod model;
 
 pub use attention::MhSelfAttention;
 pub use config::ConvVitConfig;
-pub use model::{Block, ConvVit};
+pub use model::{Block, ConvVit, ConvVitOutput};

@@ -34,6 +34,18 @@ pub struct ConvVit {
     pub patch_size: usize,
 }
 
+/// What [`ConvVit::forward_full`] sees on the way to the logits.
+#[derive(Debug, Clone)]
+pub struct ConvVitOutput {
+    /// `[batch, classes]`.
+    pub logits: Tensor<2>,
+    /// The embeddings, then the output of every block, each `[batch, positions, d_model]`; the last without the final norm.
+    pub hidden_states: Vec<Tensor<3>>,
+    /// The weights of every block's attention, each `[batch, heads, head_channels (query), head_channels (key)]`; columns
+    /// sum to one.
+    pub attentions: Vec<Tensor<4>>,
+}
+
 impl Block {
     /// # Shapes
     /// - `x` and output: `[batch, positions, d_model]`
@@ -58,10 +70,7 @@ impl ConvVit {
                     attention_norm: init.layer_norm(d_model, eps),
                     attention: MhSelfAttention::new(d_model, head_channels, &mut init),
                     mlp_norm: init.layer_norm(d_model, eps),
-                    mlp: FeedForward {
-                        up: init.linear(d_model, d_ff, true),
-                        down: init.linear(d_ff, d_model, true),
-                    },
+                    mlp: FeedForward { up: init.linear(d_model, d_ff, true), down: init.linear(d_ff, d_model, true) },
                 })
                 .collect(),
             norm: init.layer_norm(d_model, eps),
@@ -77,10 +86,51 @@ impl ConvVit {
     /// # Panics
     /// If the images are not of the configured size.
     pub fn forward(&self, images: Tensor<4>) -> Tensor<2> {
-        let mut x = self.patch_embedding.forward(patches(images, self.patch_size)) + self.positions.val();
+        let mut x = self.embed(images);
         for block in &self.blocks {
             x = block.forward(x);
         }
+        self.classify(x)
+    }
+
+    /// As [`forward`](Self::forward), with all hidden states and attention maps. It forms the maps apart from the blocks'
+    /// own passes, so it costs more.
+    ///
+    /// # Shapes
+    /// - `images`: `[batch, channels, height, width]`
+    ///
+    /// # Panics
+    /// If the images are not of the configured size.
+    pub fn forward_full(&self, images: Tensor<4>) -> ConvVitOutput {
+        let mut x = self.embed(images);
+        let mut hidden_states = vec![x.clone()];
+        let mut attentions = Vec::with_capacity(self.blocks.len());
+        for block in &self.blocks {
+            attentions.push(block.attention.weights(block.attention_norm.forward(x.clone())));
+            x = block.forward(x);
+            hidden_states.push(x.clone());
+        }
+        ConvVitOutput { logits: self.classify(x), hidden_states, attentions }
+    }
+
+    /// Patches to positions of the map.
+    ///
+    /// # Shapes
+    /// - `images`: `[batch, channels, height, width]`
+    /// - output: `[batch, positions, d_model]`
+    ///
+    /// # Panics
+    /// If the images are not of the configured size.
+    pub fn embed(&self, images: Tensor<4>) -> Tensor<3> {
+        self.patch_embedding.forward(patches(images, self.patch_size)) + self.positions.val()
+    }
+
+    /// The last block's output to logits.
+    ///
+    /// # Shapes
+    /// - `x`: `[batch, positions, d_model]`
+    /// - output: `[batch, classes]`
+    pub fn classify(&self, x: Tensor<3>) -> Tensor<2> {
         let [batch, _, d_model] = x.dims();
         let pooled = ops::gelu(self.norm.forward(x)).mean_dim(1).reshape([batch, d_model]);
         self.classifier.forward(pooled)

@@ -91,9 +91,10 @@ mod tests {
     fn moments_are_those_asked_for() {
         let device = Device::flex();
         let mut init = Init::new(7, &device);
-        for (values, std) in
-            [(values(&init.normal([100, 500], 0.02)), 0.02), (values(&init.uniform([100, 500], 0.3)), 0.3 / 3f32.sqrt())]
-        {
+        for (values, std) in [
+            (values(&init.normal([100, 500], 0.02)), 0.02),
+            (values(&init.uniform([100, 500], 0.3)), 0.3 / 3f32.sqrt()),
+        ] {
             let mean = values.iter().sum::<f32>() / values.len() as f32;
             let variance = values.iter().map(|v| (v - mean).powi(2)).sum::<f32>() / values.len() as f32;
             assert!(mean.abs() < 0.02 * std, "mean {mean} for std {std}");

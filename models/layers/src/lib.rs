@@ -14,7 +14,7 @@ pub mod ops;
 mod patches;
 pub mod random;
 
-pub use cost::Macs;
+pub use cost::{LayerCost, Macs, Part};
 pub use feed_forward::FeedForward;
 pub use init::Init;
 pub use invalid::{InvalidConfig, check_divides, check_positive};

@@ -16,10 +16,11 @@ pub fn patches(images: Tensor<4>, patch_size: usize) -> Tensor<3> {
         "patches of {patch_size} do not tile images of {h}x{w}"
     );
     let (rows, columns) = (h / patch_size, w / patch_size);
-    images
-        .reshape([b, c, rows, patch_size, columns, patch_size])
-        .permute([0, 2, 4, 3, 5, 1])
-        .reshape([b, rows * columns, patch_size * patch_size * c])
+    images.reshape([b, c, rows, patch_size, columns, patch_size]).permute([0, 2, 4, 3, 5, 1]).reshape([
+        b,
+        rows * columns,
+        patch_size * patch_size * c,
+    ])
 }
 
 #[cfg(test)]

@@ -45,4 +45,14 @@ impl LinformerAttention {
         let v = ops::project_tokens(self.value_projection.val(), self.value.forward(x));
         self.output.forward_residual(ops::attention(q, k, v, self.heads), residual)
     }
+
+    /// The weights with which the projected values of `x` are mixed; rows sum to one.
+    ///
+    /// # Shapes
+    /// - `x`: `[batch, tokens, d_model]`
+    /// - output: `[batch, heads, tokens, projected_len]`
+    pub fn weights(&self, x: Tensor<3>) -> Tensor<4> {
+        let k = ops::project_tokens(self.key_projection.val(), self.key.forward(x.clone()));
+        ops::attention_weights(self.query.forward(x), k, self.heads)
+    }
 }

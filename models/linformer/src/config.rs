@@ -1,5 +1,5 @@
 use burn::tensor::Device;
-use layers::{InvalidConfig, Macs, check_divides, check_positive};
+use layers::{InvalidConfig, LayerCost, Part, check_divides, check_positive};
 use serde::{Deserialize, Serialize};
 
 use crate::Linformer;
@@ -93,21 +93,38 @@ impl LinformerConfig {
         Linformer::new(self, seed, device)
     }
 
-    /// Parameters that no leaf module holds: CLS token, positions and projections. Counters that visit modules only miss them.
-    pub fn bare_params(&self) -> usize {
-        (1 + self.tokens()) * self.d_model + self.depth * 2 * self.tokens() * self.projected_len
-    }
-
-    /// Multiply-accumulates of one image's forward pass.
-    pub fn macs(&self) -> Macs {
-        let [tokens, d_model, d_ff, depth, classes, projected] =
-            [self.tokens(), self.d_model, self.d_ff, self.depth, self.classes, self.projected_len].map(|v| v as u64);
-        Macs {
-            patches: (tokens - 1) * self.patch_values() as u64 * d_model,
-            projections: depth * (4 * tokens * d_model * d_model + 2 * tokens * projected * d_model),
-            attention: depth * 2 * tokens * projected * d_model,
-            mlp: depth * 2 * tokens * d_model * d_ff,
-            head: d_model * classes,
+    /// The model's layers in the order of computation. This is the one place that counts; sums are taken of it.
+    pub fn layers(&self) -> Vec<LayerCost> {
+        let Self { d_model, d_ff, classes, projected_len, .. } = *self;
+        let tokens = self.tokens();
+        let (rows, projected) = ([tokens, d_model], [projected_len, d_model]);
+        let mut layers = vec![
+            LayerCost::linear("patch_embedding", self.patch_values(), &[tokens - 1, d_model], true, Part::Patches),
+            LayerCost::parameter("cls_token", &[1, d_model]),
+            LayerCost::parameter("positions", &rows),
+        ];
+        for block in 0..self.depth {
+            let name = |layer: &str| format!("blocks.{block}.{layer}");
+            layers.push(LayerCost::layer_norm(name("attention_norm"), &rows));
+            for map in ["attention.query", "attention.key", "attention.value"] {
+                layers.push(LayerCost::linear(name(map), d_model, &rows, false, Part::Projections));
+            }
+            let macs = (tokens * projected_len * d_model) as u64;
+            for map in ["attention.key_projection", "attention.value_projection"] {
+                layers.push(LayerCost {
+                    output: projected.to_vec(),
+                    macs: Some((Part::Projections, macs)),
+                    ..LayerCost::parameter(name(map), &[tokens, projected_len])
+                });
+            }
+            layers.push(LayerCost::new(name("attention"), "Attention", &rows, 0, Some((Part::Attention, 2 * macs))));
+            layers.push(LayerCost::linear(name("attention.output"), d_model, &rows, true, Part::Projections));
+            layers.push(LayerCost::layer_norm(name("mlp_norm"), &rows));
+            layers.push(LayerCost::linear(name("mlp.up"), d_model, &[tokens, d_ff], true, Part::Mlp));
+            layers.push(LayerCost::linear(name("mlp.down"), d_ff, &rows, true, Part::Mlp));
         }
+        layers.push(LayerCost::layer_norm("norm", &[d_model]));
+        layers.push(LayerCost::linear("classifier", d_model, &[classes], true, Part::Head));
+        layers
     }
 }

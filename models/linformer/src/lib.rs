@@ -15,4 +15,4 @@ mod model;
 
 pub use attention::LinformerAttention;
 pub use config::LinformerConfig;
-pub use model::{Block, Linformer};
+pub use model::{Block, Linformer, LinformerOutput};

@@ -36,6 +36,18 @@ pub struct Linformer {
     pub patch_size: usize,
 }
 
+/// What [`Linformer::forward_full`] sees on the way to the logits.
+#[derive(Debug, Clone)]
+pub struct LinformerOutput {
+    /// `[batch, classes]`.
+    pub logits: Tensor<2>,
+    /// The embeddings, then the output of every block, each `[batch, tokens, d_model]`; the last without the final norm.
+    pub hidden_states: Vec<Tensor<3>>,
+    /// The weights of every block's attention over the projected sequence, each `[batch, heads, tokens, projected_len]`;
+    /// rows sum to one.
+    pub attentions: Vec<Tensor<4>>,
+}
+
 impl Block {
     /// # Shapes
     /// - `x` and output: `[batch, tokens, d_model]`
@@ -62,10 +74,7 @@ impl Linformer {
                     attention_norm: init.layer_norm(d_model, eps),
                     attention: LinformerAttention::new(tokens, projected_len, d_model, heads, &mut init),
                     mlp_norm: init.layer_norm(d_model, eps),
-                    mlp: FeedForward {
-                        up: init.linear(d_model, d_ff, true),
-                        down: init.linear(d_ff, d_model, true),
-                    },
+                    mlp: FeedForward { up: init.linear(d_model, d_ff, true), down: init.linear(d_ff, d_model, true) },
                 })
                 .collect(),
             norm: init.layer_norm(d_model, eps),
@@ -85,13 +94,38 @@ impl Linformer {
         for block in &self.blocks {
             x = block.forward(x);
         }
-        let [batch, _, d_model] = x.dims();
-        let cls = x.slice([0..batch, 0..1]).reshape([batch, d_model]);
-        self.classifier.forward(self.norm.forward(cls))
+        self.classify(x)
     }
 
-    /// Patches to tokens, with CLS token and positions: `[batch, tokens, d_model]`.
-    fn embed(&self, images: Tensor<4>) -> Tensor<3> {
+    /// As [`forward`](Self::forward), with all hidden states and attention maps. It forms the maps apart from the blocks'
+    /// own passes, which never hold them, so it costs more.
+    ///
+    /// # Shapes
+    /// - `images`: `[batch, channels, height, width]`
+    ///
+    /// # Panics
+    /// If the images are not of the configured size.
+    pub fn forward_full(&self, images: Tensor<4>) -> LinformerOutput {
+        let mut x = self.embed(images);
+        let mut hidden_states = vec![x.clone()];
+        let mut attentions = Vec::with_capacity(self.blocks.len());
+        for block in &self.blocks {
+            attentions.push(block.attention.weights(block.attention_norm.forward(x.clone())));
+            x = block.forward(x);
+            hidden_states.push(x.clone());
+        }
+        LinformerOutput { logits: self.classify(x), hidden_states, attentions }
+    }
+
+    /// Patches to tokens, with CLS token and positions.
+    ///
+    /// # Shapes
+    /// - `images`: `[batch, channels, height, width]`
+    /// - output: `[batch, tokens, d_model]`
+    ///
+    /// # Panics
+    /// If the images are not of the configured size.
+    pub fn embed(&self, images: Tensor<4>) -> Tensor<3> {
         let x = self.patch_embedding.forward(patches(images, self.patch_size));
         let [batch, patch_tokens, d_model] = x.dims();
         let [_, tokens, _] = self.positions.val().dims();
@@ -99,26 +133,40 @@ impl Linformer {
         let cls = self.cls_token.val().expand([batch, 1, d_model]);
         Tensor::cat(vec![cls, x], 1) + self.positions.val()
     }
+
+    /// The last block's output to logits. Only the CLS token is normalised, since nothing else is read.
+    ///
+    /// # Shapes
+    /// - `x`: `[batch, tokens, d_model]`
+    /// - output: `[batch, classes]`
+    pub fn classify(&self, x: Tensor<3>) -> Tensor<2> {
+        let [batch, _, d_model] = x.dims();
+        let cls = x.slice([0..batch, 0..1]).reshape([batch, d_model]);
+        self.classifier.forward(self.norm.forward(cls))
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use burn::tensor::Distribution;
+    use layers::Macs;
 
     #[test]
     fn published_parameter_counts() {
         let config = LinformerConfig::published();
-        let params = config.init(&Device::flex()).num_params();
-        assert_eq!(params, 2_851_842);
+        assert_eq!(config.init(&Device::flex()).num_params(), 2_851_842);
+        let layers = config.layers();
+        assert_eq!(layers.iter().map(|layer| layer.params).sum::<usize>(), 2_851_842);
         // The published summary, made by a counter that visits modules only.
-        assert_eq!(params - config.bare_params(), 2_768_514);
+        let module_wise = layers.iter().filter(|layer| !layer.bare).map(|layer| layer.params).sum::<usize>();
+        assert_eq!(module_wise, 2_768_514);
     }
 
     #[test]
     fn published_costs_of_a_layer() {
         // k = 64 is larger than n = 50, so Linformer costs more than full attention, 4.92 against 3.92 MMAC a layer.
-        let macs = LinformerConfig::published().macs();
+        let macs = Macs::of(&LinformerConfig::published().layers());
         assert_eq!((macs.projections + macs.attention) / 12, 4_915_200);
     }
 

@@ -5,13 +5,13 @@ use layers::{Init, Linear, ops};
 /// Multi-head self-attention with biases on all four linear maps.
 #[derive(Module, Debug)]
 pub struct SelfAttention {
-    /// `d_model` to `d_model`.
+    /// `d_model` to `d_model`, or to the channels of the heads that pruning has left.
     pub query: Linear,
-    /// `d_model` to `d_model`.
+    /// As `query`.
     pub key: Linear,
-    /// `d_model` to `d_model`.
+    /// As `query`.
     pub value: Linear,
-    /// `d_model` to `d_model`.
+    /// To `d_model`.
     pub output: Linear,
     /// Number of heads.
     pub heads: usize,
@@ -41,5 +41,25 @@ impl SelfAttention {
     /// - output: `[batch, heads, tokens, tokens]`
     pub fn weights(&self, x: Tensor<3>) -> Tensor<4> {
         ops::attention_weights(self.query.forward(x.clone()), self.key.forward(x), self.heads)
+    }
+
+    /// As [`forward_residual`](Self::forward_residual), with the weights multiplied by `factors` (one a head) where they
+    /// apply, and those weights. It forms them apart, which costs more.
+    ///
+    /// # Shapes
+    /// - `x`, `residual` and first output: `[batch, tokens, d_model]`
+    /// - second output: `[batch, heads, tokens, tokens]`
+    ///
+    /// # Panics
+    /// If there is not one factor a head.
+    pub(crate) fn forward_masked(&self, x: Tensor<3>, residual: Tensor<3>, factors: &[f32]) -> (Tensor<3>, Tensor<4>) {
+        assert_eq!(factors.len(), self.heads, "factors for {} heads", self.heads);
+        let factors = Tensor::<1>::from_floats(factors, &x.device()).reshape([1, self.heads, 1, 1]);
+        let weights = self.weights(x.clone()) * factors;
+        let v = self.value.forward(x);
+        let [batch, tokens, inner] = v.dims();
+        let v = v.reshape([batch, tokens, self.heads, inner / self.heads]).swap_dims(1, 2);
+        let mixed = weights.clone().matmul(v).swap_dims(1, 2).reshape([batch, tokens, inner]);
+        (self.output.forward_residual(mixed, residual), weights)
     }
 }

@@ -1,5 +1,5 @@
 use burn::tensor::Device;
-use layers::{InvalidConfig, Macs, check_divides, check_positive};
+use layers::{InvalidConfig, LayerCost, Part, check_divides, check_positive};
 use serde::{Deserialize, Serialize};
 
 use crate::Vit;
@@ -116,22 +116,34 @@ impl VitConfig {
         Vit::new(self, seed, device)
     }
 
-    /// Parameters that no leaf module holds: CLS token and positions. Counters that visit modules only miss them.
-    pub fn bare_params(&self) -> usize {
-        (1 + self.tokens()) * self.d_model
-    }
-
-    /// Multiply-accumulates of one image's forward pass.
-    pub fn macs(&self) -> Macs {
-        let [tokens, d_model, d_ff, depth, classes] =
-            [self.tokens(), self.d_model, self.d_ff, self.depth, self.classes].map(|v| v as u64);
-        let pooler = if self.head == Head::Pooler { d_model * d_model } else { 0 };
-        Macs {
-            patches: (tokens - 1) * self.patch_values() as u64 * d_model,
-            projections: depth * 4 * tokens * d_model * d_model,
-            attention: depth * 2 * tokens * tokens * d_model,
-            mlp: depth * 2 * tokens * d_model * d_ff,
-            head: pooler + d_model * classes,
+    /// The model's layers in the order of computation. This is the one place that counts; sums are taken of it.
+    pub fn layers(&self) -> Vec<LayerCost> {
+        let Self { d_model, d_ff, classes, .. } = *self;
+        let tokens = self.tokens();
+        let rows = [tokens, d_model];
+        let mut layers = vec![
+            LayerCost::linear("patch_embedding", self.patch_values(), &[tokens - 1, d_model], true, Part::Patches),
+            LayerCost::parameter("cls_token", &[1, d_model]),
+            LayerCost::parameter("positions", &rows),
+        ];
+        for block in 0..self.depth {
+            let name = |layer: &str| format!("blocks.{block}.{layer}");
+            layers.push(LayerCost::layer_norm(name("attention_norm"), &rows));
+            for map in ["attention.query", "attention.key", "attention.value"] {
+                layers.push(LayerCost::linear(name(map), d_model, &rows, true, Part::Projections));
+            }
+            let macs = 2 * (tokens * tokens * d_model) as u64;
+            layers.push(LayerCost::new(name("attention"), "Attention", &rows, 0, Some((Part::Attention, macs))));
+            layers.push(LayerCost::linear(name("attention.output"), d_model, &rows, true, Part::Projections));
+            layers.push(LayerCost::layer_norm(name("mlp_norm"), &rows));
+            layers.push(LayerCost::linear(name("mlp.up"), d_model, &[tokens, d_ff], true, Part::Mlp));
+            layers.push(LayerCost::linear(name("mlp.down"), d_ff, &rows, true, Part::Mlp));
         }
+        layers.push(LayerCost::layer_norm("norm", &[d_model]));
+        if self.head == Head::Pooler {
+            layers.push(LayerCost::linear("pooler", d_model, &[d_model], true, Part::Head));
+        }
+        layers.push(LayerCost::linear("classifier", d_model, &[classes], true, Part::Head));
+        layers
     }
 }

@@ -7,9 +7,11 @@
 
 mod attention;
 mod config;
+mod heads;
 mod layout;
 mod model;
 
 pub use attention::SelfAttention;
 pub use config::{Head, VitConfig};
+pub use heads::HeadMask;
 pub use model::{Block, Vit, VitOutput};

@@ -2,7 +2,7 @@ use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 use layers::{FeedForward, Init, LayerNorm, Linear, patches};
 
-use crate::{Head, SelfAttention, VitConfig};
+use crate::{Head, HeadMask, SelfAttention, VitConfig};
 
 /// Standard deviation of initial weights.
 const INIT_STD: f32 = 0.02;
@@ -48,7 +48,8 @@ pub struct VitOutput {
     pub logits: Tensor<2>,
     /// The embeddings, then the output of every block, each `[batch, tokens, d_model]`; the last without the final norm.
     pub hidden_states: Vec<Tensor<3>>,
-    /// The weights of every block's attention, each `[batch, heads, tokens, tokens]`; rows sum to one.
+    /// The weights of every block's attention, each `[batch, heads, tokens, tokens]`; rows sum to one, or to the head's
+    /// factor if there is a mask.
     pub attentions: Vec<Tensor<4>>,
 }
 
@@ -58,6 +59,17 @@ impl Block {
     pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
         let x = self.attention.forward_residual(self.attention_norm.forward(x.clone()), x);
         self.mlp.forward_residual(self.mlp_norm.forward(x.clone()), x)
+    }
+
+    /// As [`forward`](Self::forward), with the attention weights, multiplied by `factors` if there are any.
+    fn forward_with_weights(&self, x: Tensor<3>, factors: Option<&[f32]>) -> (Tensor<3>, Tensor<4>) {
+        let normed = self.attention_norm.forward(x.clone());
+        let Some(factors) = factors else {
+            let weights = self.attention.weights(normed);
+            return (self.forward(x), weights);
+        };
+        let (x, weights) = self.attention.forward_masked(normed, x, factors);
+        (self.mlp.forward_residual(self.mlp_norm.forward(x.clone()), x), weights)
     }
 }
 
@@ -105,27 +117,39 @@ impl Vit {
     }
 
     /// As [`forward`](Self::forward), with all hidden states and attention maps. It forms the maps apart from the blocks'
-    /// own passes, which never hold them, so it costs more.
+    /// own passes, which never hold them, so it costs more. `mask` multiplies the attention weights head by head.
     ///
     /// # Shapes
     /// - `images`: `[batch, channels, height, width]`
     ///
     /// # Panics
-    /// If the images are not of the configured size.
-    pub fn forward_full(&self, images: Tensor<4>) -> VitOutput {
+    /// If the images are not of the configured size, or the mask is for other numbers of layers or heads.
+    pub fn forward_full(&self, images: Tensor<4>, mask: Option<&HeadMask>) -> VitOutput {
+        if let Some(mask) = mask {
+            mask.check_layers(self.blocks.len());
+        }
         let mut x = self.embed(images);
         let mut hidden_states = vec![x.clone()];
         let mut attentions = Vec::with_capacity(self.blocks.len());
-        for block in &self.blocks {
-            attentions.push(block.attention.weights(block.attention_norm.forward(x.clone())));
-            x = block.forward(x);
+        for (layer, block) in self.blocks.iter().enumerate() {
+            let factors = mask.map(|mask| mask.layer(layer, block.attention.heads));
+            let weights;
+            (x, weights) = block.forward_with_weights(x, factors);
+            attentions.push(weights);
             hidden_states.push(x.clone());
         }
         VitOutput { logits: self.classify(x), hidden_states, attentions }
     }
 
-    /// Patches to tokens, with CLS token and positions: `[batch, tokens, d_model]`.
-    fn embed(&self, images: Tensor<4>) -> Tensor<3> {
+    /// Patches to tokens, with CLS token and positions.
+    ///
+    /// # Shapes
+    /// - `images`: `[batch, channels, height, width]`
+    /// - output: `[batch, tokens, d_model]`
+    ///
+    /// # Panics
+    /// If the images are not of the configured size.
+    pub fn embed(&self, images: Tensor<4>) -> Tensor<3> {
         let x = self.patch_embedding.forward(patches(images, self.patch_size));
         let [batch, patch_tokens, d_model] = x.dims();
         let [_, tokens, _] = self.positions.val().dims();
@@ -135,7 +159,11 @@ impl Vit {
     }
 
     /// The last block's output to logits. Only the CLS token is normalised, since nothing else is read.
-    fn classify(&self, x: Tensor<3>) -> Tensor<2> {
+    ///
+    /// # Shapes
+    /// - `x`: `[batch, tokens, d_model]`
+    /// - output: `[batch, classes]`
+    pub fn classify(&self, x: Tensor<3>) -> Tensor<2> {
         let [batch, _, d_model] = x.dims();
         let cls = self.norm.forward(x.slice([0..batch, 0..1]).reshape([batch, d_model]));
         let cls = match &self.pooler {

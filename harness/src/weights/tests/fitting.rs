@@ -112,7 +112,7 @@ fn other_types_of_floats_are_converted() {
     });
     let path = files.put_bytes(&safetensors::serialize(views, None).unwrap());
     let notes = check(&path, &config).unwrap();
-    let note = |kind| format!("1 tensors are converted from {kind} to F32");
+    let note = |kind| format!("converted from {kind} to F32: 1 tensors");
     assert_eq!(notes, ["F16", "BF16", "F64"].map(note));
     let file = WeightsFile::open(&path).unwrap();
     for ((name, values), tolerance) in weights.iter().zip([1e-3, 1e-2, 0.0, 0.0]) {

@@ -1,5 +1,9 @@
 //! What the operations ask of a backend. Flex answers with kernels of ours (`flex/`), every other backend with the default
 //! bodies, and `Autodiff` over any of them with the backward passes of `autodiff.rs`.
+#![cfg_attr(
+    feature = "ndarray",
+    expect(deprecated, reason = "Burn discourages NdArray; the suite compares it all the same")
+)]
 
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, TensorMetadata, backend_extension};

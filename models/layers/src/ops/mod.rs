@@ -9,12 +9,16 @@ pub mod composed;
 mod composition;
 mod extension;
 mod flex;
+mod record;
 mod simd;
 
 use burn::backend::Dispatch;
 use burn::tensor::Tensor;
 
+pub use record::{Product, record};
+
 use extension::FusedOps;
+use record::note;
 
 /// GELU in its exact form, `x Φ(x)` with the normal distribution function Φ (Hendrycks, Gimpel 2016,
 /// <https://arxiv.org/abs/1606.08415>).
@@ -81,6 +85,8 @@ pub fn linear_gelu<const D: usize>(x: Tensor<D>, weight: Tensor<2>, bias: Option
 /// # Shapes
 /// - `weight`: `[tokens, projected_len]`; `x`: `[batch, tokens, d]`; output: `[batch, projected_len, d]`
 pub fn project_tokens(weight: Tensor<2>, x: Tensor<3>) -> Tensor<3> {
+    let ([tokens, projected_len], [batch, _, d]) = (weight.dims(), x.dims());
+    note("project_tokens", batch, [projected_len, tokens, d]);
     composed::project_tokens(weight, x)
 }
 
@@ -89,9 +95,11 @@ pub fn project_tokens(weight: Tensor<2>, x: Tensor<3>) -> Tensor<3> {
 /// # Shapes
 /// - `q` and output: `[batch, n, d]`; `k`, `v`: `[batch, m, d]`; heads are consecutive slices of `d`
 pub fn attention(q: Tensor<3>, k: Tensor<3>, v: Tensor<3>, heads: usize) -> Tensor<3> {
-    let ([b, _, d], [_, m, _]) = (q.dims(), k.dims());
+    let ([b, n, d], [_, m, _]) = (q.dims(), k.dims());
     assert_eq!((k.dims(), v.dims()), ([b, m, d], [b, m, d]), "keys and values for queries of {:?}", q.dims());
     assert!(heads > 0 && d.is_multiple_of(heads), "{heads} heads of {d}");
+    note("attention scores", b * heads, [n, d / heads, m]);
+    note("attention sum", b * heads, [n, m, d / heads]);
     let [q, k, v] = [q, k, v].map(Tensor::into_dispatch);
     Tensor::from_dispatch(Dispatch::fused_attention(q, k, v, heads))
 }
@@ -111,11 +119,14 @@ pub fn attention_weights(q: Tensor<3>, k: Tensor<3>, heads: usize) -> Tensor<4> 
 /// # Shapes
 /// - `qkv`: `[batch, positions, 3 * channels]`, queries, keys and values side by side; output: `[batch, positions, channels]`
 pub fn channel_attention(qkv: Tensor<3>, head_channels: usize) -> Tensor<3> {
-    let columns = qkv.dims()[2];
+    let [batch, positions, columns] = qkv.dims();
     assert!(
         head_channels > 0 && columns.is_multiple_of(3 * head_channels),
         "heads of {head_channels} channels in queries, keys and values of {columns} together"
     );
+    let heads = batch * columns / (3 * head_channels);
+    note("channel attention scores", heads, [head_channels, positions, head_channels]);
+    note("channel attention sum", heads, [head_channels, head_channels, positions]);
     Tensor::from_dispatch(Dispatch::fused_channel_attention(qkv.into_dispatch(), head_channels))
 }
 
@@ -133,4 +144,5 @@ fn check_linear<const D: usize>(x: &Tensor<D>, weight: &Tensor<2>, bias: Option<
     if let Some(bias) = bias {
         assert_eq!(bias.dims(), [d_output], "bias for a weight of {:?}", weight.dims());
     }
+    note("linear", 1, [x.dims()[..D - 1].iter().product(), d_input, d_output]);
 }

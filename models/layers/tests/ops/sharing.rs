@@ -17,11 +17,7 @@ fn operations() -> Vec<(&'static str, Operation<'static>, Vec<[usize; 3]>)> {
             vec![x, [1, 1, 48], [1, 1, 48]],
         ),
         ("linear", &|x| ops::linear(x[0].clone(), matrix(&x[1]), None), vec![x, weight]),
-        (
-            "linear with bias",
-            &|x| ops::linear(x[0].clone(), matrix(&x[1]), Some(vector(&x[2]))),
-            vec![x, weight, bias],
-        ),
+        ("linear with bias", &|x| ops::linear(x[0].clone(), matrix(&x[1]), Some(vector(&x[2]))), vec![x, weight, bias]),
         (
             "linear with residual",
             &|x| ops::linear_residual(x[0].clone(), matrix(&x[1]), Some(vector(&x[2])), x[3].clone()),
@@ -33,7 +29,11 @@ fn operations() -> Vec<(&'static str, Operation<'static>, Vec<[usize; 3]>)> {
             vec![x, weight, bias],
         ),
         ("token projection", &|x| ops::project_tokens(matrix(&x[0]), x[1].clone()), vec![[1, 40, 9], x]),
-        ("attention", &|x| ops::attention(x[0].clone(), x[1].clone(), x[2].clone(), 4), vec![x, [2, 33, 48], [2, 33, 48]]),
+        (
+            "attention",
+            &|x| ops::attention(x[0].clone(), x[1].clone(), x[2].clone(), 4),
+            vec![x, [2, 33, 48], [2, 33, 48]],
+        ),
         ("channel attention", &|x| ops::channel_attention(x[0].clone(), 8), vec![x]),
     ]
 }
@@ -59,7 +59,9 @@ fn inputs_stay_as_they_are() {
 #[test]
 fn gradients_of_shared_inputs_add_up() {
     for (device_name, device) in devices() {
-        let operation = |x: &[Tensor<3>]| x[0].clone() + ops::gelu(x[0].clone()) + ops::attention(x[0].clone(), x[0].clone(), x[0].clone(), 2);
+        let operation = |x: &[Tensor<3>]| {
+            x[0].clone() + ops::gelu(x[0].clone()) + ops::attention(x[0].clone(), x[0].clone(), x[0].clone(), 2)
+        };
         let parts: [Operation; 5] = [
             &|x| x[0].clone(),
             &|x| ops::gelu(x[0].clone()),

@@ -5,7 +5,11 @@ use layers::random;
 use rand_distr::{Distribution, StandardNormal};
 
 /// The backends under test.
-pub fn devices() -> Vec<(&'static str, Device)> {
+#[cfg_attr(
+    feature = "ndarray",
+    expect(deprecated, reason = "Burn discourages NdArray; the suite compares it all the same")
+)]
+pub(crate) fn devices() -> Vec<(&'static str, Device)> {
     vec![
         ("flex", Device::flex()),
         #[cfg(feature = "ndarray")]
@@ -14,58 +18,58 @@ pub fn devices() -> Vec<(&'static str, Device)> {
 }
 
 /// `length` normally distributed values with the standard deviation `scale`.
-pub fn normal(length: usize, scale: f32, seed: u64) -> Vec<f32> {
+pub(crate) fn normal(length: usize, scale: f32, seed: u64) -> Vec<f32> {
     let mut generator = random::generator([seed, length as u64, 0, 0]);
     StandardNormal.sample_iter(&mut generator).take(length).map(|x: f32| scale * x).collect()
 }
 
 /// An operation over tensors of three axes. Weights and vectors come with leading axes of one, see [`matrix`], [`vector`].
-pub type Operation<'a> = &'a (dyn Fn(&[Tensor<3>]) -> Tensor<3> + Sync);
+pub(crate) type Operation<'a> = &'a (dyn Fn(&[Tensor<3>]) -> Tensor<3> + Sync);
 
 /// What an operation is given: shape and values.
 #[derive(Clone)]
-pub struct Input {
-    pub shape: [usize; 3],
-    pub values: Vec<f32>,
+pub(crate) struct Input {
+    pub(crate) shape: [usize; 3],
+    pub(crate) values: Vec<f32>,
 }
 
 impl Input {
-    pub fn normal(shape: [usize; 3], scale: f32, seed: u64) -> Self {
+    pub(crate) fn normal(shape: [usize; 3], scale: f32, seed: u64) -> Self {
         Self { shape, values: normal(shape.iter().product(), scale, seed) }
     }
 
-    pub fn tensor(&self, device: &Device) -> Tensor<3> {
+    pub(crate) fn tensor(&self, device: &Device) -> Tensor<3> {
         Tensor::from_data(TensorData::new(self.values.clone(), self.shape), device)
     }
 }
 
 /// Inputs of the given shapes; all weights and vectors of the usual size.
-pub fn inputs(shapes: &[[usize; 3]]) -> Vec<Input> {
+pub(crate) fn inputs(shapes: &[[usize; 3]]) -> Vec<Input> {
     shapes.iter().enumerate().map(|(seed, shape)| Input::normal(*shape, 0.7, seed as u64)).collect()
 }
 
 /// `[1, rows, columns]` as a matrix.
-pub fn matrix(x: &Tensor<3>) -> Tensor<2> {
+pub(crate) fn matrix(x: &Tensor<3>) -> Tensor<2> {
     let [_, rows, columns] = x.dims();
     x.clone().reshape([rows, columns])
 }
 
 /// `[1, 1, length]` as a vector.
-pub fn vector(x: &Tensor<3>) -> Tensor<1> {
+pub(crate) fn vector(x: &Tensor<3>) -> Tensor<1> {
     let length = x.dims()[2];
     x.clone().reshape([length])
 }
 
 /// What came out: the output in training and in inference, and the gradient of every input.
 #[derive(PartialEq)]
-pub struct Outcome {
-    pub training: Vec<f32>,
-    pub inference: Vec<f32>,
-    pub gradients: Vec<Vec<f32>>,
+pub(crate) struct Outcome {
+    pub(crate) training: Vec<f32>,
+    pub(crate) inference: Vec<f32>,
+    pub(crate) gradients: Vec<Vec<f32>>,
 }
 
 /// Runs the operation, and its backward pass from a fixed random gradient of the output.
-pub fn run(operation: Operation, inputs: &[Input], device: &Device) -> Outcome {
+pub(crate) fn run(operation: Operation, inputs: &[Input], device: &Device) -> Outcome {
     let plain: Vec<_> = inputs.iter().map(|input| input.tensor(device)).collect();
     let inference = operation(&plain);
     let device = device.clone().autodiff();
@@ -81,12 +85,12 @@ pub fn run(operation: Operation, inputs: &[Input], device: &Device) -> Outcome {
     }
 }
 
-pub fn values<const D: usize>(x: Tensor<D>) -> Vec<f32> {
-    x.into_data().into_vec().expect("a tensor of f32")
+pub(crate) fn values<const D: usize>(x: Tensor<D>) -> Vec<f32> {
+    x.into_data().try_into_vec().expect("a tensor of f32")
 }
 
 /// Distance relative to the expectation's norm.
-pub fn distance(actual: &[f32], expected: &[f32]) -> f64 {
+pub(crate) fn distance(actual: &[f32], expected: &[f32]) -> f64 {
     assert_eq!(actual.len(), expected.len());
     let norm = |values: &mut dyn Iterator<Item = f64>| values.map(|x| x * x).sum::<f64>().sqrt();
     let difference = norm(&mut actual.iter().zip(expected).map(|(a, b)| f64::from(*a) - f64::from(*b)));
@@ -94,7 +98,7 @@ pub fn distance(actual: &[f32], expected: &[f32]) -> f64 {
 }
 
 /// Asserts that two operations agree to 1e-5 of the norm in every output and gradient.
-pub fn assert_agree(what: &str, actual: Operation, expected: Operation, inputs: &[Input], device: &Device) {
+pub(crate) fn assert_agree(what: &str, actual: Operation, expected: Operation, inputs: &[Input], device: &Device) {
     let (actual, expected) = (run(actual, inputs, device), run(expected, inputs, device));
     let check = |part: &str, actual: &[f32], expected: &[f32]| {
         let distance = distance(actual, expected);

@@ -9,9 +9,9 @@ use std::ops::Range;
 
 use burn::backend::flex::FlexTensor;
 
-use super::matmul::{Matrix, Threads, add_product, write_product};
+use super::matmul::{Matrix, add_product, write_product};
 use super::tensor::{contiguous, filled, from_values, values};
-use crate::ops::simd::{LANES, dot, exp, max, multiversion, sum_of_lanes};
+use crate::ops::simd::{dot, exp, kernel, load, max, store};
 
 /// Scores in a block, unless the rows are so long that [`MIN_ROWS`] take more: 256 KiB, half of a usual second-level cache.
 const BLOCK: usize = 64 * 1024;
@@ -37,7 +37,13 @@ pub(super) fn forward(
                 let first = if train { index * q.tokens + rows.start } else { 0 };
                 let statistics = &mut statistics[2 * first..][..2 * rows.len()];
                 let scores = &mut scores[..rows.len() * k.tokens];
-                write_product(scores, k.tokens, q.head(item, head, rows.clone()), k.all(item, head).transposed(), scale as f32);
+                write_product(
+                    scores,
+                    k.tokens,
+                    q.head(item, head, rows.clone()),
+                    k.all(item, head).transposed(),
+                    scale as f32,
+                );
                 softmax_rows(scores, k.tokens, statistics);
                 let output = &mut output[(item * q.tokens + rows.start) * d + head * q.width..];
                 write_product(output, d, Matrix::row_major(scores, k.tokens), v.all(item, head), 1.0);
@@ -77,7 +83,7 @@ pub(super) fn backward(
             softmax_rows_again(p, k.tokens, statistics);
             if needs_v {
                 let p = Matrix::row_major(p, k.tokens);
-                add_product(&mut dv[of_keys..], d, p.transposed(), doutput, 1.0, Threads::One);
+                add_product(&mut dv[of_keys..], d, p.transposed(), doutput, 1.0);
             }
             if !needs_q && !needs_k {
                 continue;
@@ -90,7 +96,7 @@ pub(super) fn backward(
                 write_product(dq, d, ds, k.all(item, head), scale);
             }
             if needs_k {
-                add_product(&mut dk[of_keys..], d, ds.transposed(), q_rows, scale, Threads::One);
+                add_product(&mut dk[of_keys..], d, ds.transposed(), q_rows, scale);
             }
         }
     }
@@ -165,58 +171,48 @@ impl Blocks {
     }
 }
 
-/// Turns scores into `exp(score - largest)` and returns their sum.
-#[inline(always)]
-fn exponentials<const FMA: bool>(row: &mut [f32], largest: f32) -> f32 {
-    let mut lanes = [0.0; LANES];
-    let (chunks, tail) = row.as_chunks_mut::<LANES>();
-    for chunk in chunks {
-        for i in 0..LANES {
-            chunk[i] = exp::<FMA>(chunk[i] - largest);
-            lanes[i] += chunk[i];
-        }
-    }
-    if !tail.is_empty() {
-        // Filled up, so that the tail is computed side by side as well.
-        let mut padded = [f32::NEG_INFINITY; LANES];
-        padded[..tail.len()].copy_from_slice(tail);
-        for i in 0..LANES {
-            padded[i] = exp::<FMA>(padded[i] - largest);
-            lanes[i] += padded[i];
-        }
-        tail.copy_from_slice(&padded[..tail.len()]);
-    }
-    sum_of_lanes(lanes)
-}
-
-multiversion! {
+kernel! {
     /// Softmax of every row, with the largest score and the reciprocal of the sum for each.
-    fn softmax_rows<const FMA: bool>(x: &mut [f32], columns: usize, statistics: &mut [f32]) {
+    fn softmax_rows<'a, S>(simd: S, x: &'a mut [f32], columns: usize, statistics: &'a mut [f32]) {
         for (row, statistics) in x.chunks_exact_mut(columns).zip(statistics.as_chunks_mut().0) {
-            let largest = max(row);
-            let scale = 1.0 / exponentials::<FMA>(row, largest);
-            for x in row {
-                *x *= scale;
+            let largest = max(simd, row);
+            let mut sums = simd.splat_f32s(0.0);
+            for x in row.chunks_mut(S::F32_LANES) {
+                let p = exp(simd, simd.sub_f32s(load(simd, x), simd.splat_f32s(largest)));
+                store(simd, x, p);
+                // Loaded again, so that what is behind the end of the row counts as zero.
+                sums = simd.add_f32s(sums, load(simd, x));
+            }
+            let scale = 1.0 / simd.reduce_sum_f32s(sums);
+            for x in row.chunks_mut(S::F32_LANES) {
+                let p = simd.mul_f32s(load(simd, x), simd.splat_f32s(scale));
+                store(simd, x, p);
             }
             *statistics = [largest, scale];
         }
     }
+}
 
+kernel! {
     /// The result of [`softmax_rows`], from the scores and the statistics.
-    fn softmax_rows_again<const FMA: bool>(x: &mut [f32], columns: usize, statistics: &[f32]) {
+    fn softmax_rows_again<'a, S>(simd: S, x: &'a mut [f32], columns: usize, statistics: &'a [f32]) {
         for (row, [largest, scale]) in x.chunks_exact_mut(columns).zip(statistics.as_chunks().0) {
-            for x in row {
-                *x = exp::<FMA>(*x - largest) * scale;
+            for x in row.chunks_mut(S::F32_LANES) {
+                let p = exp(simd, simd.sub_f32s(load(simd, x), simd.splat_f32s(*largest)));
+                store(simd, x, simd.mul_f32s(p, simd.splat_f32s(*scale)));
             }
         }
     }
+}
 
+kernel! {
     /// Turns the gradients of probabilities into those of scores: `p (dp - p · dp)` in every row.
-    fn softmax_rows_backward<const FMA: bool>(p: &[f32], dp: &mut [f32], columns: usize) {
+    fn softmax_rows_backward<'a, S>(simd: S, p: &'a [f32], dp: &'a mut [f32], columns: usize) {
         for (p, dp) in p.chunks_exact(columns).zip(dp.chunks_exact_mut(columns)) {
-            let mean = dot::<FMA>(p, dp);
-            for (p, dp) in p.iter().zip(dp) {
-                *dp = p * (*dp - mean);
+            let mean = simd.splat_f32s(dot(simd, p, dp));
+            for (p, dp) in p.chunks(S::F32_LANES).zip(dp.chunks_mut(S::F32_LANES)) {
+                let ds = simd.mul_f32s(load(simd, p), simd.sub_f32s(load(simd, dp), mean));
+                store(simd, dp, ds);
             }
         }
     }

@@ -1,12 +1,13 @@
 //! Attention between the channels of a head: scores of `[width, width]`, summed over many positions.
 //!
-//! The matrices are too small for the `gemm` crate, and the positions too many for a transposed copy. They are cut into square
-//! tiles that stay in registers while all positions pass by.
+//! The matrices are too small for `gemm`, and the positions too many for a transposed copy. They are cut into tiles, a few rows
+//! by one vector, that stay in registers while all positions pass by.
 
 use burn::backend::flex::FlexTensor;
+use pulp::Simd;
 
 use super::tensor::{contiguous, from_values, values};
-use crate::ops::simd::{exp, mul_add, multiversion};
+use crate::ops::simd::{exp, kernel, load, store};
 
 /// `softmax(scale qᵀ k) vᵀ` in every head, with the softmax over the query axis, and its weights.
 pub(super) fn forward(qkv: FlexTensor, width: usize, scale: f64) -> (FlexTensor, FlexTensor) {
@@ -44,188 +45,210 @@ pub(super) fn backward(
     from_values(dqkv, [batch, n, columns])
 }
 
-/// Some columns of a row-major matrix: those of one head.
+/// The columns of one head in a row-major matrix of positions.
 #[derive(Clone, Copy)]
-struct Columns<'a> {
+struct Head<'a> {
     values: &'a [f32],
     row_length: usize,
     first: usize,
 }
 
-impl<'a> Columns<'a> {
-    /// The tile's `SIDE` columns, row by row.
+impl<'a> Head<'a> {
+    /// `length` columns from `start` on, of every position.
     #[inline(always)]
-    fn tile<const SIDE: usize>(self, tile: usize) -> impl Iterator<Item = &'a [f32; SIDE]> {
-        let first = self.first + tile * SIDE;
-        self.values.chunks_exact(self.row_length).map(move |row| row[first..].first_chunk().expect("a whole tile"))
+    fn columns(self, start: usize, length: usize) -> impl Iterator<Item = &'a [f32]> {
+        self.values.chunks_exact(self.row_length).map(move |row| &row[self.first + start..][..length])
     }
 }
 
-type Tile<const SIDE: usize> = [[f32; SIDE]; SIDE];
-
-/// The tile `(row, column)` of a square matrix of `width`.
+/// `matrix = xᵀ y`, row-major, of `[width, width]`.
 #[inline(always)]
-fn load<const SIDE: usize>(matrix: &[f32], width: usize, row: usize, column: usize) -> Tile<SIDE> {
-    std::array::from_fn(|i| *matrix[(row * SIDE + i) * width + column * SIDE..].first_chunk().expect("a whole tile"))
-}
-
-#[inline(always)]
-fn transposed<const SIDE: usize>(tile: Tile<SIDE>) -> Tile<SIDE> {
-    std::array::from_fn(|i| std::array::from_fn(|j| tile[j][i]))
-}
-
-/// `matrix = xᵀ y`, a matrix of `[width, width]`.
-#[inline(always)]
-fn correlate<const FMA: bool, const SIDE: usize>(x: Columns, y: Columns, width: usize, matrix: &mut [f32]) {
-    for row in 0..width / SIDE {
-        for column in 0..width / SIDE {
-            let mut tile: Tile<SIDE> = [[0.0; SIDE]; SIDE];
-            for (x, y) in x.tile::<SIDE>(row).zip(y.tile::<SIDE>(column)) {
-                for i in 0..SIDE {
-                    for j in 0..SIDE {
-                        tile[i][j] = mul_add::<FMA>(x[i], y[j], tile[i][j]);
-                    }
-                }
-            }
-            for i in 0..SIDE {
-                matrix[(row * SIDE + i) * width + column * SIDE..][..SIDE].copy_from_slice(&tile[i]);
-            }
+fn correlate<S: Simd>(simd: S, x: Head, y: Head, width: usize, matrix: &mut [f32]) {
+    let mut row = 0;
+    while row < width {
+        match width - row {
+            8.. => correlate_rows::<S, 8>(simd, x, y, width, matrix, &mut row),
+            4..8 => correlate_rows::<S, 4>(simd, x, y, width, matrix, &mut row),
+            _ => correlate_rows::<S, 1>(simd, x, y, width, matrix, &mut row),
         }
     }
 }
 
-/// Adds `x matrix` to the head's columns of `output`, or `x matrixᵀ` with `TRANSPOSED`.
+/// `ROWS` rows of [`correlate`]'s matrix.
 #[inline(always)]
-fn add_product<const FMA: bool, const SIDE: usize, const TRANSPOSED: bool>(
-    x: Columns,
+fn correlate_rows<S: Simd, const ROWS: usize>(
+    simd: S,
+    x: Head,
+    y: Head,
+    width: usize,
+    matrix: &mut [f32],
+    row: &mut usize,
+) {
+    for start in (0..width).step_by(S::F32_LANES) {
+        let length = S::F32_LANES.min(width - start);
+        let mut sums = [simd.splat_f32s(0.0); ROWS];
+        for (x, y) in x.columns(*row, ROWS).zip(y.columns(start, length)) {
+            let (x, y): (&[f32; ROWS], _) = (x.first_chunk().expect("as many columns"), load(simd, y));
+            for i in 0..ROWS {
+                sums[i] = simd.mul_add_e_f32s(simd.splat_f32s(x[i]), y, sums[i]);
+            }
+        }
+        for (i, sum) in sums.into_iter().enumerate() {
+            store(simd, &mut matrix[(*row + i) * width + start..][..length], sum);
+        }
+    }
+    *row += ROWS;
+}
+
+/// Adds `x matrix` to the columns of `output` from `first` on, in rows of `row_length`.
+#[inline(always)]
+fn add_product<S: Simd>(
+    simd: S,
+    x: Head,
     matrix: &[f32],
     width: usize,
     output: &mut [f32],
     row_length: usize,
     first: usize,
 ) {
-    for row in 0..width / SIDE {
-        for column in 0..width / SIDE {
-            let tile: Tile<SIDE> =
-                if TRANSPOSED { transposed(load(matrix, width, column, row)) } else { load(matrix, width, row, column) };
-            let first = first + column * SIDE;
-            for (x, output) in x.tile::<SIDE>(row).zip(output.chunks_exact_mut(row_length)) {
-                let output: &mut [f32; SIDE] = output[first..].first_chunk_mut().expect("a whole tile");
-                let mut sums = *output;
-                for j in 0..SIDE {
-                    for i in 0..SIDE {
-                        sums[i] = mul_add::<FMA>(tile[j][i], x[j], sums[i]);
-                    }
-                }
-                *output = sums;
-            }
+    let mut row = 0;
+    while row < width {
+        let output = (&mut *output, row_length, first);
+        match width - row {
+            8.. => add_product_of_rows::<S, 8>(simd, x, matrix, width, output, &mut row),
+            4..8 => add_product_of_rows::<S, 4>(simd, x, matrix, width, output, &mut row),
+            _ => add_product_of_rows::<S, 1>(simd, x, matrix, width, output, &mut row),
         }
     }
 }
 
-/// Softmax along the columns of a square matrix of `width`, of `scale` times its values.
+/// The terms of [`add_product`] that `ROWS` rows of the matrix contribute.
 #[inline(always)]
-fn softmax_columns<const FMA: bool>(matrix: &mut [f32], width: usize, scale: f32) {
-    for column in 0..width {
-        let mut largest = f32::NEG_INFINITY;
-        for x in matrix[column..].iter_mut().step_by(width) {
-            *x *= scale;
-            largest = if *x > largest { *x } else { largest };
+fn add_product_of_rows<S: Simd, const ROWS: usize>(
+    simd: S,
+    x: Head,
+    matrix: &[f32],
+    width: usize,
+    (output, row_length, first): (&mut [f32], usize, usize),
+    row: &mut usize,
+) {
+    for start in (0..width).step_by(S::F32_LANES) {
+        let length = S::F32_LANES.min(width - start);
+        let mut tile = [simd.splat_f32s(0.0); ROWS];
+        for i in 0..ROWS {
+            tile[i] = load(simd, &matrix[(*row + i) * width + start..][..length]);
         }
-        let mut sum = 0.0;
-        for x in matrix[column..].iter_mut().step_by(width) {
-            *x = exp::<FMA>(*x - largest);
-            sum += *x;
+        for (x, output) in x.columns(*row, ROWS).zip(output.chunks_exact_mut(row_length)) {
+            let x: &[f32; ROWS] = x.first_chunk().expect("as many columns");
+            let output = &mut output[first + start..][..length];
+            let mut sum = load(simd, output);
+            for i in 0..ROWS {
+                sum = simd.mul_add_e_f32s(simd.splat_f32s(x[i]), tile[i], sum);
+            }
+            store(simd, output, sum);
         }
-        for x in matrix[column..].iter_mut().step_by(width) {
-            *x /= sum;
+    }
+    *row += ROWS;
+}
+
+/// Softmax along the columns of a square matrix, of `scale` times its values.
+#[inline(always)]
+fn softmax_columns<S: Simd>(simd: S, matrix: &mut [f32], width: usize, scale: f32) {
+    for start in (0..width).step_by(S::F32_LANES) {
+        let length = S::F32_LANES.min(width - start);
+        let mut largest = simd.splat_f32s(f32::NEG_INFINITY);
+        for row in matrix.chunks_exact_mut(width) {
+            let score = simd.mul_f32s(load(simd, &row[start..][..length]), simd.splat_f32s(scale));
+            store(simd, &mut row[start..][..length], score);
+            largest = simd.max_f32s(largest, score);
+        }
+        let mut sum = simd.splat_f32s(0.0);
+        for row in matrix.chunks_exact_mut(width) {
+            let p = exp(simd, simd.sub_f32s(load(simd, &row[start..][..length]), largest));
+            store(simd, &mut row[start..][..length], p);
+            sum = simd.add_f32s(sum, p);
+        }
+        for row in matrix.chunks_exact_mut(width) {
+            let p = simd.div_f32s(load(simd, &row[start..][..length]), sum);
+            store(simd, &mut row[start..][..length], p);
         }
     }
 }
 
 /// Turns the gradients of weights into those of the products that `scale` multiplies.
 #[inline(always)]
-fn softmax_columns_backward(weights: &[f32], dweights: &mut [f32], width: usize, scale: f32) {
-    for column in 0..width {
-        let pairs = weights[column..].iter().zip(&dweights[column..]).step_by(width);
-        let mean: f32 = pairs.map(|(p, dp)| p * dp).sum();
-        for (p, dp) in weights[column..].iter().zip(&mut dweights[column..]).step_by(width) {
-            *dp = scale * p * (*dp - mean);
+fn softmax_columns_backward<S: Simd>(simd: S, weights: &[f32], dweights: &mut [f32], width: usize, scale: f32) {
+    for start in (0..width).step_by(S::F32_LANES) {
+        let length = S::F32_LANES.min(width - start);
+        let mut mean = simd.splat_f32s(0.0);
+        for (p, dp) in weights.chunks_exact(width).zip(dweights.chunks_exact(width)) {
+            let (p, dp) = (load(simd, &p[start..][..length]), load(simd, &dp[start..][..length]));
+            mean = simd.mul_add_e_f32s(p, dp, mean);
+        }
+        for (p, dp) in weights.chunks_exact(width).zip(dweights.chunks_exact_mut(width)) {
+            let p = simd.mul_f32s(load(simd, &p[start..][..length]), simd.splat_f32s(scale));
+            let ds = simd.mul_f32s(p, simd.sub_f32s(load(simd, &dp[start..][..length]), mean));
+            store(simd, &mut dp[start..][..length], ds);
         }
     }
 }
 
-#[inline(always)]
-fn forward_heads<const FMA: bool, const SIDE: usize>(
-    qkv: &[f32],
-    output: &mut [f32],
-    weights: &mut [f32],
-    channels: usize,
-    width: usize,
-    scale: f32,
-) {
-    for (head, weights) in weights.chunks_exact_mut(width * width).enumerate() {
-        let part = |part| Columns { values: qkv, row_length: 3 * channels, first: part * channels + head * width };
-        correlate::<FMA, SIDE>(part(0), part(1), width, weights);
-        softmax_columns::<FMA>(weights, width, scale);
-        add_product::<FMA, SIDE, true>(part(2), weights, width, output, channels, head * width);
-    }
-}
-
-#[inline(always)]
-fn backward_heads<const FMA: bool, const SIDE: usize>(
-    qkv: &[f32],
-    weights: &[f32],
-    doutput: &[f32],
-    dqkv: &mut [f32],
-    channels: usize,
-    width: usize,
-    scale: f32,
-) {
-    let mut dscores = vec![0.0; width * width];
-    for (head, weights) in weights.chunks_exact(width * width).enumerate() {
-        let first = |part| part * channels + head * width;
-        let part = |part| Columns { values: qkv, row_length: 3 * channels, first: first(part) };
-        let doutput = Columns { values: doutput, row_length: channels, first: head * width };
-        add_product::<FMA, SIDE, false>(doutput, weights, width, dqkv, 3 * channels, first(2));
-        correlate::<FMA, SIDE>(doutput, part(2), width, &mut dscores);
-        softmax_columns_backward(weights, &mut dscores, width, scale);
-        add_product::<FMA, SIDE, true>(part(1), &dscores, width, dqkv, 3 * channels, first(0));
-        add_product::<FMA, SIDE, false>(part(0), &dscores, width, dqkv, 3 * channels, first(1));
-    }
-}
-
-multiversion! {
-    /// One item of the batch.
-    fn forward_item<const FMA: bool>(
-        qkv: &[f32],
-        output: &mut [f32],
-        weights: &mut [f32],
-        channels: usize,
-        width: usize,
-        scale: f32,
-    ) {
-        match width {
-            width if width.is_multiple_of(8) => forward_heads::<FMA, 8>(qkv, output, weights, channels, width, scale),
-            width if width.is_multiple_of(4) => forward_heads::<FMA, 4>(qkv, output, weights, channels, width, scale),
-            _ => forward_heads::<FMA, 1>(qkv, output, weights, channels, width, scale),
+fn transpose(matrix: &[f32], width: usize, transposed: &mut [f32]) {
+    for (i, row) in matrix.chunks_exact(width).enumerate() {
+        for (j, x) in row.iter().enumerate() {
+            transposed[j * width + i] = *x;
         }
     }
+}
 
+kernel! {
     /// One item of the batch.
-    fn backward_item<const FMA: bool>(
-        qkv: &[f32],
-        weights: &[f32],
-        doutput: &[f32],
-        dqkv: &mut [f32],
+    fn forward_item<'a, S>(
+        simd: S,
+        qkv: &'a [f32],
+        output: &'a mut [f32],
+        weights: &'a mut [f32],
         channels: usize,
         width: usize,
         scale: f32,
     ) {
-        match width {
-            width if width.is_multiple_of(8) => backward_heads::<FMA, 8>(qkv, weights, doutput, dqkv, channels, width, scale),
-            width if width.is_multiple_of(4) => backward_heads::<FMA, 4>(qkv, weights, doutput, dqkv, channels, width, scale),
-            _ => backward_heads::<FMA, 1>(qkv, weights, doutput, dqkv, channels, width, scale),
+        let mut transposed = vec![0.0; width * width];
+        for (head, weights) in weights.chunks_exact_mut(width * width).enumerate() {
+            let first = head * width;
+            let [q, k, v] = [first, channels + first, 2 * channels + first]
+                .map(|first| Head { values: qkv, row_length: 3 * channels, first });
+            correlate(simd, q, k, width, weights);
+            softmax_columns(simd, weights, width, scale);
+            transpose(weights, width, &mut transposed);
+            add_product(simd, v, &transposed, width, output, channels, first);
+        }
+    }
+}
+
+kernel! {
+    /// One item of the batch.
+    fn backward_item<'a, S>(
+        simd: S,
+        qkv: &'a [f32],
+        weights: &'a [f32],
+        doutput: &'a [f32],
+        dqkv: &'a mut [f32],
+        channels: usize,
+        width: usize,
+        scale: f32,
+    ) {
+        let (mut dscores, mut transposed) = (vec![0.0; width * width], vec![0.0; width * width]);
+        let row_length = 3 * channels;
+        for (head, weights) in weights.chunks_exact(width * width).enumerate() {
+            let firsts = [head * width, channels + head * width, 2 * channels + head * width];
+            let [q, k, v] = firsts.map(|first| Head { values: qkv, row_length, first });
+            let doutput = Head { values: doutput, row_length: channels, first: head * width };
+            add_product(simd, doutput, weights, width, dqkv, row_length, firsts[2]);
+            correlate(simd, doutput, v, width, &mut dscores);
+            softmax_columns_backward(simd, weights, &mut dscores, width, scale);
+            add_product(simd, q, &dscores, width, dqkv, row_length, firsts[1]);
+            transpose(&dscores, width, &mut transposed);
+            add_product(simd, k, &transposed, width, dqkv, row_length, firsts[0]);
         }
     }
 }

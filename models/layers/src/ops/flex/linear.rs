@@ -1,33 +1,24 @@
 //! Linear layers with what follows them: bias, residual, GELU.
 
-use std::mem::MaybeUninit;
+use std::ops::Range;
 
 use burn::backend::{Flex, TensorMetadata, flex::FlexTensor};
 
 use super::gelu::{gelu, gelu_with_derivative};
-use super::matmul::{Matrix, Threads, add_product, product};
-use super::tensor::{contiguous, filled, from_values, owned, values, values_mut, with_last_axis};
+use super::matmul::{Matrix, Threads, append_product, product};
+use super::tensor::{contiguous, from_values, owned, values, values_mut, whole_rows, with_last_axis};
 use crate::ops::extension::SavedLinear;
-use crate::ops::simd::multiversion;
+use crate::ops::simd::{kernel, load, store};
 
 /// `x weight`.
 pub(super) fn forward(x: FlexTensor, weight: FlexTensor) -> FlexTensor {
-    let (x, weight) = (contiguous(x), matrix(weight));
-    let weight = Matrix::of_tensor(&weight);
-    let y = product(rows(&x), weight, 1.0, Threads::Pool);
-    from_values(y, with_last_axis(&x, weight.columns()))
+    multiplied(x, weight, |_, _| {})
 }
 
 /// `x weight + bias`.
 pub(super) fn forward_bias(x: FlexTensor, weight: FlexTensor, bias: FlexTensor) -> FlexTensor {
-    let (x, weight, bias) = (contiguous(x), matrix(weight), contiguous(bias));
-    let (x_rows, d_output) = (rows(&x), values(&bias).len());
-    let mut y = Vec::with_capacity(x_rows.rows() * d_output);
-    for _ in 0..x_rows.rows() {
-        y.extend_from_slice(values(&bias));
-    }
-    add_product(&mut y, d_output, x_rows, Matrix::of_tensor(&weight), 1.0, Threads::Pool);
-    from_values(y, with_last_axis(&x, d_output))
+    let bias = contiguous(bias);
+    multiplied(x, weight, |y, _| add_to_rows(y, values(&bias)))
 }
 
 /// `residual + x weight + bias`.
@@ -37,19 +28,14 @@ pub(super) fn forward_residual(
     bias: FlexTensor,
     residual: FlexTensor,
 ) -> FlexTensor {
-    let (x, weight, bias, mut y) = (contiguous(x), matrix(weight), contiguous(bias), owned(residual));
-    let d_output = values(&bias).len();
-    add_to_rows(values_mut(&mut y), values(&bias));
-    add_product(values_mut(&mut y), d_output, rows(&x), Matrix::of_tensor(&weight), 1.0, Threads::Pool);
-    y
+    let (bias, residual) = (contiguous(bias), contiguous(residual));
+    multiplied(x, weight, |y, range| add_to_rows_both(y, values(&bias), &values(&residual)[range]))
 }
 
 /// `gelu(x weight + bias)`.
 pub(super) fn forward_gelu(x: FlexTensor, weight: FlexTensor, bias: FlexTensor) -> FlexTensor {
     let bias = contiguous(bias);
-    let mut y = forward(x, weight);
-    bias_gelu_in_place(values_mut(&mut y), values(&bias));
-    y
+    multiplied(x, weight, |y, _| bias_gelu_in_place(y, values(&bias)))
 }
 
 /// `gelu(x weight + bias)` and the derivative of GELU there.
@@ -59,44 +45,67 @@ pub(super) fn forward_gelu_with_derivative(
     bias: FlexTensor,
 ) -> (FlexTensor, FlexTensor) {
     let bias = contiguous(bias);
-    let mut z = forward(x, weight);
-    let shape = z.shape();
-    let write = |y: &mut [_]| bias_gelu_and_derivative(values_mut(&mut z), values(&bias), y);
-    // SAFETY: the loop writes as many values as it reads.
-    let y = unsafe { filled(shape.num_elements(), write) };
-    (from_values(y, shape), z)
+    let bias = values(&bias);
+    let mut y = Vec::new();
+    let derivative = multiplied(x, weight, |z, _| {
+        for z in z.chunks_mut(whole_rows(bias.len())) {
+            let first = y.len();
+            y.extend_from_slice(z);
+            bias_gelu_and_derivative(&mut y[first..], bias, z);
+        }
+    });
+    (from_values(y, derivative.shape()), derivative)
+}
+
+/// `x weight`, changed by `finish` while it lies in a cache: a panel of rows at a time, given with its range of values.
+fn multiplied(x: FlexTensor, weight: FlexTensor, mut finish: impl FnMut(&mut [f32], Range<usize>)) -> FlexTensor {
+    let (x, weight) = (contiguous(x), matrix(weight));
+    let (x_rows, weight) = (rows(&x), Matrix::of_tensor(&weight));
+    let mut y = Vec::with_capacity(x_rows.rows() * weight.columns());
+    let panel = panel_rows(weight).min(x_rows.rows()).max(1);
+    for start in (0..x_rows.rows()).step_by(panel) {
+        let first = y.len();
+        append_product(&mut y, x_rows.slice(start..(start + panel).min(x_rows.rows())), weight, Threads::Pool);
+        let range = first..y.len();
+        finish(&mut y[first..], range);
+    }
+    from_values(y, with_last_axis(&x, weight.columns()))
+}
+
+/// Rows of a product to compute at a time. Every product arranges the weight anew, which pays for small weights only.
+fn panel_rows(weight: Matrix) -> usize {
+    const VALUES: usize = 32 * 1024;
+    if weight.rows() * weight.columns() > VALUES { usize::MAX } else { VALUES / weight.columns() }
 }
 
 /// The gradients of `x`, `weight` and `bias`: `dz weightᵀ`, `xᵀ dz` and the sum of `dz`'s rows, where `dz` is `dy` times the
 /// derivative of the activation function.
 pub(super) fn backward(saved: SavedLinear<Flex>, dy: FlexTensor, needs_bias: bool) -> [Option<FlexTensor>; 3] {
     let columns = dy.shape().last().copied().expect("the tensor has an axis");
-    let mut dbias = vec![0.0; if needs_bias { columns } else { 0 }];
     let dz = match saved.derivative {
         Some(derivative) => {
             let (mut dz, derivative) = (owned(dy), contiguous(derivative));
-            multiply(values_mut(&mut dz), values(&derivative), &mut dbias);
+            multiply(values_mut(&mut dz), values(&derivative));
             dz
         }
-        None => {
-            let dz = contiguous(dy);
-            if needs_bias {
-                add_rows(values(&dz), &mut dbias);
-            }
-            dz
-        }
+        None => contiguous(dy),
     };
+    let dbias = needs_bias.then(|| {
+        let mut sums = vec![0.0; columns];
+        add_rows(values(&dz), &mut sums);
+        from_values(sums, [columns])
+    });
     let dweight = saved.x.map(|x| {
         let x = contiguous(x);
         let (x, dz) = (rows(&x).transposed(), rows(&dz));
-        from_values(product(x, dz, 1.0, Threads::One), [x.rows(), dz.columns()])
+        from_values(product(x, dz, Threads::One), [x.rows(), dz.columns()])
     });
     let dx = saved.weight.map(|weight| {
         let weight = matrix(weight);
         let weight = Matrix::of_tensor(&weight).transposed();
-        from_values(product(rows(&dz), weight, 1.0, Threads::One), with_last_axis(&dz, weight.columns()))
+        from_values(product(rows(&dz), weight, Threads::One), with_last_axis(&dz, weight.columns()))
     });
-    [dx, dweight, needs_bias.then(|| from_values(dbias, [columns]))]
+    [dx, dweight, dbias]
 }
 
 /// A contiguous tensor as a matrix with the last axis for columns.
@@ -110,59 +119,73 @@ fn matrix(weight: FlexTensor) -> FlexTensor {
     if weight.layout().has_positive_strides() { weight } else { weight.to_contiguous() }
 }
 
-multiversion! {
+kernel! {
     /// Adds `row` to each row of `x`.
-    fn add_to_rows<const FMA: bool>(x: &mut [f32], row: &[f32]) {
+    fn add_to_rows<'a, S>(simd: S, x: &'a mut [f32], row: &'a [f32]) {
         for x in x.chunks_exact_mut(row.len()) {
-            for (x, row) in x.iter_mut().zip(row) {
-                *x += row;
+            for (x, row) in x.chunks_mut(S::F32_LANES).zip(row.chunks(S::F32_LANES)) {
+                let sum = simd.add_f32s(load(simd, x), load(simd, row));
+                store(simd, x, sum);
             }
         }
     }
+}
 
+kernel! {
+    /// Adds `row` and the rows of `y` to those of `x`.
+    fn add_to_rows_both<'a, S>(simd: S, x: &'a mut [f32], row: &'a [f32], y: &'a [f32]) {
+        for (x, y) in x.chunks_exact_mut(row.len()).zip(y.chunks_exact(row.len())) {
+            let terms = row.chunks(S::F32_LANES).zip(y.chunks(S::F32_LANES));
+            for (x, (row, y)) in x.chunks_mut(S::F32_LANES).zip(terms) {
+                let sum = simd.add_f32s(simd.add_f32s(load(simd, x), load(simd, row)), load(simd, y));
+                store(simd, x, sum);
+            }
+        }
+    }
+}
+
+kernel! {
     /// Adds the rows of `x` to `sums`.
-    fn add_rows<const FMA: bool>(x: &[f32], sums: &mut [f32]) {
+    fn add_rows<'a, S>(simd: S, x: &'a [f32], sums: &'a mut [f32]) {
         for x in x.chunks_exact(sums.len()) {
-            for (sum, x) in sums.iter_mut().zip(x) {
-                *sum += x;
+            for (sums, x) in sums.chunks_mut(S::F32_LANES).zip(x.chunks(S::F32_LANES)) {
+                let sum = simd.add_f32s(load(simd, sums), load(simd, x));
+                store(simd, sums, sum);
             }
         }
     }
+}
 
-    /// Multiplies `x` by `factor` and adds the resulting rows to `sums`, if there are any.
-    fn multiply<const FMA: bool>(x: &mut [f32], factor: &[f32], sums: &mut [f32]) {
-        let columns = sums.len();
-        if columns == 0 {
-            for (x, factor) in x.iter_mut().zip(factor) {
-                *x *= factor;
-            }
-            return;
-        }
-        for (x, factor) in x.chunks_exact_mut(columns).zip(factor.chunks_exact(columns)) {
-            for ((x, factor), sum) in x.iter_mut().zip(factor).zip(sums.iter_mut()) {
-                *x *= factor;
-                *sum += *x;
-            }
+kernel! {
+    /// Multiplies `x` by `factor`.
+    fn multiply<'a, S>(simd: S, x: &'a mut [f32], factor: &'a [f32]) {
+        for (x, factor) in x.chunks_mut(S::F32_LANES).zip(factor.chunks(S::F32_LANES)) {
+            let product = simd.mul_f32s(load(simd, x), load(simd, factor));
+            store(simd, x, product);
         }
     }
+}
 
-    fn bias_gelu_in_place<const FMA: bool>(x: &mut [f32], bias: &[f32]) {
+kernel! {
+    fn bias_gelu_in_place<'a, S>(simd: S, x: &'a mut [f32], bias: &'a [f32]) {
         for x in x.chunks_exact_mut(bias.len()) {
-            for (x, bias) in x.iter_mut().zip(bias) {
-                *x = gelu::<FMA>(*x + bias);
+            for (x, bias) in x.chunks_mut(S::F32_LANES).zip(bias.chunks(S::F32_LANES)) {
+                let y = gelu(simd, simd.add_f32s(load(simd, x), load(simd, bias)));
+                store(simd, x, y);
             }
         }
     }
+}
 
-    /// Writes `gelu(x + bias)` to `y` and leaves the derivatives in `x`.
-    fn bias_gelu_and_derivative<const FMA: bool>(x: &mut [f32], bias: &[f32], y: &mut [MaybeUninit<f32>]) {
-        let columns = bias.len();
-        assert!(x.len() == y.len() && x.len().is_multiple_of(columns));
-        for (x, y) in x.chunks_exact_mut(columns).zip(y.chunks_exact_mut(columns)) {
-            for ((x, y), bias) in x.iter_mut().zip(y).zip(bias) {
-                let (value, derivative) = gelu_with_derivative::<FMA>(*x + bias);
-                y.write(value);
-                *x = derivative;
+kernel! {
+    /// `x` turns into `gelu(x + bias)`; the derivatives are written.
+    fn bias_gelu_and_derivative<'a, S>(simd: S, x: &'a mut [f32], bias: &'a [f32], derivative: &'a mut [f32]) {
+        for (x, derivative) in x.chunks_exact_mut(bias.len()).zip(derivative.chunks_exact_mut(bias.len())) {
+            let terms = bias.chunks(S::F32_LANES).zip(derivative.chunks_mut(S::F32_LANES));
+            for (x, (bias, derivative)) in x.chunks_mut(S::F32_LANES).zip(terms) {
+                let (y, slope) = gelu_with_derivative(simd, simd.add_f32s(load(simd, x), load(simd, bias)));
+                store(simd, x, y);
+                store(simd, derivative, slope);
             }
         }
     }

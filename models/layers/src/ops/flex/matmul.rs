@@ -1,10 +1,9 @@
 //! Matrix products through the `gemm` crate, which Burn's own `matmul` uses on Flex as well.
 
 use std::mem::MaybeUninit;
+use std::ops::Range;
 
 use burn::backend::flex::FlexTensor;
-
-use super::tensor::filled;
 
 /// A matrix in a slice: element `(i, j)` lies at `i * row_stride + j * column_stride`.
 #[derive(Clone, Copy)]
@@ -49,6 +48,12 @@ impl<'a> Matrix<'a> {
         self.columns
     }
 
+    /// Some of the rows.
+    pub(super) fn slice(self, rows: Range<usize>) -> Self {
+        assert!(rows.start < rows.end && rows.end <= self.rows, "{rows:?} of {} rows", self.rows);
+        Self { values: &self.values[rows.start * self.row_stride..], rows: rows.len(), ..self }
+    }
+
     pub(super) fn transposed(self) -> Self {
         Self {
             rows: self.columns,
@@ -77,16 +82,22 @@ pub(super) enum Threads {
     Pool,
 }
 
-/// `scale lhs rhs`, row-major, in a new vector.
-pub(super) fn product(lhs: Matrix, rhs: Matrix, scale: f32, threads: Threads) -> Vec<f32> {
-    let (rows, columns) = (lhs.rows, rhs.columns);
-    let write = |destination: &mut [MaybeUninit<f32>]| {
-        let pointer = destination.as_mut_ptr().cast();
-        // SAFETY: `destination` is exclusive and holds `rows` rows of `columns` values; `gemm` writes without reading.
-        unsafe { gemm(pointer, columns, false, lhs, rhs, scale, threads) }
-    };
-    // SAFETY: `gemm` writes all elements of the product.
-    unsafe { filled(rows * columns, write) }
+/// `lhs rhs`, row-major, in a new vector.
+pub(super) fn product(lhs: Matrix, rhs: Matrix, threads: Threads) -> Vec<f32> {
+    let mut values = Vec::new();
+    append_product(&mut values, lhs, rhs, threads);
+    values
+}
+
+/// Appends `lhs rhs`, row-major.
+pub(super) fn append_product(values: &mut Vec<f32>, lhs: Matrix, rhs: Matrix, threads: Threads) {
+    let length = lhs.rows * rhs.columns;
+    values.reserve(length);
+    let pointer = values.spare_capacity_mut()[..length].as_mut_ptr().cast();
+    // SAFETY: the spare capacity is exclusive and holds as many values; `gemm` writes without reading.
+    unsafe { gemm(pointer, rhs.columns, false, lhs, rhs, 1.0, threads) };
+    // SAFETY: `gemm` has written all values of the product.
+    unsafe { values.set_len(values.len() + length) };
 }
 
 /// Memory that a product may be written to, whatever it held before.
@@ -121,17 +132,10 @@ pub(super) fn write_product(
 }
 
 /// Adds `scale lhs rhs` to rows that begin `row_stride` apart.
-pub(super) fn add_product(
-    destination: &mut [f32],
-    row_stride: usize,
-    lhs: Matrix,
-    rhs: Matrix,
-    scale: f32,
-    threads: Threads,
-) {
+pub(super) fn add_product(destination: &mut [f32], row_stride: usize, lhs: Matrix, rhs: Matrix, scale: f32) {
     check_destination(destination.len(), row_stride, lhs, rhs);
     // SAFETY: `destination` is exclusive, initialised and long enough, as checked.
-    unsafe { gemm(destination.as_mut_ptr(), row_stride, true, lhs, rhs, scale, threads) }
+    unsafe { gemm(destination.as_mut_ptr(), row_stride, true, lhs, rhs, scale, Threads::One) }
 }
 
 fn check_destination(length: usize, row_stride: usize, lhs: Matrix, rhs: Matrix) {

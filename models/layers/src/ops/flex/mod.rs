@@ -32,12 +32,7 @@ impl FusedOps for Flex {
         linear::forward_bias(x, weight, bias)
     }
 
-    fn fused_linear_residual(
-        x: FlexTensor,
-        weight: FlexTensor,
-        bias: FlexTensor,
-        residual: FlexTensor,
-    ) -> FlexTensor {
+    fn fused_linear_residual(x: FlexTensor, weight: FlexTensor, bias: FlexTensor, residual: FlexTensor) -> FlexTensor {
         linear::forward_residual(x, weight, bias, residual)
     }
 
@@ -78,12 +73,7 @@ impl FusedGradients for Flex {
         linear::backward(saved, dy, needs_bias)
     }
 
-    fn attention_for_training(
-        q: FlexTensor,
-        k: FlexTensor,
-        v: FlexTensor,
-        heads: usize,
-    ) -> (FlexTensor, FlexTensor) {
+    fn attention_for_training(q: FlexTensor, k: FlexTensor, v: FlexTensor, heads: usize) -> (FlexTensor, FlexTensor) {
         let scale = head_scale(&q, heads);
         let (output, statistics) = attention::forward([q, k, v], heads, scale, true);
         (output, statistics.expect("kept for training"))
@@ -117,4 +107,81 @@ impl FusedGradients for Flex {
 fn head_scale(q: &FlexTensor, heads: usize) -> f64 {
     let [_, _, d] = q.shape().dims();
     score_scale(d / heads)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::composition;
+    use crate::ops::simd::tests::with_every_width;
+
+    /// Values between -2 and 2 that do not repeat.
+    fn tensor<const D: usize>(shape: [usize; D]) -> FlexTensor {
+        let length = shape.iter().product::<usize>();
+        let values = (0..length).map(|i| 4.0 * (i as f32 * 0.618_034).fract() - 2.0).collect();
+        tensor::from_values(values, shape)
+    }
+
+    fn assert_close(what: &str, actual: FlexTensor, expected: FlexTensor) {
+        let (actual, expected) = (tensor::contiguous(actual), tensor::contiguous(expected));
+        assert_eq!(actual.shape(), expected.shape(), "{what}");
+        for (a, b) in tensor::values(&actual).iter().zip(tensor::values(&expected)) {
+            assert!((a - b).abs() <= 2e-5 * b.abs().max(1.0), "{what}: {a} instead of {b}");
+        }
+    }
+
+    /// The integration tests see the widest vectors only.
+    #[test]
+    fn every_vector_width_agrees_with_the_composition() {
+        with_every_width(|bits| {
+            let close =
+                |what: &str, actual, expected| assert_close(&format!("{what} with {bits} bits"), actual, expected);
+            let (x, vector) = (tensor([2, 5, 37]), tensor([37]));
+            close("gelu", Flex::fused_gelu(x.clone()), composition::gelu::<Flex>(x.clone()));
+            close(
+                "layer norm",
+                Flex::fused_layer_norm(x.clone(), vector.clone(), vector.clone(), 1e-5),
+                composition::layer_norm::<Flex>(x.clone(), vector.clone(), vector, 1e-5),
+            );
+            let (weight, bias) = (tensor([37, 19]), tensor([19]));
+            close(
+                "linear with GELU",
+                Flex::fused_linear_gelu(x.clone(), weight.clone(), bias.clone()),
+                composition::linear_gelu::<Flex>(x, weight, Some(bias)),
+            );
+            let (q, k) = (tensor([2, 7, 12]), tensor([2, 21, 12]));
+            close(
+                "attention",
+                Flex::fused_attention(q.clone(), k.clone(), k.clone(), 2),
+                composition::attention::<Flex>(q, k.clone(), k, 2),
+            );
+            for head_channels in [8, 4, 3] {
+                let qkv = tensor([2, 5, 72]);
+                close(
+                    "channel attention",
+                    Flex::fused_channel_attention(qkv.clone(), head_channels),
+                    composition::channel_attention::<Flex>(qkv, head_channels),
+                );
+            }
+        });
+    }
+
+    #[test]
+    fn gradients_that_are_not_wanted_are_not_computed() {
+        let (x, vector) = (tensor([2, 5, 12]), tensor([12]));
+        for needs in (0..8).map(|bits| [bits & 1 > 0, bits & 2 > 0, bits & 4 > 0]) {
+            let exist = |gradients: [Option<FlexTensor>; 3]| gradients.map(|gradient| gradient.is_some());
+            let norm = Flex::layer_norm_backward(x.clone(), vector.clone(), 1e-5, x.clone(), needs);
+            assert_eq!(exist(norm), needs);
+            let (_, saved) = Flex::attention_for_training(x.clone(), x.clone(), x.clone(), 3);
+            let inputs = [x.clone(), x.clone(), x.clone()];
+            assert_eq!(exist(Flex::attention_backward(inputs, saved, x.clone(), 3, needs)), needs);
+            let saved = SavedLinear {
+                x: needs[1].then(|| x.clone()),
+                weight: needs[0].then(|| tensor([12, 12])),
+                derivative: Some(x.clone()),
+            };
+            assert_eq!(exist(Flex::linear_backward(saved, x.clone(), needs[2])), needs);
+        }
+    }
 }

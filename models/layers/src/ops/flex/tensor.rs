@@ -6,6 +6,14 @@ use burn::backend::TensorMetadata;
 use burn::backend::flex::{FlexTensor, Layout};
 use burn::tensor::{Bytes, DType, Shape};
 
+/// Values that a kernel takes at a time where it follows on another pass over them: 16 KiB, half of a first-level cache.
+pub(super) const BLOCK: usize = 4096;
+
+/// The part of [`BLOCK`] that whole rows fill, but one row at least.
+pub(super) fn whole_rows(columns: usize) -> usize {
+    (BLOCK / columns).max(1) * columns
+}
+
 /// A tensor of `values` in row-major order.
 pub(super) fn from_values(values: Vec<f32>, shape: impl Into<Shape>) -> FlexTensor {
     let shape = shape.into();

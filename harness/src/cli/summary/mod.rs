@@ -1,0 +1,79 @@
+mod export;
+mod table;
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use crate::architecture::{ArchitectureConfig, PUBLISHED};
+use crate::config;
+use crate::error::{Error, Result};
+
+/// Arguments of `vitbench summary`.
+#[derive(Debug, Args)]
+pub(super) struct SummaryArgs {
+    /// A config, or a published model: `vit_base`, `linformer_published`, `conv_vit_published`
+    #[arg(value_name = "CONFIG or MODEL")]
+    source: PathBuf,
+    /// Change a value of the config, such as `data.image_size=64`; may be given more than once
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    assignments: Vec<String>,
+    /// How to print
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    format: Format,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Format {
+    Table,
+    Csv,
+    Json,
+}
+
+/// A model to print, with its place in a config or its published name.
+struct Model {
+    name: String,
+    architecture: ArchitectureConfig,
+    image_size: usize,
+    classes: usize,
+}
+
+/// Prints the layers of every model: output shapes, parameters, multiply-accumulates, and their sums.
+pub(super) fn execute(args: &SummaryArgs) -> Result<()> {
+    let models = models(args)?;
+    match args.format {
+        Format::Table => models.iter().for_each(|model| println!("{}", table::text(model))),
+        Format::Csv => print!("{}", export::csv(&models)),
+        Format::Json => println!("{}", export::json(&models)),
+    }
+    Ok(())
+}
+
+fn models(args: &SummaryArgs) -> Result<Vec<Model>> {
+    let name = args.source.display().to_string();
+    if let Some((_, published)) = PUBLISHED.iter().find(|(known, _)| *known == name) {
+        if let Some(assignment) = args.assignments.first() {
+            let problem = format!("`{name}` is a published model, not a config");
+            return Err(Error::input(format!("--set {assignment}"), problem, "give a config to change values of"));
+        }
+        let (architecture, image_size, classes) = published();
+        return Ok(vec![Model { name, architecture, image_size, classes }]);
+    }
+    if !args.source.exists() {
+        let published: Vec<&str> = PUBLISHED.iter().map(|(name, _)| *name).collect();
+        let help = format!("give the path of a config, or one of {}", published.join(", "));
+        return Err(Error::input(name, "there is no such config and no published model of that name", help));
+    }
+    let plan = config::load(&args.source, &args.assignments)?;
+    // An image folder's classes are known to its files alone; two are enough to show the rest.
+    let classes = plan.data.dataset.classes().unwrap_or(2);
+    plan.check_models(&name, classes)?;
+    let image_size = plan.data.image_size;
+    let model = |model: config::ModelConfig| Model {
+        architecture: model.architecture.for_images(image_size, classes),
+        name: model.name,
+        image_size,
+        classes,
+    };
+    Ok(plan.models.into_iter().map(model).collect())
+}
