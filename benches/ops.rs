@@ -87,6 +87,7 @@ fn vector(x: &Tensor<3>) -> Option<Tensor<1>> {
 }
 
 fn bench(criterion: &mut Criterion) {
+    vitbench::allocator::keep_freed_memory();
     let norm = |s: Size| vec![[s.images, s.tokens, s.d_model], [1, 1, s.d_model], [1, 1, s.d_model]];
     let up = |s: Size| vec![[s.images, s.tokens, s.d_model], [1, s.d_model, s.d_ff], [1, 1, s.d_ff]];
     let down = |s: Size| {

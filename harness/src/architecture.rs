@@ -5,7 +5,7 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use conv_vit::{ConvVit, ConvVitConfig};
 use layers::layout::Layout;
-use layers::{InvalidConfig, LayerCost};
+use layers::{InvalidConfig, LayerCost, SampleKeys};
 use linformer::{Linformer, LinformerConfig};
 use serde::{Deserialize, Serialize};
 use vit::{Vit, VitConfig, VitOutput};
@@ -138,10 +138,19 @@ impl Architecture {
         }
     }
 
-    /// The first step of [`forward`](Self::forward): images to tokens, `[batch, tokens, d_model]`.
-    pub fn embed(&self, images: Tensor<4>) -> Tensor<3> {
+    /// As [`forward`](Self::forward), with the dropout that the config asks for, drawn for the given samples.
+    pub fn forward_training(&self, images: Tensor<4>, keys: &SampleKeys) -> Tensor<2> {
         match self {
-            Self::Vit(model) => model.embed(images),
+            Self::Vit(model) => model.forward_training(images, keys),
+            Self::Linformer(model) => model.forward(images),
+            Self::ConvVit(model) => model.forward(images),
+        }
+    }
+
+    /// The first step of [`forward_training`](Self::forward_training): images to tokens, `[batch, tokens, d_model]`.
+    pub fn embed_training(&self, images: Tensor<4>, keys: &SampleKeys) -> Tensor<3> {
+        match self {
+            Self::Vit(model) => model.embed_training(images, keys),
             Self::Linformer(model) => model.embed(images),
             Self::ConvVit(model) => model.embed(images),
         }
@@ -156,16 +165,16 @@ impl Architecture {
         }
     }
 
-    /// One of them.
+    /// One of them, as in [`forward_training`](Self::forward_training).
     ///
     /// # Shapes
     /// - `x` and output: `[batch, tokens, d_model]`
     ///
     /// # Panics
     /// If `index` is [`depth`](Self::depth) or more.
-    pub fn block(&self, index: usize, x: Tensor<3>) -> Tensor<3> {
+    pub fn block_training(&self, index: usize, x: Tensor<3>, keys: &SampleKeys) -> Tensor<3> {
         match self {
-            Self::Vit(model) => model.blocks[index].forward(x),
+            Self::Vit(model) => model.block_training(index, x, keys),
             Self::Linformer(model) => model.blocks[index].forward(x),
             Self::ConvVit(model) => model.blocks[index].forward(x),
         }

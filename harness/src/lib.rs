@@ -1,6 +1,7 @@
 //! Compares Vision Transformer architectures: trains and times them on identical images and reports accuracy, throughput and
 //! cost. `ARCHITECTURE.md` maps the modules and says which way their imports run.
 
+pub mod allocator;
 pub mod architecture;
 pub mod cli;
 pub mod config;

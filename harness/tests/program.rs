@@ -344,3 +344,52 @@ fn devices_are_listed() {
     let stdout = Bench::new().succeed(&["devices"]);
     assert!(stdout.contains("flex") && stdout.contains("cuda"), "{stdout}");
 }
+
+#[test]
+fn models_are_timed_without_training() {
+    let bench = Bench::new();
+    let json = bench.succeed(&["time", "plan.toml", "--seconds", "0", "--threads", "2", "--format", "json"]);
+    let rows: Vec<serde_json::Value> = serde_json::from_str(&json).unwrap();
+    let keys: Vec<_> = rows.iter().map(|row| (row["model"].as_str().unwrap(), row["mode"].as_str().unwrap())).collect();
+    assert_eq!(keys, [("vit", "train_step"), ("vit", "inference"), ("conv", "train_step"), ("conv", "inference")]);
+    for row in &rows {
+        assert_eq!((row["batch_size"].as_u64(), row["threads"].as_u64()), (Some(16), Some(2)), "{row}");
+        assert!(row["samples"].as_u64() >= Some(3), "{row}");
+        let number = |key: &str| row[key].as_f64().unwrap();
+        assert!((number("images_per_s") - 16.0 / number("median_s")).abs() < 1e-6 * number("images_per_s"), "{row}");
+        assert!(number("median_s") <= number("p90_s") && number("p90_s") <= number("p99_s"), "{row}");
+        let percent = 100.0 * number("gflop_per_s") / number("peak_gflop_per_s");
+        assert!((percent - number("percent_of_peak")).abs() < 1e-6 && percent > 0.0, "{row}");
+    }
+    // A training step makes three times the operations of a forward pass.
+    let flop = |row: &serde_json::Value| row["gflop_per_s"].as_f64().unwrap() / row["images_per_s"].as_f64().unwrap();
+    assert!((flop(&rows[0]) / flop(&rows[1]) - 3.0).abs() < 1e-9);
+
+    let table = bench.succeed(&["time", "plan.toml", "--seconds", "0", "--set", "measure.inference_batch_sizes=[1,4]"]);
+    assert!(table.lines().all(|line| line.chars().count() <= 80), "{table}");
+    assert!(table.contains("infer 1 ") && table.contains("infer 4 ") && !table.contains("infer 16"), "{table}");
+    assert!(!bench.path("results").exists(), "nothing is written");
+}
+
+#[test]
+fn what_cannot_be_timed_is_refused() {
+    let bench = Bench::new();
+    assert!(bench.refused(&["time", "plan.toml", "--set", "model.0.patch_size=5"]).contains("patch_size"));
+    fs::write(bench.path("sizes.toml"), "train.optimizer.kind = 'sgd'\n[[model]]\narchitecture = 'vit'\n").unwrap();
+    assert!(bench.refused(&["time", "sizes.toml"]).contains("image_size: is missing"));
+    assert!(bench.refused(&["time", "nowhere.toml"]).contains("there is no such config"));
+}
+
+#[test]
+fn the_configs_that_come_with_the_suite_are_sound() {
+    let bench = Bench::new();
+    let configs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../configs");
+    let mut found = 0;
+    for entry in walkdir::WalkDir::new(&configs).into_iter().map(Result::unwrap) {
+        if entry.path().extension().is_some_and(|extension| extension == "toml") {
+            bench.succeed(&["summary", entry.path().to_str().unwrap()]);
+            found += 1;
+        }
+    }
+    assert!(found >= 4, "{found} configs in {}", configs.display());
+}

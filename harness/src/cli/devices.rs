@@ -1,16 +1,46 @@
+use clap::Args;
+
 use crate::device;
-use crate::report::terminal_table;
+use crate::error::Error;
+use crate::report::{magnitude, terminal_table};
+use crate::train::{Lanes, peak_gflop_per_s};
+
+/// Arguments of `vitbench devices`.
+#[derive(Debug, Args)]
+pub(super) struct DevicesArgs {
+    /// Measure how many operations a second matrix products reach on every device, in a few seconds each
+    #[arg(long)]
+    peak: bool,
+    /// Worker threads on the CPU, with --peak [default: all cores]
+    #[arg(long, value_name = "N", requires = "peak", value_parser = clap::value_parser!(u16).range(1..))]
+    threads: Option<u16>,
+}
 
 /// Prints every device, and whether it works here.
-pub(super) fn execute() {
-    let mut table = terminal_table(&["device", "here", "remarks"]);
+pub(super) fn execute(args: &DevicesArgs) {
+    let mut header = vec!["device", "here", "remarks"];
+    if args.peak {
+        header.push("GFLOP/s");
+    }
+    let mut table = terminal_table(&header);
     for name in device::ALL {
-        let (here, remark) = match name.open() {
+        let opened = name.open();
+        let (here, remark) = match &opened {
             Ok(_) => ("yes", name.remark().to_owned()),
-            Err(crate::error::Error::Input { problem, .. }) => ("no", problem),
+            Err(Error::Input { problem, .. }) => ("no", problem.clone()),
             Err(error) => ("no", error.to_string()),
         };
-        table.add_row([name.as_str(), here, &remark]);
+        let mut row = vec![name.as_str().to_owned(), here.to_owned(), remark];
+        if let (true, Ok(device)) = (args.peak, opened) {
+            let threads =
+                args.threads.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from);
+            let lanes = if name.is_cpu() { Lanes::new(threads) } else { Lanes::caller() };
+            row.push(magnitude(peak_gflop_per_s(&lanes, &device, name.is_cpu())));
+        }
+        table.add_row(row);
     }
     println!("{}", table.trim_fmt());
+    if args.peak {
+        println!("GFLOP/s: 1e9 floating-point operations a second, in products of square matrices in f32");
+    }
 }

@@ -7,6 +7,7 @@ mod progress;
 mod report;
 mod run;
 mod summary;
+mod time;
 
 use clap::{Parser, Subcommand};
 
@@ -26,6 +27,8 @@ pub struct Cli {
 enum Command {
     /// Train and time the models of a config, then write tables, plots and a report
     Run(run::RunArgs),
+    /// Time training step and inference of a config's models without training them
+    Time(time::TimeArgs),
     /// Print the models of a config: parameters, tokens, multiply-accumulates
     Summary(summary::SummaryArgs),
     /// Make tables, plots and report again from the records of a results folder
@@ -35,7 +38,7 @@ enum Command {
     /// Compare models with what PyTorch recorded of them: logits, loss, gradients, optimiser steps
     Parity(parity::ParityArgs),
     /// List the devices that this build can compute on
-    Devices,
+    Devices(devices::DevicesArgs),
 }
 
 impl Cli {
@@ -43,12 +46,13 @@ impl Cli {
     pub fn execute(self) -> Result<()> {
         match self.command {
             Command::Run(args) => run::execute(&args),
+            Command::Time(args) => time::execute(&args),
             Command::Summary(args) => summary::execute(&args),
             Command::Report(args) => report::execute(&args),
             Command::Export(args) => export::execute(&args),
             Command::Parity(args) => parity::execute(&args),
-            Command::Devices => {
-                devices::execute();
+            Command::Devices(args) => {
+                devices::execute(&args);
                 Ok(())
             }
         }

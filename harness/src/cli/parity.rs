@@ -5,7 +5,7 @@ use comfy_table::{Cell, CellAlignment, ContentArrangement};
 
 use crate::device::DeviceName;
 use crate::error::{Error, Result};
-use crate::parity::{self, Comparison};
+use crate::parity::{self, Comparison, Verdict};
 use crate::report::terminal_table;
 
 /// Arguments of `vitbench parity`.
@@ -26,7 +26,7 @@ pub(super) fn execute(args: &ParityArgs) -> Result<()> {
     for path in &args.fixtures {
         let comparisons = parity::compare(path, &device)?;
         print(path, args.device, &comparisons);
-        out += comparisons.iter().filter(|comparison| !comparison.agrees()).count();
+        out += count(&comparisons, Verdict::Disagrees);
         total += comparisons.len();
     }
     if out > 0 { Err(Error::Disagreement { out, total }) } else { Ok(()) }
@@ -36,14 +36,30 @@ fn print(path: &Path, device: DeviceName, comparisons: &[Comparison]) {
     let mut table = terminal_table(&["tensor", "shape", "error", "bound", "verdict"]);
     // Names are longer than the window's half, and looked for: they stay in one piece.
     table.set_content_arrangement(ContentArrangement::Disabled);
-    for Comparison { tensor, shape, error, bound } in comparisons {
+    for comparison in comparisons {
+        let Comparison { tensor, shape, error, bound, .. } = comparison;
         let shape = shape.iter().map(usize::to_string).collect::<Vec<_>>().join("x");
         let number = |number: f64| Cell::new(format!("{number:.1e}")).set_alignment(CellAlignment::Right);
-        let verdict = if error <= bound { "agrees" } else { "DISAGREES" };
+        let verdict = match comparison.verdict() {
+            Verdict::Agrees => "agrees",
+            Verdict::Rounding => "rounding",
+            Verdict::Disagrees => "DISAGREES",
+        };
         table.add_row([Cell::new(tensor), Cell::new(shape), number(*error), number(*bound), Cell::new(verdict)]);
     }
     println!("{} on {}", path.display(), device.as_str());
     println!("{}", table.trim_fmt());
-    let agreeing = comparisons.iter().filter(|comparison| comparison.agrees()).count();
-    println!("{agreeing} of {} agree; errors are relative to the norm of PyTorch's tensor.\n", comparisons.len());
+    let agreeing = count(comparisons, Verdict::Agrees);
+    println!("{agreeing} of {} agree; errors are relative to the norm of PyTorch's tensor.", comparisons.len());
+    let rounding = comparisons.iter().filter(|comparison| comparison.verdict() == Verdict::Rounding);
+    for Comparison { tensor, rounding, .. } in rounding {
+        println!(
+            "{tensor}: a change of the weights' last bits moves it by {rounding:.1e}; 32-bit floats cannot tell more here."
+        );
+    }
+    println!();
+}
+
+fn count(comparisons: &[Comparison], verdict: Verdict) -> usize {
+    comparisons.iter().filter(|comparison| comparison.verdict() == verdict).count()
 }

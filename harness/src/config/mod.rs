@@ -7,38 +7,70 @@ mod edit;
 mod explain;
 mod measure;
 mod plan;
+mod timing;
 mod train;
 
 pub use data::{AugmentConfig, DataConfig, DatasetName, RandomResizedCropConfig};
 pub use measure::MeasureConfig;
 pub use plan::{InitConfig, ModelConfig, Plan, RunConfig};
+pub use timing::{StepConfig, TimedModel, TimingPlan};
 pub use train::{OptimizerConfig, ScheduleConfig, TrainConfig};
 
 use std::path::Path;
 
 use crate::error::{Error, Result};
 
+/// Stands in for the number of an image folder's classes where nobody reads its files.
+const SOME_CLASSES: usize = 2;
+
 /// Reads a config, applies `--set` assignments (`train.epochs=3`) to it, and checks all of it.
 pub fn load(path: &Path, assignments: &[String]) -> Result<Plan> {
-    let text = std::fs::read_to_string(path).map_err(|error| match error.kind() {
+    parse(&read(path)?, &path.display().to_string(), assignments)
+}
+
+/// As [`load`], for the sizes of models alone: of a plan, or of a config that names no data.
+pub fn load_timing(path: &Path, assignments: &[String]) -> Result<TimingPlan> {
+    parse_timing(&read(path)?, &path.display().to_string(), assignments)
+}
+
+fn read(path: &Path) -> Result<String> {
+    std::fs::read_to_string(path).map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => Error::input(
             path.display(),
             "there is no such config",
             "the configs that come with the suite are in `configs/`; `configs/quick.toml` is the one to start with",
         ),
         _ => Error::io("read", path)(error),
-    })?;
-    parse(&text, &path.display().to_string(), assignments)
+    })
 }
 
 /// As [`load`], from text; `place` names it in errors.
 pub fn parse(text: &str, place: &str, assignments: &[String]) -> Result<Plan> {
+    checked_plan(&edit::apply(text, place, assignments)?, place)
+}
+
+/// As [`load_timing`], from text; `place` names it in errors.
+pub fn parse_timing(text: &str, place: &str, assignments: &[String]) -> Result<TimingPlan> {
     let text = edit::apply(text, place, assignments)?;
-    let deserializer = toml::Deserializer::parse(&text).map_err(|error| explain::toml_error(place, None, &error))?;
-    let plan: Plan = serde_path_to_error::deserialize(deserializer).map_err(|error| {
-        let key = error.path().to_string();
-        explain::toml_error(place, Some(&key), error.inner())
-    })?;
+    let table: toml::Table = from_toml(&text, place)?;
+    if !table.contains_key("data") {
+        return TimingPlan::parse(&text, place);
+    }
+    let plan = checked_plan(&text, place)?;
+    plan.check_models(place, plan.data.dataset.classes().unwrap_or(SOME_CLASSES))?;
+    Ok(TimingPlan::of_plan(plan, SOME_CLASSES))
+}
+
+fn checked_plan(text: &str, place: &str) -> Result<Plan> {
+    let plan: Plan = from_toml(text, place)?;
     plan.check(place)?;
     Ok(plan)
+}
+
+fn from_toml<T: serde::de::DeserializeOwned>(text: &str, place: &str) -> Result<T> {
+    let deserializer = toml::Deserializer::parse(text).map_err(|error| explain::toml_error(place, None, &error))?;
+    serde_path_to_error::deserialize(deserializer).map_err(|error| {
+        let key = error.path().to_string();
+        explain::toml_error(place, Some(&key), error.inner())
+    })
 }

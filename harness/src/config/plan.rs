@@ -120,27 +120,31 @@ impl Plan {
     pub fn check_models(&self, place: &str, classes: usize) -> Result<()> {
         for (index, model) in self.models.iter().enumerate() {
             let architecture = model.architecture.for_images(self.data.image_size, classes);
-            architecture.check().map_err(|invalid| {
-                Error::input(
-                    format!("{place}: model.{index} (`{}`): {}", model.name, invalid.key),
-                    invalid.problem,
-                    invalid.remedy,
-                )
-            })?;
+            ModelConfig { architecture, ..model.clone() }.check(place, index)?;
         }
         Ok(())
     }
 }
 
-fn first_repeated<T: std::hash::Hash + Eq>(values: &[T]) -> Option<&T> {
+pub(super) fn first_repeated<T: std::hash::Hash + Eq>(values: &[T]) -> Option<&T> {
     let mut seen = HashSet::new();
     values.iter().find(|value| !seen.insert(*value))
 }
 
 /// Takes a key that all architectures share out of a `[[model]]` table.
-fn take<T: serde::de::DeserializeOwned>(table: &mut toml::Table, key: &str) -> Result<Option<T>, String> {
+pub(super) fn take<T: serde::de::DeserializeOwned>(table: &mut toml::Table, key: &str) -> Result<Option<T>, String> {
     let value = table.remove(key).map(toml::Value::try_into::<T>).transpose();
     value.map_err(|error| format!("{key}: {}", error.message()))
+}
+
+impl ModelConfig {
+    /// Says what is wrong with the sizes, if anything; the model is the `index`th of the config at `place`.
+    pub(super) fn check(&self, place: &str, index: usize) -> Result<()> {
+        self.architecture.check().map_err(|invalid| {
+            let place = format!("{place}: model.{index} (`{}`): {}", self.name, invalid.key);
+            Error::input(place, invalid.problem, invalid.remedy)
+        })
+    }
 }
 
 impl TryFrom<toml::Table> for ModelConfig {

@@ -42,7 +42,12 @@ impl<'a> BatchReader<'a> {
     pub fn evaluation(images: &'a Images, config: &DataConfig) -> Self {
         let scale = config.std.map(|std| 1.0 / (255.0 * std));
         let shift = std::array::from_fn(|channel| -config.mean[channel] / config.std[channel]);
-        Self { images, scale, shift, steps: Vec::new(), seed: 0 }
+        Self { scale, shift, ..Self::plain(images) }
+    }
+
+    /// A reader that makes values of 0 to 1.
+    pub fn plain(images: &'a Images) -> Self {
+        Self { images, scale: [1.0 / 255.0; 3], shift: [0.0; 3], steps: Vec::new(), seed: 0 }
     }
 
     /// Number of values that one image becomes.

@@ -5,7 +5,7 @@ use burn::tensor::activation::log_softmax;
 use burn::tensor::{Device, Tensor};
 
 use super::fixture::{ADAM_STEPS, Fixture};
-use super::{Comparison, difference, norm};
+use super::{Comparison, Measure, norm};
 use crate::architecture::Architecture;
 use crate::config::OptimizerConfig;
 use crate::error::Result;
@@ -48,7 +48,7 @@ fn outputs(fixture: &Fixture, model: &Architecture, device: &Device) -> Vec<Comp
     let logits = model.forward(batch.images.clone());
     let loss = loss(&batch, logits.clone());
     let row = |name: &str, found: Values, expected: &Values| {
-        Comparison::new(name, &found, expected, norm(expected), FORWARD_BOUND)
+        Comparison::new(name, found, expected, Measure::Norm(norm(expected)), FORWARD_BOUND)
     };
     let mut rows = vec![
         row("logits", parameters::host(logits), &fixture.logits),
@@ -78,11 +78,11 @@ fn gradients(fixture: &Fixture, model: &Architecture, device: &Device) -> Result
         }
     }
     let largest = pairs.iter().map(|(_, _, expected)| norm(expected)).fold(0.0, f64::max);
-    let row = |(name, found, expected): &(String, Values, Values)| {
-        let scale = norm(expected).max(GRADIENT_FLOOR * largest);
-        Comparison::new(name, found, expected, scale, BACKWARD_BOUND)
+    let row = |(name, found, expected): (String, Values, Values)| {
+        let scale = norm(&expected).max(GRADIENT_FLOOR * largest);
+        Comparison::new(&name, found, &expected, Measure::Norm(scale), BACKWARD_BOUND)
     };
-    Ok(pairs.iter().map(row).collect())
+    Ok(pairs.into_iter().map(row).collect())
 }
 
 /// The losses of some steps of Adam, each held against its own size: the training step that runs make.
@@ -107,12 +107,6 @@ fn optimizer_steps(fixture: &Fixture, model: &Architecture, device: &Device) -> 
             }
         }
     }
-    let errors = losses.iter().zip(&fixture.adam_losses.data).map(|(found, expected)| {
-        let [found, expected] = [found, expected].map(|loss| Values::new([1], vec![*loss]));
-        difference(&found, &expected) / norm(&expected)
-    });
-    // In the total order a NaN is greater than all numbers, if its sign is positive.
-    let error = errors.map(f64::abs).max_by(f64::total_cmp).unwrap_or(f64::NAN);
-    let shape = fixture.adam_losses.shape.clone();
-    Comparison { tensor: "adam_losses".to_owned(), shape, error, bound: BACKWARD_BOUND }
+    let losses = Values::new([ADAM_STEPS], losses);
+    Comparison::new("adam_losses", losses, &fixture.adam_losses, Measure::Largest, BACKWARD_BOUND)
 }

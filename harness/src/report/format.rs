@@ -9,7 +9,7 @@ pub(crate) fn percent(share: f64) -> String {
 }
 
 /// A magnitude with three significant digits, or all digits of its whole part.
-pub(crate) fn magnitude(value: f64) -> String {
+pub fn magnitude(value: f64) -> String {
     let size = value.abs();
     if !value.is_finite() {
         NONE.to_owned()

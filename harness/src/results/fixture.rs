@@ -123,6 +123,7 @@ pub(crate) fn done(model: &Model, seed: u64) -> RunRecord {
         eval_seconds: (50_000.0 / model.images_per_s).floor(),
         train_peak_rss_bytes: Some(1_200_000_000 + model.params as u64 * 16),
         micro_batch: 16,
+        peak_gflop_per_s: Some(400.0),
         batch_digest: format!("b{seed}c4e19a70"),
     }
 }

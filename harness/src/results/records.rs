@@ -97,6 +97,10 @@ pub struct RunRecord {
     pub train_peak_rss_bytes: Option<u64>,
     /// Images that a lane takes at a time.
     pub micro_batch: usize,
+    /// The machine's rate of matrix products with as many threads, measured after training, in GFLOP/s; absent in older
+    /// records.
+    #[serde(default)]
+    pub peak_gflop_per_s: Option<f64>,
     /// Digest of all training batches, pixels and labels, in order: equal digests mean identical training data.
     pub batch_digest: String,
 }
@@ -132,6 +136,15 @@ impl ModelSizeRecord {
     /// Multiply-accumulates of all parts.
     pub fn macs(&self) -> u64 {
         self.macs_patches + self.macs_projections + self.macs_attention + self.macs_mlp + self.macs_head
+    }
+
+    /// Floating-point operations that a timed step makes for an image. A backward pass counts as two forward passes (the
+    /// gradients of inputs and of weights); the optimiser is left out.
+    pub fn step_flops(&self, mode: TimingMode) -> u64 {
+        match mode {
+            TimingMode::TrainStep => 3 * self.flops(),
+            TimingMode::Inference => self.flops(),
+        }
     }
 
     /// Floating-point operations of all parts: two for a multiply-accumulate.

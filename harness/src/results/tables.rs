@@ -7,6 +7,7 @@ use super::files::csv_text;
 use super::models::by_model;
 use super::records::{EpochRecord, FailureReason, TimingMode};
 use super::runs::Run;
+use super::timing::TimingSummary;
 
 /// `models.csv`: size and cost of each model. Multiply-accumulates and FLOPs are those of one image's forward pass.
 pub fn models_csv(runs: &[Run]) -> Vec<u8> {
@@ -66,7 +67,8 @@ pub fn epochs_csv(runs: &[Run]) -> Vec<u8> {
     csv_text(&rows)
 }
 
-/// `throughput.csv`: what was timed in every run. Latency is inference at batch size 1.
+/// `throughput.csv`: what was timed in every run. Latency is inference at batch size 1. `percent_of_peak` holds a model's rate
+/// of floating-point operations against that of plain matrix products on the same machine.
 pub fn throughput_csv(runs: &[Run]) -> Vec<u8> {
     #[derive(Serialize)]
     struct Row {
@@ -80,23 +82,32 @@ pub fn throughput_csv(runs: &[Run]) -> Vec<u8> {
         p90_s: f64,
         p99_s: f64,
         images_per_s: f64,
+        gflop_per_s: Option<f64>,
+        percent_of_peak: Option<f64>,
     }
 
     let mut rows = Vec::new();
     for run in runs {
         let identity = run.identity();
-        rows.extend(run.timings().into_iter().map(|timing| Row {
-            model: text_cell(&identity.model),
-            seed: identity.seed,
-            run: text_cell(&identity.run),
-            mode: timing.mode,
-            batch_size: timing.batch_size,
-            samples: timing.samples,
-            median_s: timing.median_s,
-            p90_s: timing.p90_s,
-            p99_s: timing.p99_s,
-            images_per_s: timing.images_per_s(),
-        }));
+        let row = |timing: TimingSummary| {
+            let gflop_per_s = run.done().map(|done| timing.gflop_per_s(&done.model_size));
+            let peak = run.done().and_then(|done| done.peak_gflop_per_s);
+            Row {
+                model: text_cell(&identity.model),
+                seed: identity.seed,
+                run: text_cell(&identity.run),
+                mode: timing.mode,
+                batch_size: timing.batch_size,
+                samples: timing.samples,
+                median_s: timing.median_s,
+                p90_s: timing.p90_s,
+                p99_s: timing.p99_s,
+                images_per_s: timing.images_per_s(),
+                gflop_per_s,
+                percent_of_peak: gflop_per_s.zip(peak).map(|(rate, peak)| 100.0 * rate / peak),
+            }
+        };
+        rows.extend(run.timings().into_iter().map(row));
     }
     csv_text(&rows)
 }

@@ -1,6 +1,6 @@
 //! Raw times, condensed.
 
-use super::records::TimingMode;
+use super::records::{ModelSizeRecord, TimingMode};
 use super::runs::Run;
 use crate::stats::{median, quantile};
 
@@ -22,6 +22,25 @@ pub struct TimingSummary {
 }
 
 impl TimingSummary {
+    /// Of the samples of one mode at one batch size, in seconds per step. `None` without samples, or if a time is not a positive
+    /// number, which no clock gives.
+    pub fn of(mode: TimingMode, batch_size: usize, seconds: &[f64]) -> Option<Self> {
+        let timing = Self {
+            mode,
+            batch_size,
+            samples: seconds.len(),
+            median_s: median(seconds)?,
+            p90_s: quantile(seconds, 0.9)?,
+            p99_s: quantile(seconds, 0.99)?,
+        };
+        seconds.iter().all(|time| time.is_finite() && *time > 0.0).then_some(timing)
+    }
+
+    /// Floating-point operations of a step over its median time, in 1e9 a second.
+    pub fn gflop_per_s(&self, size: &ModelSizeRecord) -> f64 {
+        self.images_per_s() * size.step_flops(self.mode) as f64 / 1e9
+    }
+
     /// Images of a step over its median time.
     pub fn images_per_s(&self) -> f64 {
         self.batch_size as f64 / self.median_s
@@ -53,17 +72,7 @@ impl Run {
         samples.map(|sample| sample.seconds).collect()
     }
 
-    /// `None` without samples, or if a time is not a positive number, which no clock gives.
     fn summarise(&self, mode: TimingMode, batch_size: usize) -> Option<TimingSummary> {
-        let seconds = self.seconds(mode, batch_size);
-        let timing = TimingSummary {
-            mode,
-            batch_size,
-            samples: seconds.len(),
-            median_s: median(&seconds)?,
-            p90_s: quantile(&seconds, 0.9)?,
-            p99_s: quantile(&seconds, 0.99)?,
-        };
-        seconds.iter().all(|time| time.is_finite() && *time > 0.0).then_some(timing)
+        TimingSummary::of(mode, batch_size, &self.seconds(mode, batch_size))
     }
 }

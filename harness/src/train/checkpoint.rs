@@ -5,18 +5,15 @@
 use burn::module::Module;
 use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::tensor::{Gradients, Tensor};
+use layers::SampleKeys;
 
-use super::step::{LaneGradients, cross_entropy_sum, host_values};
+use super::step::{LaneGradients, MicroBatch, cross_entropy_sum, host_values};
 use crate::architecture::Architecture;
 
 /// As [`plain_gradients`](super::step::plain_gradients), in less memory.
-pub(super) fn checkpointed_gradients(
-    model: &Architecture,
-    images: Tensor<4>,
-    targets: Tensor<2>,
-    total: usize,
-) -> LaneGradients {
-    let (inputs, last) = block_inputs(model, images.clone());
+pub(super) fn checkpointed_gradients(model: &Architecture, part: MicroBatch, total: usize) -> LaneGradients {
+    let MicroBatch { images, targets, keys, .. } = part;
+    let (inputs, last) = block_inputs(model, images.clone(), &keys);
     // A part of the model has gradients of its own parameters only, so adding up puts them side by side.
     let mut collected = GradientsAccumulator::new();
     let mut collect = |gradients: Gradients| collected.accumulate(model, GradientsParams::from_grads(gradients, model));
@@ -32,22 +29,22 @@ pub(super) fn checkpointed_gradients(
 
     for (block, input) in inputs.into_iter().enumerate().rev() {
         let input = Tensor::from_inner(input).require_grad();
-        let mut gradients = backward(model.block(block, input.clone()), doutput);
+        let mut gradients = backward(model.block_training(block, input.clone(), &keys), doutput);
         doutput = take_gradient(&input, &mut gradients);
         collect(gradients);
     }
-    collect(backward(model.embed(images), doutput));
+    collect(backward(model.embed_training(images, &keys), doutput));
     LaneGradients { loss_sum, logits, gradients: collected.grads() }
 }
 
 /// The input of every block and the output of the last, computed without a graph.
-fn block_inputs(model: &Architecture, images: Tensor<4>) -> (Vec<Tensor<3>>, Tensor<3>) {
+fn block_inputs(model: &Architecture, images: Tensor<4>, keys: &SampleKeys) -> (Vec<Tensor<3>>, Tensor<3>) {
     let model = model.valid();
-    let mut x = model.embed(images.inner());
+    let mut x = model.embed_training(images.inner(), keys);
     let mut inputs = Vec::with_capacity(model.depth());
     for block in 0..model.depth() {
         inputs.push(x.clone());
-        x = model.block(block, x);
+        x = model.block_training(block, x, keys);
     }
     (inputs, x)
 }
@@ -70,10 +67,12 @@ mod tests {
     use burn::tensor::{Device, Distribution};
     use conv_vit::ConvVitConfig;
     use linformer::LinformerConfig;
-    use vit::{Head, VitConfig};
+    use vit::{Head, VitConfig, VitDropout};
 
     fn models() -> [ArchitectureConfig; 3] {
         let vit = VitConfig { d_model: 24, depth: 3, heads: 3, d_ff: 40, ..VitConfig::tiny_cifar(7) };
+        // The blocks that are computed again must draw what they drew before.
+        let dropout = VitDropout { embeddings: 0.2, attention: 0.2, hidden: 0.2 };
         let linformer = LinformerConfig {
             patch_size: 8,
             d_model: 20,
@@ -84,7 +83,7 @@ mod tests {
             ..LinformerConfig::published()
         };
         [
-            ArchitectureConfig::Vit(VitConfig { head: Head::Pooler, ..vit }),
+            ArchitectureConfig::Vit(VitConfig { head: Head::Pooler, dropout, ..vit }),
             ArchitectureConfig::Linformer(linformer),
             ArchitectureConfig::ConvVit(ConvVitConfig { patch_size: 4, ..ConvVitConfig::published() }),
         ]
@@ -98,9 +97,14 @@ mod tests {
             let model = config.init(3, &device);
             let images = Tensor::random([4, 3, 32, 32], Distribution::Normal(0.0, 1.0), &device);
             let targets = Tensor::random([4, 7], Distribution::Uniform(0.0, 1.0), &device);
-            let plain = plain_gradients(&model, images.clone(), targets.clone(), 5);
-            let again = checkpointed_gradients(&model, images, targets, 5);
-            assert_eq!((plain.loss_sum, plain.logits), (again.loss_sum, again.logits), "{}", config.kind());
+            let keys = SampleKeys { seed: 1, epoch: 2, samples: vec![3, 1, 4, 5] };
+            let part = MicroBatch { images, targets, keys, labels: Vec::new(), digests: Vec::new() };
+            let plain = plain_gradients(&model, part.clone(), 5);
+            let again = checkpointed_gradients(&model, part, 5);
+            let close = |a: f64, b: f64| (a - b).abs() <= 1e-6 * a.abs().max(1.0);
+            let logits = plain.logits.iter().zip(&again.logits);
+            assert!(close(plain.loss_sum, again.loss_sum), "{}", config.kind());
+            assert!(logits.clone().all(|(a, b)| close(f64::from(*a), f64::from(*b))), "{}", config.kind());
             assert_eq!(plain.gradients.len(), again.gradients.len(), "{}", config.kind());
             let expected = parameters::gradients(&model, &plain.gradients);
             let found = parameters::gradients(&model, &again.gradients);

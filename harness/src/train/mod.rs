@@ -16,4 +16,4 @@ pub use lanes::Lanes;
 pub use run::{Event, RunContext, run};
 pub use size::{micro_batch, model_size};
 pub use step::{Batch, Diverged, MicroBatch, StepOptions, StepResult, infer, train_step};
-pub use timing::{Timed, time_inference, time_train_step};
+pub use timing::{TIMED_LR, Timed, peak_gflop_per_s, time_inference, time_train_step};

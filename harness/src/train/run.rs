@@ -11,7 +11,8 @@ use super::lanes::Lanes;
 use super::optimizer;
 use super::size::{micro_batch, model_size};
 use super::step::Diverged;
-use super::timing::{Timed, time_inference, time_train_step};
+use super::step::StepOptions;
+use super::timing::{TIMED_LR, Timed, peak_gflop_per_s, time_inference, time_train_step};
 use crate::config::RunConfig;
 use crate::data::{BatchReader, Dataset, Images};
 use crate::error::Result;
@@ -123,6 +124,7 @@ fn train_and_time(
         eval_seconds: trained.eval_seconds,
         train_peak_rss_bytes,
         micro_batch: learner.micro_batch(),
+        peak_gflop_per_s: Some(peak_gflop_per_s(context.lanes, context.device, context.config.device.is_cpu())),
         batch_digest: trained.batch_digest,
     }))
 }
@@ -249,7 +251,8 @@ fn time(context: &RunContext<'_>, learner: &mut Learner) -> std::result::Result<
         all.extend(samples.into_iter().map(|seconds| TimingSample { mode, batch_size, seconds }));
     };
     for batch_size in measure.train_batch_sizes.clone().unwrap_or_else(recipe_batch) {
-        let samples = time_train_step(learner, lanes, &timed(batch_size), &config.train, enough)?;
+        let samples =
+            time_train_step(learner, lanes, &timed(batch_size), StepOptions::of(&config.train, TIMED_LR), enough)?;
         keep(TimingMode::TrainStep, batch_size, samples);
     }
     let mut sizes = measure.inference_batch_sizes.clone().unwrap_or_else(recipe_batch);

@@ -5,15 +5,15 @@ use layers::Macs;
 use crate::architecture::ArchitectureConfig;
 use crate::results::ModelSizeRecord;
 
-/// Values of one layer's activations, `[micro-batch, tokens, d_model]`, that a lane works on at a time, about: they stay in a
-/// core's cache, and the products of matrices are large enough.
-const LANE_VALUES: usize = 1 << 17;
+/// Tokens that a lane works on at a time, about. With fewer, products of matrices spend too much of their time on arranging
+/// the weights; with more, what lies between two layers leaves the core's cache, and a batch keeps fewer cores busy.
+const LANE_TOKENS: f64 = 512.0;
 
 /// Images that a lane takes at a time, unless the config says otherwise: a power of two that depends on the model alone, so
 /// that results do not depend on the machine.
 pub fn micro_batch(architecture: &ArchitectureConfig) -> usize {
-    let images = LANE_VALUES / (architecture.tokens() * architecture.d_model());
-    (images + 1).next_power_of_two().div_euclid(2).clamp(1, 32)
+    let images = (LANE_TOKENS / architecture.tokens() as f64).log2().round();
+    2.0_f64.powf(images.clamp(0.0, 5.0)) as usize
 }
 
 /// Parameters and multiply-accumulates of a model.
@@ -97,10 +97,10 @@ mod tests {
     #[test]
     fn micro_batches_of_the_published_models() {
         for (architecture, images) in [
-            (ArchitectureConfig::ConvVit(ConvVitConfig::published()), 16),
-            (ArchitectureConfig::Linformer(LinformerConfig::published()), 16),
+            (ArchitectureConfig::ConvVit(ConvVitConfig::published()), 2),
+            (ArchitectureConfig::Linformer(LinformerConfig::published()), 8),
             (ArchitectureConfig::Vit(VitConfig::tiny_cifar(10)), 8),
-            (ArchitectureConfig::Vit(VitConfig::base(2)), 1),
+            (ArchitectureConfig::Vit(VitConfig::base(2)), 2),
         ] {
             assert_eq!(micro_batch(&architecture), images, "{}", architecture.kind());
         }

@@ -4,6 +4,7 @@ use burn::module::Module;
 use burn::optim::{GradientsAccumulator, GradientsParams, ModuleOptimizer};
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Device, Tensor, TensorData};
+use layers::SampleKeys;
 
 use super::checkpoint::checkpointed_gradients;
 use super::lanes::Lanes;
@@ -21,12 +22,14 @@ pub struct MicroBatch {
     pub targets: Tensor<2>,
     /// The true class of every image.
     pub labels: Vec<i64>,
+    /// What is drawn for every image in training.
+    pub keys: SampleKeys,
     /// Digest of every image with its label; none where nobody asks for them.
     pub digests: Vec<Digest>,
 }
 
 impl MicroBatch {
-    /// Images `[labels.len(), 3, size, size]`, each of one certain class.
+    /// Images `[labels.len(), 3, size, size]`, each of one certain class, with keys by their place.
     pub fn new(images: Vec<f32>, labels: Vec<i64>, size: usize, classes: usize, device: &Device) -> Self {
         let mut targets = vec![0.0_f32; labels.len() * classes];
         for (row, label) in targets.chunks_exact_mut(classes).zip(&labels) {
@@ -35,6 +38,7 @@ impl MicroBatch {
         Self {
             images: Tensor::from_data(TensorData::new(images, [labels.len(), 3, size, size]), device),
             targets: Tensor::from_data(TensorData::new(targets, [labels.len(), classes]), device),
+            keys: SampleKeys { samples: (0..labels.len() as u64).collect(), ..SampleKeys::default() },
             labels,
             digests: Vec::new(),
         }
@@ -112,8 +116,9 @@ pub fn train_step(
         // Graphs over the same leaves would be merged, and merging deadlocks between threads: every lane has its own leaves.
         || model.clone().fork(device),
         |model, index| {
-            let MicroBatch { images, targets, labels, digests } = (batch.fetch)(index);
-            let LaneGradients { loss_sum, logits, gradients } = lane_gradients(model, images, targets, batch.images);
+            let mut part = (batch.fetch)(index);
+            let (labels, digests) = (std::mem::take(&mut part.labels), std::mem::take(&mut part.digests));
+            let LaneGradients { loss_sum, logits, gradients } = lane_gradients(model, part, batch.images);
             (StepResult { loss_sum, logits, labels, digests }, gradients)
         },
         |(part, gradients)| {
@@ -150,14 +155,9 @@ pub(super) struct LaneGradients {
 }
 
 /// Forward and backward of one graph. `total` is the number of images of the batch.
-pub(super) fn plain_gradients(
-    model: &Architecture,
-    images: Tensor<4>,
-    targets: Tensor<2>,
-    total: usize,
-) -> LaneGradients {
-    let logits = model.forward(images);
-    let loss = cross_entropy_sum(logits.clone(), targets);
+pub(super) fn plain_gradients(model: &Architecture, part: MicroBatch, total: usize) -> LaneGradients {
+    let logits = model.forward_training(part.images, &part.keys);
+    let loss = cross_entropy_sum(logits.clone(), part.targets);
     let loss_sum = f64::from(loss.clone().into_scalar::<f32>());
     let logits = host_values(logits.inner());
     let gradients = GradientsParams::from_grads((loss / total as f64).backward(), model);

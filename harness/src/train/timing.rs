@@ -1,16 +1,16 @@
 //! What is timed of a trained model: steps on batches that are already in memory, so that the model is timed and not the data.
 
 use burn::module::Module;
+use burn::tensor::{Device, Tensor};
 
 use super::epoch::Learner;
 use super::lanes::Lanes;
 use super::step::{Batch, Diverged, MicroBatch, StepOptions, infer};
-use crate::config::TrainConfig;
 use crate::data::{BatchReader, Images};
 use crate::measure::{Enough, SystemClock, sample};
 
-/// Small enough to leave the weights where they are, and no special case of any optimiser.
-const LR: f64 = 1e-7;
+/// Learning rate of timed steps: small enough to leave the weights where they are, and no special case of any optimiser.
+pub const TIMED_LR: f64 = 1e-7;
 
 /// Images to time with.
 pub struct Timed<'a> {
@@ -36,12 +36,12 @@ impl Timed<'_> {
     }
 }
 
-/// Seconds of whole training steps as `recipe` has them: forward, loss, backward, optimiser.
+/// Seconds of whole training steps: forward, loss, backward, optimiser.
 pub fn time_train_step(
     learner: &mut Learner,
     lanes: &Lanes,
     timed: &Timed<'_>,
-    recipe: &TrainConfig,
+    options: StepOptions,
     enough: Enough,
 ) -> Result<Vec<f64>, Diverged> {
     let parts = timed.micro_batches(learner, true);
@@ -50,7 +50,7 @@ pub fn time_train_step(
     let mut outcome = Ok(());
     let samples = sample(&SystemClock::default(), enough, || {
         if outcome.is_ok() {
-            outcome = learner.step(lanes, &batch, StepOptions::of(recipe, LR)).map(drop);
+            outcome = learner.step(lanes, &batch, options).map(drop);
             // The optimiser's work ends a step, and a GPU does it in its own time.
             learner.device().sync().expect("the device ends its work");
         }
@@ -66,3 +66,33 @@ pub fn time_inference(learner: &Learner, lanes: &Lanes, timed: &Timed<'_>, enoug
     let batch = Batch { images: timed.batch_size, micro_batches: parts.len(), fetch: &fetch };
     sample(&SystemClock::default(), enough, || drop(infer(&model, lanes, &batch)))
 }
+
+/// The greatest rate of matrix products in f32 that all lanes together were seen to reach, in GFLOP/s (1e9 floating-point
+/// operations a second, two for a multiply-accumulate): what a model's rate is held against. Square products of several sizes
+/// are tried; on a CPU every lane makes its own, as it does in a model.
+pub fn peak_gflop_per_s(lanes: &Lanes, device: &Device, on_cpu: bool) -> f64 {
+    const SECONDS_PER_SIZE: f64 = 0.25;
+    let (sizes, products): (&[usize], usize) = if on_cpu { (&[384, 512, 768, 1024], 1) } else { (&[4096, 8192], 4) };
+    let mut peak = 0.0_f64;
+    for &size in sizes {
+        let operands = || [1.0, 2.0].map(|value| Tensor::<2>::full([size, size], value, device));
+        let count = products * lanes.threads();
+        let enough = Enough { warmup_seconds: SECONDS_PER_SIZE / 4.0, min_samples: 5, min_seconds: SECONDS_PER_SIZE };
+        let seconds = sample(&SystemClock::default(), enough, || {
+            let multiply = |[a, b]: &mut [Tensor<2>; 2], _| {
+                for _ in 0..REPEATS {
+                    drop(a.clone().matmul(b.clone()));
+                }
+            };
+            lanes.ordered(count, operands, multiply, drop);
+            device.sync().expect("the device ends its work");
+        });
+        let fastest = seconds.into_iter().fold(f64::INFINITY, f64::min);
+        let flop = 2.0 * (size * size * size * count * REPEATS) as f64;
+        peak = peak.max(flop / fastest / 1e9);
+    }
+    peak
+}
+
+/// Products that a lane makes on end, so that starting it does not count.
+const REPEATS: usize = 8;

@@ -13,6 +13,14 @@ pub struct FeedForward {
 }
 
 impl FeedForward {
+    /// `down(gelu(up(x)))`.
+    ///
+    /// # Shapes
+    /// - `x` and output: `[batch, tokens, d_model]`
+    pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+        self.down.forward(self.up.forward_gelu(x))
+    }
+
     /// `residual + down(gelu(up(x)))`.
     ///
     /// # Shapes

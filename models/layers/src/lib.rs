@@ -4,6 +4,7 @@
 //! Shapes are token-major, `[batch, tokens, d_model]`. Nothing here knows data, optimiser, files or clock.
 
 mod cost;
+mod dropout;
 mod feed_forward;
 mod init;
 mod invalid;
@@ -15,6 +16,7 @@ mod patches;
 pub mod random;
 
 pub use cost::{LayerCost, Macs, Part};
+pub use dropout::{SampleKeys, dropout};
 pub use feed_forward::FeedForward;
 pub use init::Init;
 pub use invalid::{InvalidConfig, check_divides, check_positive};

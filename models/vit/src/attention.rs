@@ -1,6 +1,6 @@
 use burn::module::Module;
 use burn::tensor::Tensor;
-use layers::{Init, Linear, ops};
+use layers::{Init, Linear, SampleKeys, dropout, ops};
 
 /// Multi-head self-attention with biases on all four linear maps.
 #[derive(Module, Debug)]
@@ -56,10 +56,30 @@ impl SelfAttention {
         assert_eq!(factors.len(), self.heads, "factors for {} heads", self.heads);
         let factors = Tensor::<1>::from_floats(factors, &x.device()).reshape([1, self.heads, 1, 1]);
         let weights = self.weights(x.clone()) * factors;
+        let mixed = self.mix(weights.clone(), x);
+        (self.output.forward_residual(mixed, residual), weights)
+    }
+
+    /// The attention's output with its weights dropped with this probability; nothing is added to it.
+    ///
+    /// # Shapes
+    /// - `x` and output: `[batch, tokens, d_model]`
+    pub(crate) fn forward_training(&self, x: Tensor<3>, probability: f64, keys: &SampleKeys, site: u16) -> Tensor<3> {
+        let mixed = if probability == 0.0 {
+            let q = self.query.forward(x.clone());
+            let k = self.key.forward(x.clone());
+            ops::attention(q, k, self.value.forward(x), self.heads)
+        } else {
+            self.mix(dropout(self.weights(x.clone()), probability, keys, site), x)
+        };
+        self.output.forward(mixed)
+    }
+
+    /// The values of `x`, mixed by weights `[batch, heads, tokens, tokens]`, with the heads side by side again.
+    fn mix(&self, weights: Tensor<4>, x: Tensor<3>) -> Tensor<3> {
         let v = self.value.forward(x);
         let [batch, tokens, inner] = v.dims();
         let v = v.reshape([batch, tokens, self.heads, inner / self.heads]).swap_dims(1, 2);
-        let mixed = weights.clone().matmul(v).swap_dims(1, 2).reshape([batch, tokens, inner]);
-        (self.output.forward_residual(mixed, residual), weights)
+        weights.matmul(v).swap_dims(1, 2).reshape([batch, tokens, inner])
     }
 }

@@ -15,6 +15,40 @@ pub enum Head {
     Pooler,
 }
 
+/// Probabilities with which values become zero in training, where Hugging Face transformers' `ViTModel` drops them.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct VitDropout {
+    /// Of the embeddings, positions included.
+    pub embeddings: f64,
+    /// Of the attention weights.
+    pub attention: f64,
+    /// Of what attention and feed-forward layers add to the hidden states.
+    pub hidden: f64,
+}
+
+impl VitDropout {
+    fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
+
+    fn check(&self) -> Result<(), InvalidConfig> {
+        let probabilities = [
+            ("dropout.embeddings", self.embeddings),
+            ("dropout.attention", self.attention),
+            ("dropout.hidden", self.hidden),
+        ];
+        match probabilities.into_iter().find(|(_, probability)| !(0.0..1.0).contains(probability)) {
+            Some((key, probability)) => Err(InvalidConfig {
+                key,
+                problem: format!("{probability} is no probability of dropping a value"),
+                remedy: "take one from 0 to below 1".into(),
+            }),
+            None => Ok(()),
+        }
+    }
+}
+
 /// Sizes of a [`Vit`]. What comes with the images (size, channels, classes) is set by the caller and no part of the serialised
 /// form.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -45,6 +79,9 @@ pub struct VitConfig {
     /// Added to the variance in every layer norm.
     #[serde(default = "default_layer_norm_eps")]
     pub layer_norm_eps: f64,
+    /// None by default.
+    #[serde(default, skip_serializing_if = "VitDropout::is_none")]
+    pub dropout: VitDropout,
 }
 
 fn default_layer_norm_eps() -> f64 {
@@ -65,6 +102,7 @@ impl VitConfig {
             d_ff: 3072,
             head: Head::Pooler,
             layer_norm_eps: default_layer_norm_eps(),
+            dropout: VitDropout::default(),
         }
     }
 
@@ -87,7 +125,8 @@ impl VitConfig {
         check_positive("depth", self.depth)?;
         check_positive("d_ff", self.d_ff)?;
         check_divides("patch_size", self.patch_size, "image_size", self.image_size)?;
-        check_divides("heads", self.heads, "d_model", self.d_model)
+        check_divides("heads", self.heads, "d_model", self.d_model)?;
+        self.dropout.check()
     }
 
     /// Patches and the CLS token.

@@ -12,6 +12,6 @@ mod layout;
 mod model;
 
 pub use attention::SelfAttention;
-pub use config::{Head, VitConfig};
+pub use config::{Head, VitConfig, VitDropout};
 pub use heads::HeadMask;
 pub use model::{Block, Vit, VitOutput};

@@ -1,8 +1,8 @@
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
-use layers::{FeedForward, Init, LayerNorm, Linear, patches};
+use layers::{FeedForward, Init, LayerNorm, Linear, SampleKeys, dropout, patches};
 
-use crate::{Head, HeadMask, SelfAttention, VitConfig};
+use crate::{Head, HeadMask, SelfAttention, VitConfig, VitDropout};
 
 /// Standard deviation of initial weights.
 const INIT_STD: f32 = 0.02;
@@ -39,6 +39,9 @@ pub struct Vit {
     pub classifier: Linear,
     /// Height and width of a patch in pixels.
     pub patch_size: usize,
+    /// What [`Vit::forward_training`] drops.
+    #[module(skip)]
+    pub dropout: VitDropout,
 }
 
 /// What [`Vit::forward_full`] sees on the way to the logits.
@@ -59,6 +62,18 @@ impl Block {
     pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
         let x = self.attention.forward_residual(self.attention_norm.forward(x.clone()), x);
         self.mlp.forward_residual(self.mlp_norm.forward(x.clone()), x)
+    }
+
+    /// As [`forward`](Self::forward), with dropout; the draws are of `site` and the two that follow.
+    fn forward_training(&self, x: Tensor<3>, dropped: VitDropout, keys: &SampleKeys, site: u16) -> Tensor<3> {
+        if dropped.attention == 0.0 && dropped.hidden == 0.0 {
+            return self.forward(x);
+        }
+        let normed = self.attention_norm.forward(x.clone());
+        let attended = self.attention.forward_training(normed, dropped.attention, keys, site);
+        let x = x + dropout(attended, dropped.hidden, keys, site + 1);
+        let fed = self.mlp.forward(self.mlp_norm.forward(x.clone()));
+        x + dropout(fed, dropped.hidden, keys, site + 2)
     }
 
     /// As [`forward`](Self::forward), with the attention weights, multiplied by `factors` if there are any.
@@ -99,6 +114,7 @@ impl Vit {
             pooler: (config.head == Head::Pooler).then(|| init.linear_normal(d_model, d_model, INIT_STD)),
             classifier: init.linear_normal(d_model, config.classes, INIT_STD),
             patch_size: config.patch_size,
+            dropout: config.dropout,
         }
     }
 
@@ -114,6 +130,35 @@ impl Vit {
             x = block.forward(x);
         }
         self.classify(x)
+    }
+
+    /// As [`forward`](Self::forward), with dropout as configured, drawn for the given samples.
+    ///
+    /// # Shapes
+    /// - `images`: `[batch, channels, height, width]`
+    /// - output: logits, `[batch, classes]`
+    ///
+    /// # Panics
+    /// If the images are not of the configured size, or there is not one key a sample.
+    pub fn forward_training(&self, images: Tensor<4>, keys: &SampleKeys) -> Tensor<2> {
+        let mut x = self.embed_training(images, keys);
+        for block in 0..self.blocks.len() {
+            x = self.block_training(block, x, keys);
+        }
+        self.classify(x)
+    }
+
+    /// The first step of [`forward_training`](Self::forward_training): as [`embed`](Self::embed), with dropout.
+    pub fn embed_training(&self, images: Tensor<4>, keys: &SampleKeys) -> Tensor<3> {
+        dropout(self.embed(images), self.dropout.embeddings, keys, 0)
+    }
+
+    /// A step of [`forward_training`](Self::forward_training): one block, with dropout.
+    ///
+    /// # Shapes
+    /// - `x` and output: `[batch, tokens, d_model]`
+    pub fn block_training(&self, block: usize, x: Tensor<3>, keys: &SampleKeys) -> Tensor<3> {
+        self.blocks[block].forward_training(x, self.dropout, keys, (1 + 3 * block) as u16)
     }
 
     /// As [`forward`](Self::forward), with all hidden states and attention maps. It forms the maps apart from the blocks'

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use crate::architecture::{ArchitectureConfig, PUBLISHED};
-use crate::config;
+use crate::config::{self, TimedModel};
 use crate::error::{Error, Result};
 
 /// Arguments of `vitbench summary`.
@@ -64,16 +64,10 @@ fn models(args: &SummaryArgs) -> Result<Vec<Model>> {
         let help = format!("give the path of a config, or one of {}", published.join(", "));
         return Err(Error::input(name, "there is no such config and no published model of that name", help));
     }
-    let plan = config::load(&args.source, &args.assignments)?;
-    // An image folder's classes are known to its files alone; two are enough to show the rest.
-    let classes = plan.data.dataset.classes().unwrap_or(2);
-    plan.check_models(&name, classes)?;
-    let image_size = plan.data.image_size;
-    let model = |model: config::ModelConfig| Model {
-        architecture: model.architecture.for_images(image_size, classes),
-        name: model.name,
-        image_size,
-        classes,
+    let plan = config::load_timing(&args.source, &args.assignments)?;
+    let model = |TimedModel { model, .. }| {
+        let (image_size, classes) = model.architecture.images();
+        Model { name: model.name, architecture: model.architecture, image_size, classes }
     };
     Ok(plan.models.into_iter().map(model).collect())
 }

@@ -74,10 +74,10 @@ fn epochs() {
 fn throughput() {
     // numpy.quantile([0.25, 0.5, 1.0], [0.5, 0.9, 0.99]) = 0.5, 0.9, 0.99
     insta::assert_snapshot!(text(throughput_csv(&runs()[..1])), @r"
-    schema,model,seed,run,mode,batch_size,samples,median_s,p90_s,p99_s,images_per_s
-    1,vit-tiny,0,vit-tiny-s0,train_step,64,3,0.5,0.9,0.99,128.0
-    1,vit-tiny,0,vit-tiny-s0,inference,1,2,0.0234375,0.0296875,0.03109375,42.666666666666664
-    1,vit-tiny,0,vit-tiny-s0,inference,64,1,0.125,0.125,0.125,512.0
+    schema,model,seed,run,mode,batch_size,samples,median_s,p90_s,p99_s,images_per_s,gflop_per_s,percent_of_peak
+    1,vit-tiny,0,vit-tiny-s0,train_step,64,3,0.5,0.9,0.99,128.0,140.428541952,35.107135488
+    1,vit-tiny,0,vit-tiny-s0,inference,1,2,0.0234375,0.0296875,0.03109375,42.666666666666664,15.603171328,3.900792832
+    1,vit-tiny,0,vit-tiny-s0,inference,64,1,0.125,0.125,0.125,512.0,187.238055936,46.809513984
     ");
 }
 

@@ -1,0 +1,53 @@
+//! `cargo bench --bench data`: how fast one core makes what a model reads out of decoded images.
+//!
+//! Names are `data/AUGMENTATION/SIZE`; all of them normalise and take the digest of every sample, as training does.
+
+use std::hint::black_box;
+use std::time::Duration;
+
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use vitbench::data::{BatchReader, Images};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+const IMAGES: usize = 64;
+const AUGMENTATIONS: [(&str, &str); 4] = [
+    ("none", ""),
+    ("horizontal_flip", "augment.horizontal_flip = true"),
+    ("random_resized_crop", "augment.random_resized_crop.scale = [0.08, 1.0]"),
+    ("both", "augment.horizontal_flip = true\naugment.random_resized_crop.scale = [0.08, 1.0]"),
+];
+
+fn images(size: usize) -> Images {
+    let pixels = (0..IMAGES * size * size * 3).map(|i| (i * 7919 % 251) as u8).collect();
+    Images::new(size, pixels, vec![0; IMAGES], (0..IMAGES).map(|i| i.to_string()).collect())
+}
+
+fn bench(criterion: &mut Criterion) {
+    vitbench::allocator::keep_freed_memory();
+    let indices: Vec<u32> = (0..IMAGES as u32).collect();
+    for size in [32, 224] {
+        let images = images(size);
+        for (name, keys) in AUGMENTATIONS {
+            let config = toml::from_str(&format!("dataset = 'shapes'\n{keys}")).expect("a table of the suite");
+            let reader = BatchReader::training(&images, &config, 0);
+            let mut values = vec![0.0; IMAGES * reader.values_per_image()];
+            let mut group = criterion.benchmark_group(format!("data/{name}"));
+            group.throughput(Throughput::Elements(IMAGES as u64));
+            group.sample_size(20).measurement_time(Duration::from_secs(2)).warm_up_time(Duration::from_millis(300));
+            let mut epoch = 0;
+            group.bench_function(BenchmarkId::from_parameter(size), |bencher| {
+                bencher.iter(|| {
+                    let (mut labels, mut digests) = (Vec::new(), Vec::new());
+                    reader.fill(&indices, epoch, &mut values, &mut labels, Some(&mut digests));
+                    epoch += 1;
+                    black_box((&values, labels, digests));
+                });
+            });
+        }
+    }
+}
+
+criterion_group!(benches, bench);
+criterion_main!(benches);

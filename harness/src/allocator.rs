@@ -1,0 +1,34 @@
+//! How the program's allocator, mimalloc, treats memory that training frees.
+
+use std::ffi::c_long;
+
+use libmimalloc_sys::{mi_option_set, mi_option_t};
+
+/// `mi_option_purge_delay` of mimalloc's header, which the binding does not name.
+const PURGE_DELAY: mi_option_t = 15;
+/// "Or -1 for no purging at all", says the header.
+const NEVER: c_long = -1;
+
+/// Keeps freed memory in the process. A training step frees what the next one asks for again; given back to the system in
+/// between, every page would be faulted in and cleared anew. Without effect where another allocator is in charge.
+pub fn keep_freed_memory() {
+    // SAFETY: the function only stores a number that mimalloc reads atomically; the option exists, as the test below shows.
+    unsafe { mi_option_set(PURGE_DELAY, NEVER) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_option_is_the_one_that_is_meant() {
+        let get = || {
+            // SAFETY: reads a number.
+            unsafe { libmimalloc_sys::mi_option_get(PURGE_DELAY) }
+        };
+        // The default in milliseconds; the options around this one have others.
+        assert_eq!(get(), 1000);
+        keep_freed_memory();
+        assert_eq!(get(), NEVER);
+    }
+}

@@ -1,0 +1,252 @@
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use clap::{Args, ValueEnum};
+use comfy_table::CellAlignment;
+use serde::{Deserialize, Serialize};
+
+use crate::config::{self, TimedModel, TimingPlan};
+use crate::data::{BatchReader, Images};
+use crate::device::DeviceName;
+use crate::error::{Error, Result};
+use crate::measure::{Enough, peak_rss_bytes};
+use crate::report::{magnitude, terminal_table};
+use crate::results::{TimingMode, TimingSummary};
+use crate::train::{self, Lanes, Learner, StepOptions, TIMED_LR, Timed};
+
+/// Arguments of `vitbench time`.
+#[derive(Debug, Args)]
+pub(super) struct TimeArgs {
+    /// A config, such as `configs/speed.toml` or that of a comparison
+    config: PathBuf,
+    /// Change a value of the config, such as `model.0.batch_size=32`; may be given more than once
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    assignments: Vec<String>,
+    /// Where to compute [default: the config's `device`, or flex]
+    #[arg(long, value_name = "NAME")]
+    device: Option<DeviceName>,
+    /// Worker threads [default: all cores]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    threads: Option<u16>,
+    /// Time that the samples of a figure take together at least [default: the config's `measure.min_seconds`]
+    #[arg(long, value_name = "S", value_parser = seconds)]
+    seconds: Option<f64>,
+    /// How to print
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    format: Format,
+    /// Measure this row alone and print it as JSON: what the program asks of itself, so that every row has a process of its own
+    #[arg(long, hide = true)]
+    row: Option<usize>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Format {
+    Table,
+    Json,
+    Csv,
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    let seconds: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
+    if (0.0..=3600.0).contains(&seconds) { Ok(seconds) } else { Err("take a number from 0 to 3600".into()) }
+}
+
+/// What is measured of a model in one mode at one batch size.
+#[derive(Debug, Serialize, Deserialize)]
+struct Row {
+    model: String,
+    mode: TimingMode,
+    batch_size: usize,
+    micro_batch: usize,
+    device: String,
+    threads: usize,
+    samples: usize,
+    median_s: f64,
+    p90_s: f64,
+    p99_s: f64,
+    images_per_s: f64,
+    /// Of the row's own process.
+    peak_rss_bytes: Option<u64>,
+    gflop_per_s: f64,
+    /// Rate of plain matrix products on this machine, measured before the rows.
+    peak_gflop_per_s: Option<f64>,
+    percent_of_peak: Option<f64>,
+}
+
+/// What a row is about.
+struct Subject<'a> {
+    timed: &'a TimedModel,
+    mode: TimingMode,
+    batch_size: usize,
+}
+
+/// Times every model of a config and prints a table.
+pub(super) fn execute(args: &TimeArgs) -> Result<()> {
+    let mut plan = config::load_timing(&args.config, &args.assignments)?;
+    plan.device = args.device.unwrap_or(plan.device);
+    plan.measure.min_seconds = args.seconds.unwrap_or(plan.measure.min_seconds);
+    let threads = match args.threads {
+        Some(threads) => threads.into(),
+        None => std::thread::available_parallelism().map_or(1, usize::from),
+    };
+    let device = plan.device.open()?;
+    let lanes = if plan.device.is_cpu() { Lanes::new(threads) } else { Lanes::caller() };
+    let subjects = subjects(&plan);
+    if let Some(index) = args.row {
+        let subject = subjects.get(index).ok_or_else(|| {
+            Error::input(format!("--row {index}"), "the config has no such row", format!("it has {}", subjects.len()))
+        })?;
+        let row = measure(&plan, subject, &device, &lanes)?;
+        println!("{}", serde_json::to_string(&row).expect("rows are JSON"));
+        return Ok(());
+    }
+    let peak = train::peak_gflop_per_s(&lanes, &device, plan.device.is_cpu());
+    // Their threads and memory would be in the way of the rows' processes.
+    drop((lanes, device));
+    let mut rows = Vec::with_capacity(subjects.len());
+    for index in 0..subjects.len() {
+        let row = in_process_of_its_own(args, index)?;
+        let percent_of_peak = Some(100.0 * row.gflop_per_s / peak);
+        rows.push(Row { peak_gflop_per_s: Some(peak), percent_of_peak, ..row });
+    }
+    match args.format {
+        Format::Table => println!("{}", table(&rows, peak)),
+        Format::Json => println!("{}", serde_json::to_string_pretty(&rows).expect("rows are JSON")),
+        Format::Csv => print!("{}", csv(&rows)),
+    }
+    Ok(())
+}
+
+fn subjects(plan: &TimingPlan) -> Vec<Subject<'_>> {
+    let mut subjects = Vec::new();
+    for timed in &plan.models {
+        let modes =
+            [(TimingMode::TrainStep, &timed.train_batch_sizes), (TimingMode::Inference, &timed.inference_batch_sizes)];
+        for (mode, sizes) in modes {
+            subjects.extend(sizes.iter().map(|batch_size| Subject { timed, mode, batch_size: *batch_size }));
+        }
+    }
+    subjects
+}
+
+fn in_process_of_its_own(args: &TimeArgs, index: usize) -> Result<Row> {
+    let program = std::env::current_exe().map_err(Error::io("find", Path::new("this program")))?;
+    let mut command = Command::new(&program);
+    command.arg("time").arg(&args.config).args(["--row", &index.to_string()]);
+    for assignment in &args.assignments {
+        command.args(["--set", assignment]);
+    }
+    if let Some(device) = args.device {
+        command.args(["--device", device.as_str()]);
+    }
+    if let Some(threads) = args.threads {
+        command.args(["--threads", &threads.to_string()]);
+    }
+    if let Some(seconds) = args.seconds {
+        command.args(["--seconds", &seconds.to_string()]);
+    }
+    let output = command.stderr(Stdio::inherit()).output().map_err(Error::io("start", &program))?;
+    serde_json::from_slice(&output.stdout).map_err(|_| {
+        let place = format!("{}, row {index}", args.config.display());
+        let problem = format!("its process ended without a result ({})", output.status);
+        Error::input(place, problem, "what it said stands above; a smaller `batch_size` needs less memory")
+    })
+}
+
+fn measure(plan: &TimingPlan, subject: &Subject<'_>, device: &burn::tensor::Device, lanes: &Lanes) -> Result<Row> {
+    let Subject { timed, mode, batch_size } = *subject;
+    let architecture = &timed.model.architecture;
+    let (image_size, classes) = architecture.images();
+    let micro_batch = match timed.model.micro_batch {
+        Some(images) => images,
+        None if plan.device.is_cpu() => train::micro_batch(architecture),
+        None => batch_size,
+    };
+    let autodiff = device.clone().autodiff();
+    let optimizer = train::optimizer::build(&plan.step.optimizer);
+    let mut learner = Learner::new(architecture.init(0, &autodiff), optimizer, autodiff, micro_batch, classes);
+    let images = some_images(batch_size, image_size, classes);
+    let reader = BatchReader::plain(&images);
+    let timed_images = Timed { images: &images, reader: &reader, batch_size };
+    let enough = Enough {
+        warmup_seconds: plan.measure.warmup_seconds,
+        min_samples: plan.measure.min_samples,
+        min_seconds: plan.measure.min_seconds,
+    };
+    let seconds = match mode {
+        TimingMode::TrainStep => {
+            let config::StepConfig { clip_norm, gradient_checkpointing, .. } = plan.step;
+            let options = StepOptions { lr: TIMED_LR, clip_norm, gradient_checkpointing };
+            train::time_train_step(&mut learner, lanes, &timed_images, options, enough).map_err(|diverged| {
+                let help = "the weights or the sizes of the model leave the range of 32-bit floats";
+                Error::input(format!("model `{}`", timed.model.name), diverged, help)
+            })?
+        }
+        TimingMode::Inference => train::time_inference(&learner, lanes, &timed_images, enough),
+    };
+    let timing = TimingSummary::of(mode, batch_size, &seconds).expect("a sample or more, and time goes on");
+    Ok(Row {
+        model: timed.model.name.clone(),
+        mode,
+        batch_size,
+        micro_batch: micro_batch.min(batch_size),
+        device: plan.device.as_str().to_owned(),
+        threads: lanes.threads(),
+        samples: timing.samples,
+        median_s: timing.median_s,
+        p90_s: timing.p90_s,
+        p99_s: timing.p99_s,
+        images_per_s: timing.images_per_s(),
+        peak_rss_bytes: peak_rss_bytes(),
+        gflop_per_s: timing.gflop_per_s(&train::model_size(architecture)),
+        peak_gflop_per_s: None,
+        percent_of_peak: None,
+    })
+}
+
+/// Images without meaning: what they show does not change how long they take.
+fn some_images(count: usize, size: usize, classes: usize) -> Images {
+    let pixels = (0..count * size * size * 3).map(|i| (i * 7919 % 251) as u8).collect();
+    let labels = (0..count).map(|i| (i % classes) as u32).collect();
+    Images::new(size, pixels, labels, (0..count).map(|i| i.to_string()).collect())
+}
+
+fn table(rows: &[Row], peak: f64) -> String {
+    let header =
+        ["model", "mode,\nbatch", "images\n/s", "median\nms", "p99\nms", "GFLOP\n/s", "of\npeak", "memory\nMiB"];
+    let mut table = terminal_table(&header);
+    for row in rows {
+        let mode = match row.mode {
+            TimingMode::TrainStep => "train",
+            TimingMode::Inference => "infer",
+        };
+        table.add_row([
+            row.model.clone(),
+            format!("{mode} {}", row.batch_size),
+            magnitude(row.images_per_s),
+            magnitude(1e3 * row.median_s),
+            magnitude(1e3 * row.p99_s),
+            magnitude(row.gflop_per_s),
+            row.percent_of_peak.map_or_else(String::new, |percent| format!("{percent:.0} %")),
+            row.peak_rss_bytes.map_or_else(String::new, |bytes| magnitude(bytes as f64 / f64::from(1 << 20))),
+        ]);
+    }
+    for column in table.column_iter_mut().skip(2) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    let (threads, device) = rows.first().map_or((0, ""), |row| (row.threads, &row.device));
+    let plural = if threads == 1 { "" } else { "s" };
+    format!(
+        "{}\n{threads} thread{plural}, device {device}; matrix products alone reach {} GFLOP/s here",
+        table.trim_fmt(),
+        magnitude(peak)
+    )
+}
+
+fn csv(rows: &[Row]) -> String {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    for row in rows {
+        writer.serialize(row).expect("rows are flat, and memory takes every byte");
+    }
+    String::from_utf8(writer.into_inner().expect("memory takes every byte")).expect("names are UTF-8")
+}

@@ -1,0 +1,182 @@
+//! What `vitbench time` measures: models with their image and batch sizes, from a plan or from a config of its own that names no
+//! data and no epochs.
+
+use serde::Deserialize;
+
+use super::plan::{ModelConfig, Plan, first_repeated, take};
+use super::{MeasureConfig, OptimizerConfig};
+use crate::device::DeviceName;
+use crate::error::{Error, Result};
+
+/// Models to time.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TimingPlan {
+    /// Where to compute; `--device` overrides it.
+    pub device: DeviceName,
+    /// What a training step does besides the model.
+    pub step: StepConfig,
+    /// Warm-up, samples and seconds of a figure.
+    pub measure: MeasureConfig,
+    /// The models.
+    pub models: Vec<TimedModel>,
+}
+
+/// A model to time.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TimedModel {
+    /// The model; image size and classes are part of its sizes here.
+    pub model: ModelConfig,
+    /// Batch sizes of the training step.
+    pub train_batch_sizes: Vec<usize>,
+    /// Batch sizes of inference.
+    pub inference_batch_sizes: Vec<usize>,
+}
+
+/// The part of a recipe that changes how long a step takes.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StepConfig {
+    /// What turns gradients into steps.
+    pub optimizer: OptimizerConfig,
+    /// Greatest norm of all gradients together.
+    #[serde(default)]
+    pub clip_norm: Option<f64>,
+    /// Whether blocks are computed again for the backward pass.
+    #[serde(default)]
+    pub gradient_checkpointing: bool,
+}
+
+/// A config without data: what `configs/speed.toml` is.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SizesFile {
+    #[serde(default)]
+    device: DeviceName,
+    train: StepConfig,
+    #[serde(default)]
+    measure: MeasureConfig,
+    model: Vec<SizedModel>,
+}
+
+/// Its `[[model]]` table, with sizes that a plan takes from its data and recipe.
+#[derive(Deserialize)]
+#[serde(try_from = "toml::Table")]
+struct SizedModel {
+    model: ModelConfig,
+    batch_size: usize,
+}
+
+impl TryFrom<toml::Table> for SizedModel {
+    type Error = String;
+
+    fn try_from(mut table: toml::Table) -> Result<Self, String> {
+        let mut size = |key: &str, what: &str| match take::<usize>(&mut table, key)? {
+            Some(0) => Err(format!("{key}: 0 is too small; take 1 or more")),
+            Some(size) => Ok(size),
+            None => Err(format!("{key}: is missing ({what}); without a `[data]` table, every model states its own")),
+        };
+        let image_size = size("image_size", "height and width of the images in pixels")?;
+        let classes = size("classes", "number of classes")?;
+        let batch_size = size("batch_size", "images of a step")?;
+        let mut model = ModelConfig::try_from(table)?;
+        model.architecture = model.architecture.for_images(image_size, classes);
+        Ok(Self { model, batch_size })
+    }
+}
+
+impl TimingPlan {
+    /// A plan's models on its images. `classes` stands in for an image folder's, which its files alone would tell.
+    pub(super) fn of_plan(plan: Plan, classes: usize) -> Self {
+        let classes = plan.data.dataset.classes().unwrap_or(classes);
+        let recipe_batch = vec![plan.train.batch_size];
+        let train_batch_sizes = plan.measure.train_batch_sizes.clone().unwrap_or_else(|| recipe_batch.clone());
+        let inference_batch_sizes = plan.measure.inference_batch_sizes.clone().unwrap_or(recipe_batch);
+        let timed = |mut model: ModelConfig| {
+            model.architecture = model.architecture.for_images(plan.data.image_size, classes);
+            let (train_batch_sizes, inference_batch_sizes) = (train_batch_sizes.clone(), inference_batch_sizes.clone());
+            TimedModel { model, train_batch_sizes, inference_batch_sizes }
+        };
+        Self {
+            device: plan.device,
+            step: StepConfig {
+                optimizer: plan.train.optimizer,
+                clip_norm: plan.train.clip_norm,
+                gradient_checkpointing: plan.train.gradient_checkpointing,
+            },
+            measure: plan.measure,
+            models: plan.models.into_iter().map(timed).collect(),
+        }
+    }
+
+    /// From a config without data.
+    pub(super) fn parse(text: &str, place: &str) -> Result<Self> {
+        let SizesFile { device, train: step, measure, model: models } = super::from_toml(text, place)?;
+        let wrong =
+            |key: &str, problem: String, help: &str| Err(Error::input(format!("{place}: {key}"), problem, help));
+        measure.check(place)?;
+        if models.is_empty() {
+            return wrong("model", "there is no model to time".into(), "add a `[[model]]` table");
+        }
+        let names: Vec<&str> = models.iter().map(|model| model.model.name.as_str()).collect();
+        if let Some(name) = first_repeated(&names) {
+            return wrong("model", format!("two models are named `{name}`"), "give each a `name` of its own");
+        }
+        if measure.train_batch_sizes.is_some() || measure.inference_batch_sizes.is_some() {
+            let problem = "batch sizes for all models, where every model has its own `batch_size`".into();
+            return wrong("measure", problem, "leave them out");
+        }
+        for (index, SizedModel { model, .. }) in models.iter().enumerate() {
+            model.check(place, index)?;
+        }
+        let timed = |SizedModel { model, batch_size }| TimedModel {
+            model,
+            train_batch_sizes: vec![batch_size],
+            inference_batch_sizes: vec![batch_size],
+        };
+        Ok(Self { device, step, measure, models: models.into_iter().map(timed).collect() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::parse_timing;
+
+    const SIZES: &str = "train.optimizer.kind = 'adamw'\n[[model]]\narchitecture = 'conv_vit'\npatch_size = 4\n\
+                         d_model = 16\ndepth = 1\nhead_channels = 8\nd_ff = 32\n";
+
+    fn error(extra: &str) -> String {
+        parse_timing(&format!("{SIZES}{extra}"), "speed.toml", &[]).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn models_state_their_own_sizes() {
+        let plan = format!("{SIZES}image_size = 24\nclasses = 3\nbatch_size = 5\n");
+        let plan = parse_timing(&plan, "speed.toml", &["model.0.batch_size=7".into()]).unwrap();
+        let [timed] = &plan.models[..] else { panic!("one model") };
+        assert_eq!(timed.model.architecture.images(), (24, 3));
+        assert_eq!((&timed.train_batch_sizes, &timed.inference_batch_sizes), (&vec![7], &vec![7]));
+    }
+
+    #[test]
+    fn a_plans_models_take_them_from_data_and_recipe() {
+        let plan = format!(
+            "seeds = [0]\n{SIZES}[data]\ndataset = 'cifar100'\nimage_size = 16\n[train]\nepochs = 1\nbatch_size = 9\n\
+             lr = 0.1\noptimizer.kind = 'sgd'\n[measure]\ninference_batch_sizes = [4, 2]\n"
+        );
+        let plan = plan.replace("train.optimizer.kind = 'adamw'\n", "");
+        let plan = parse_timing(&plan, "plan.toml", &[]).unwrap();
+        assert_eq!(plan.models[0].model.architecture.images(), (16, 100));
+        assert_eq!((&plan.models[0].train_batch_sizes, &plan.models[0].inference_batch_sizes), (&vec![9], &vec![4, 2]));
+    }
+
+    #[test]
+    fn what_is_missing_or_wrong_is_named() {
+        assert!(error("").contains("image_size: is missing"), "{}", error(""));
+        assert!(error("image_size = 24\nclasses = 0\n").contains("classes: 0 is too small"));
+        let odd = error("image_size = 26\nclasses = 3\nbatch_size = 5\n");
+        assert!(odd.contains("patch_size: 4 does not divide image_size = 26"), "{odd}");
+        let sizes = "image_size = 24\nclasses = 3\nbatch_size = 5\n";
+        assert!(error(&format!("{sizes}[measure]\ntrain_batch_sizes = [1]\n")).contains("measure: batch sizes"));
+        assert!(error(&format!("{sizes}seeds = [1]\n")).contains("unknown field `seeds`"));
+    }
+}
