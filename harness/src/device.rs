@@ -1,5 +1,7 @@
 //! From a device's name to Burn's device; the only file that knows which backends are compiled in.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
@@ -112,10 +114,16 @@ impl DeviceName {
     }
 }
 
-/// Backends answer a missing driver or GPU with a panic; its message becomes the error.
+/// Backends answer a missing driver or GPU with a panic, often in a thread of their own, upon which the caller's panics as well; the
+/// first message becomes the error.
 fn probe(open: fn() -> Device) -> Result<Device, String> {
+    let messages = Arc::new(Mutex::new(Vec::new()));
     let hook = std::panic::take_hook();
-    std::panic::set_hook(Box::new(|_| {}));
+    let heard = messages.clone();
+    std::panic::set_hook(Box::new(move |panic| {
+        let message = panic.payload_as_str().unwrap_or("it gave no reason").to_owned();
+        heard.lock().unwrap_or_else(PoisonError::into_inner).push(message);
+    }));
     let outcome = std::thread::spawn(move || {
         let device = open();
         let two = Tensor::<1>::from_data([1.0_f32, 1.0], &device)
@@ -130,11 +138,9 @@ fn probe(open: fn() -> Device) -> Result<Device, String> {
     match outcome {
         Ok((device, Ok(sum))) if sum == [2.0] => Ok(device),
         Ok((_, sum)) => Err(format!("1 + 1 gave {sum:?}")),
-        Err(panic) => {
-            let text = panic.downcast_ref::<String>().cloned();
-            let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
-            let text = text.unwrap_or_else(|| "it gave no reason".to_owned());
-            Err(text.lines().next().unwrap_or_default().to_owned())
+        Err(_) => {
+            let messages = messages.lock().unwrap_or_else(PoisonError::into_inner);
+            Err(messages.first().and_then(|text| text.lines().next()).unwrap_or("it gave no reason").to_owned())
         }
     }
 }

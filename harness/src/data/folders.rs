@@ -2,15 +2,29 @@
 
 use std::path::{Path, PathBuf};
 
-/// The folders in which datasets are looked for, in order: the one given, `$VITBENCH_DATA`, `vitbench` in the user's cache.
-pub(super) fn data_folders(given: Option<&Path>) -> Vec<PathBuf> {
-    let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    // By the XDG specification a relative cache folder is to be ignored.
-    let cache = variable("XDG_CACHE_HOME")
-        .filter(|path| path.is_absolute())
-        .or_else(|| variable("HOME").map(|home| home.join(".cache")))
-        .map(|cache| cache.join("vitbench"));
-    [given.map(Path::to_path_buf), variable("VITBENCH_DATA"), cache].into_iter().flatten().collect()
+/// Folders of this machine.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Folders {
+    /// In which datasets are looked for, in this order.
+    pub(super) data: Vec<PathBuf>,
+    /// In which decoded images are kept for the next time; nowhere if there is none.
+    pub(super) decoded: Option<PathBuf>,
+}
+
+impl Folders {
+    /// Datasets are looked for in the folder given, in `$VITBENCH_DATA`, and in `vitbench` in the user's cache, where decoded images
+    /// are kept as well.
+    pub(super) fn of_user(given: Option<&Path>) -> Self {
+        let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        // By the XDG specification a relative cache folder is to be ignored.
+        let cache = variable("XDG_CACHE_HOME")
+            .filter(|path| path.is_absolute())
+            .or_else(|| variable("HOME").map(|home| home.join(".cache")))
+            .map(|cache| cache.join("vitbench"));
+        let decoded = cache.as_ref().map(|cache| cache.join("decoded"));
+        let data = [given.map(Path::to_path_buf), variable("VITBENCH_DATA"), cache].into_iter().flatten().collect();
+        Self { data, decoded }
+    }
 }
 
 /// Folders as a sentence lists them.
@@ -24,7 +38,7 @@ mod tests {
 
     #[test]
     fn the_given_folder_comes_first() {
-        assert_eq!(data_folders(Some(Path::new("/given")))[0], Path::new("/given"));
-        assert!(data_folders(None).iter().all(|folder| folder != Path::new("/given")));
+        assert_eq!(Folders::of_user(Some(Path::new("/given"))).data[0], Path::new("/given"));
+        assert!(Folders::of_user(None).data.iter().all(|folder| folder != Path::new("/given")));
     }
 }

@@ -1,14 +1,40 @@
 //! Labelled images in memory.
 
+use std::sync::Arc;
+
+use memmap2::Mmap;
+
 use crate::error::{Error, Result};
 
-/// Labelled images of one size, decoded, in one block of memory.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Labelled images of one size, decoded. Clones and selections share the pixels.
+#[derive(Debug, Clone)]
 pub struct Images {
     size: usize,
-    pixels: Vec<u8>,
+    block: Arc<Block>,
+    /// Where in the block each image lies, counted in images.
+    rows: Vec<u32>,
     labels: Vec<u32>,
     names: Vec<String>,
+}
+
+/// Pixels of many images, one after the other.
+#[derive(Debug)]
+enum Block {
+    Memory(Vec<u8>),
+    /// Part of a file, from a byte on: read when it is looked at, and shared by all processes that look.
+    File {
+        map: Mmap,
+        start: usize,
+    },
+}
+
+impl Block {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Memory(bytes) => bytes,
+            Self::File { map, start } => &map[*start..],
+        }
+    }
 }
 
 impl Images {
@@ -18,14 +44,24 @@ impl Images {
     ///
     /// If the three do not speak of the same number of images.
     pub fn new(size: usize, pixels: Vec<u8>, labels: Vec<u32>, names: Vec<String>) -> Self {
-        assert_eq!(pixels.len(), labels.len() * size * size * 3, "pixels of {} images of size {size}", labels.len());
-        assert_eq!(labels.len(), names.len(), "labels and names");
-        Self { size, pixels, labels, names }
+        Self::of_block(size, Block::Memory(pixels), labels, names)
+    }
+
+    /// As [`new`](Self::new), with the pixels in a file, from byte `start` to its end.
+    pub(super) fn mapped(size: usize, map: Mmap, start: usize, labels: Vec<u32>, names: Vec<String>) -> Self {
+        Self::of_block(size, Block::File { map, start }, labels, names)
+    }
+
+    fn of_block(size: usize, block: Block, labels: Vec<u32>, names: Vec<String>) -> Self {
+        let count = labels.len();
+        assert_eq!(block.bytes().len(), count * image_bytes(size), "pixels of {count} images of size {size}");
+        assert_eq!(count, names.len(), "labels and names");
+        Self { size, block: Arc::new(block), rows: (0..count as u32).collect(), labels, names }
     }
 
     /// No images of this size.
     pub fn empty(size: usize) -> Self {
-        Self { size, pixels: Vec::new(), labels: Vec::new(), names: Vec::new() }
+        Self::new(size, Vec::new(), Vec::new(), Vec::new())
     }
 
     /// How many there are.
@@ -50,12 +86,8 @@ impl Images {
     /// If there is no image of this index.
     pub fn pixels(&self, index: usize) -> &[u8] {
         let bytes = image_bytes(self.size);
-        &self.pixels[index * bytes..(index + 1) * bytes]
-    }
-
-    /// The pixels of all images: `[n, size, size, 3]`.
-    pub fn all_pixels(&self) -> &[u8] {
-        &self.pixels
+        let start = self.rows[index] as usize * bytes;
+        &self.block.bytes()[start..start + bytes]
     }
 
     /// The class of every image, an index into [`Dataset::classes`](super::Dataset::classes).
@@ -68,29 +100,22 @@ impl Images {
         &self.names
     }
 
-    /// Copies the images of these indices, in their order.
+    /// The images of these indices, in their order.
     pub(super) fn select(&self, indices: &[usize]) -> Self {
         Self {
             size: self.size,
-            pixels: indices.iter().flat_map(|&i| self.pixels(i)).copied().collect(),
+            block: self.block.clone(),
+            rows: indices.iter().map(|&i| self.rows[i]).collect(),
             labels: indices.iter().map(|&i| self.labels[i]).collect(),
             names: indices.iter().map(|&i| self.names[i].clone()).collect(),
         }
     }
+}
 
-    /// Drops all images but those of these ascending indices, in place: a copy of a large set might not fit into memory.
-    pub(super) fn keep(&mut self, indices: &[usize]) {
-        let bytes = image_bytes(self.size);
-        for (to, &from) in indices.iter().enumerate() {
-            debug_assert!(from >= to, "indices are ascending and distinct");
-            self.pixels.copy_within(from * bytes..(from + 1) * bytes, to * bytes);
-            self.labels[to] = self.labels[from];
-            self.names.swap(to, from);
-        }
-        self.pixels.truncate(indices.len() * bytes);
-        self.pixels.shrink_to_fit();
-        self.labels.truncate(indices.len());
-        self.names.truncate(indices.len());
+impl PartialEq for Images {
+    fn eq(&self, other: &Self) -> bool {
+        let heads = |images: &Self| (images.size, images.labels.clone(), images.names.clone());
+        heads(self) == heads(other) && (0..self.len()).all(|index| self.pixels(index) == other.pixels(index))
     }
 }
 
@@ -122,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn select_copies_in_the_order_asked_for() {
+    fn select_gives_the_order_asked_for() {
         let chosen = three().select(&[2, 0]);
         assert_eq!(chosen.labels(), [9, 7]);
         assert_eq!(chosen.names(), ["c", "a"]);
@@ -130,12 +155,11 @@ mod tests {
     }
 
     #[test]
-    fn keep_is_select_in_place() {
-        for indices in [vec![], vec![0], vec![1, 2], vec![0, 2], vec![0, 1, 2]] {
-            let mut kept = three();
-            kept.keep(&indices);
-            assert_eq!(kept, three().select(&indices), "{indices:?}");
-        }
+    fn a_selection_of_a_selection_is_one_of_the_whole() {
+        let chosen = three().select(&[2, 0, 1]).select(&[1, 2]);
+        assert_eq!(chosen, three().select(&[0, 1]));
+        assert_ne!(chosen, three().select(&[1, 0]));
+        assert_eq!(three().select(&[]), Images::empty(2));
     }
 
     #[test]

@@ -16,12 +16,13 @@ mod resize;
 mod shapes;
 mod split;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::config::data::{DataConfig, DatasetName};
 use crate::error::Result;
 
 pub use batches::{BatchReader, Digest, epoch_order};
+use folders::Folders;
 pub use images::Images;
 use split::Purpose;
 
@@ -62,16 +63,16 @@ struct Source {
 /// [`Error::Input`](crate::error::Error::Input) for a value that makes no sense, and for files that are absent, damaged or
 /// not what they should be; [`Error::Io`](crate::error::Error::Io) if the system cannot read one.
 pub fn load(config: &DataConfig, data_dir: Option<&Path>) -> Result<Dataset> {
-    load_from(config, &folders::data_folders(data_dir))
+    load_from(config, &Folders::of_user(data_dir))
 }
 
 /// [`load`] with the folders to look in.
-fn load_from(config: &DataConfig, folders: &[PathBuf]) -> Result<Dataset> {
+fn load_from(config: &DataConfig, folders: &Folders) -> Result<Dataset> {
     check::check(config)?;
     let source = match config.dataset {
         DatasetName::Shapes => shapes::generate(config)?,
-        DatasetName::Cifar10 => cifar::load(&cifar::CIFAR10, config, folders)?,
-        DatasetName::Cifar100 => cifar::load(&cifar::CIFAR100, config, folders)?,
+        DatasetName::Cifar10 => cifar::load(&cifar::CIFAR10, config, &folders.data)?,
+        DatasetName::Cifar100 => cifar::load(&cifar::CIFAR100, config, &folders.data)?,
         DatasetName::ImageFolder => image_folder::load(config, folders)?,
     };
     let Source { classes, mut train, val, test } = source;
@@ -88,7 +89,7 @@ fn carve_val(train: &mut Images, config: &DataConfig) -> Result<Images> {
     let (fraction, seed) = (config.val_fraction, config.split_seed);
     let parts = split::set_aside(train.labels(), fraction, "data.val_fraction", seed, Purpose::SetAsideVal)?;
     let val = train.select(&parts.aside);
-    train.keep(&parts.rest);
+    *train = train.select(&parts.rest);
     Ok(val)
 }
 
@@ -98,7 +99,7 @@ mod tests {
 
     fn shapes(more: &str) -> Dataset {
         let table = format!("dataset = 'shapes'\ntrain_limit = 100\ntest_limit = 20\n{more}");
-        load_from(&toml::from_str(&table).unwrap(), &[]).unwrap()
+        load_from(&toml::from_str(&table).unwrap(), &Folders::default()).unwrap()
     }
 
     #[test]

@@ -177,10 +177,13 @@ fn timing(runs: &[Run], plots: &[Plot]) -> String {
         ("p90, ms", Right),
         ("p99, ms", Right),
         ("Images/s", Right),
+        ("GFLOP/s", Right),
+        ("Of peak, %", Right),
     ];
     let mut rows = Vec::new();
     for run in runs {
         rows.extend(run.timings().into_iter().map(|timing| {
+            let (gflop_per_s, percent_of_peak) = run.arithmetic_rate(&timing);
             let mode = match timing.mode {
                 TimingMode::TrainStep => "training step",
                 TimingMode::Inference => "inference",
@@ -195,6 +198,8 @@ fn timing(runs: &[Run], plots: &[Plot]) -> String {
                 magnitude(1e3 * timing.p90_s),
                 magnitude(1e3 * timing.p99_s),
                 magnitude(timing.images_per_s()),
+                or_none(gflop_per_s, magnitude),
+                or_none(percent_of_peak, |percent| format!("{percent:.0}")),
             ]
         }));
     }
@@ -203,11 +208,47 @@ fn timing(runs: &[Run], plots: &[Plot]) -> String {
     }
     let mut text =
         "Time of one step on a batch that is already in memory. A training step is forward, loss, backward and \
-                    optimiser; inference is the forward pass to logits. Inference on a batch of one is the latency.\n\n"
+                    optimiser; inference is the forward pass to logits. Inference on a batch of one is the latency. The peak is what \
+                    plain matrix products reached on the machine; a training step counts as three forward passes.\n\n"
             .to_owned();
     text += &table(&columns, &rows);
+    text += &epoch_rates(runs);
     text += &images(plots, &[Plot::Throughput]);
     section("Timing", &text)
+}
+
+/// Training with data beside training alone.
+fn epoch_rates(runs: &[Run]) -> String {
+    use Align::{Left, Right};
+    let columns = [
+        ("Model", Left),
+        ("Seed", Right),
+        ("Epochs, images/s", Right),
+        ("Steps alone, images/s", Right),
+        ("Epochs / steps", Right),
+    ];
+    let row = |run: &Run| {
+        let epochs = run.epoch_images_per_s()?;
+        let steps = run.largest_batch_timing(TimingMode::TrainStep)?.images_per_s();
+        let identity = run.identity();
+        let ratio = format!("{:.2}", epochs / steps);
+        Some(vec![
+            markdown_name(&identity.model),
+            identity.seed.to_string(),
+            magnitude(epochs),
+            magnitude(steps),
+            ratio,
+        ])
+    };
+    let rows: Vec<_> = runs.iter().filter_map(row).collect();
+    if rows.is_empty() {
+        return String::new();
+    }
+    format!(
+        "\nWhat the data costs: the median rate of the epochs, in which images are read and augmented (evaluation aside), beside the \
+         rate of the timed steps, whose batches lie in memory.\n\n{}",
+        table(&columns, &rows)
+    )
 }
 
 fn cost(figures: &[ModelFigures<'_>], plots: &[Plot]) -> String {

@@ -90,8 +90,7 @@ pub fn throughput_csv(runs: &[Run]) -> Vec<u8> {
     for run in runs {
         let identity = run.identity();
         let row = |timing: TimingSummary| {
-            let gflop_per_s = run.done().map(|done| timing.gflop_per_s(&done.model_size));
-            let peak = run.done().and_then(|done| done.peak_gflop_per_s);
+            let (gflop_per_s, percent_of_peak) = run.arithmetic_rate(&timing);
             Row {
                 model: text_cell(&identity.model),
                 seed: identity.seed,
@@ -104,7 +103,7 @@ pub fn throughput_csv(runs: &[Run]) -> Vec<u8> {
                 p99_s: timing.p99_s,
                 images_per_s: timing.images_per_s(),
                 gflop_per_s,
-                percent_of_peak: gflop_per_s.zip(peak).map(|(rate, peak)| 100.0 * rate / peak),
+                percent_of_peak,
             }
         };
         rows.extend(run.timings().into_iter().map(row));
@@ -132,6 +131,7 @@ struct SummaryRow {
     train_seconds: Option<f64>,
     train_batch_size: Option<usize>,
     train_images_per_s: Option<f64>,
+    epoch_images_per_s: Option<f64>,
     inference_batch_size: Option<usize>,
     inference_images_per_s: Option<f64>,
     latency_s: Option<f64>,
@@ -144,7 +144,8 @@ struct SummaryRow {
     version: String,
 }
 
-/// `summary.csv`: every run, those that failed with their reason. Throughputs are medians at the largest timed batch.
+/// `summary.csv`: every run, those that failed with their reason. Throughputs are medians at the largest timed
+/// batch; `epoch_images_per_s` is that of training with the data read and augmented.
 pub fn summary_csv(runs: &[Run]) -> Vec<u8> {
     csv_text(&runs.iter().map(summary_row).collect::<Vec<_>>())
 }
@@ -171,6 +172,7 @@ fn summary_row(run: &Run) -> SummaryRow {
         train_seconds: done.map(|record| record.train_seconds),
         train_batch_size: train.as_ref().map(|timing| timing.batch_size),
         train_images_per_s: train.as_ref().map(|timing| timing.images_per_s()),
+        epoch_images_per_s: run.epoch_images_per_s(),
         inference_batch_size: inference.as_ref().map(|timing| timing.batch_size),
         inference_images_per_s: inference.as_ref().map(|timing| timing.images_per_s()),
         latency_s: run.latency_s(),

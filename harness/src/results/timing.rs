@@ -61,6 +61,19 @@ impl Run {
         self.timings().into_iter().rfind(|timing| timing.mode == mode)
     }
 
+    /// Floating-point operations of a timed step, in 1e9 a second, and their percentage of the machine's peak; as far as the
+    /// run's record tells.
+    pub fn arithmetic_rate(&self, timing: &TimingSummary) -> (Option<f64>, Option<f64>) {
+        let Some(done) = self.done() else { return (None, None) };
+        let gflop_per_s = timing.gflop_per_s(&done.model_size);
+        (Some(gflop_per_s), done.peak_gflop_per_s.map(|peak| 100.0 * gflop_per_s / peak))
+    }
+
+    /// Median of the epochs' rates, in images per second: training with the data read, augmented and digested.
+    pub fn epoch_images_per_s(&self) -> Option<f64> {
+        median(&self.epochs.iter().map(|epoch| epoch.train_images_per_s).collect::<Vec<_>>())
+    }
+
     /// Median time of inference on a single image, in seconds.
     pub fn latency_s(&self) -> Option<f64> {
         self.summarise(TimingMode::Inference, 1).map(|timing| timing.median_s)

@@ -23,8 +23,9 @@ use crate::error::{Error, Result};
 pub(super) fn load(version: &Version, config: &DataConfig, folders: &[PathBuf]) -> Result<Source> {
     let folder = find(version, folders)?;
     let split = |name, files, at_most, purpose| {
-        let mut images = read_split(version, &folder, name, files)?;
-        images.keep(&limit(images.labels(), at_most, config.split_seed, purpose));
+        let images = read_split(version, &folder, name, files)?;
+        let kept = limit(images.labels(), at_most, config.split_seed, purpose);
+        let images = images.select(&kept);
         resize_all(images, config.image_size)
     };
     Ok(Source {

@@ -1,14 +1,12 @@
 //! Decodes image files to RGB pixels of one size.
 
 use std::io::Cursor;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use image::error::{DecodingError, ImageFormatHint};
 use image::{ImageError, ImageFormat, ImageReader, ImageResult, Limits, RgbImage};
 use rayon::prelude::*;
 
-use super::listing::Listing;
-use crate::data::Images;
 use crate::data::images::{allocate, image_bytes};
 use crate::data::resize::SquareResizer;
 use crate::error::{Error, Result};
@@ -18,17 +16,16 @@ use crate::error::{Error, Result};
 const MAX_SIDE: u32 = 30_000;
 const MAX_ALLOCATION: u64 = 1 << 30;
 
-/// Decodes the files in parallel and brings them to `size` x `size` pixels. Names are the paths relative to `root`.
+/// Decodes the files in parallel and brings them to `size` x `size` pixels: `[files, size, size, 3]`.
 ///
 /// # Errors
 ///
 /// Names the files that cannot be decoded: ten of them, and how many there are.
-pub(super) fn decode_all(root: &Path, listing: Listing, size: usize) -> Result<Images> {
-    let Listing { paths, labels } = listing;
+pub(super) fn decode_all(root: &Path, paths: &[PathBuf], size: usize) -> Result<Vec<u8>> {
     let mut pixels = allocate(paths.len(), size)?;
     let failures: Vec<String> = pixels
         .par_chunks_exact_mut(image_bytes(size))
-        .zip(&paths)
+        .zip(paths)
         .map_init(
             || SquareResizer::new(size),
             |resizer, (out, path)| {
@@ -40,8 +37,7 @@ pub(super) fn decode_all(root: &Path, listing: Listing, size: usize) -> Result<I
         .filter_map(std::result::Result::err)
         .collect();
     if failures.is_empty() {
-        let names = paths.iter().map(|path| relative(root, path)).collect();
-        return Ok(Images::new(size, pixels, labels, names));
+        return Ok(pixels);
     }
     let shown = failures.iter().take(10).map(|failure| format!("\n    {failure}")).collect::<String>();
     let more = if failures.len() > 10 { "\n    ..." } else { "" };
@@ -91,7 +87,7 @@ fn jpeg_is_whole(bytes: &[u8]) -> bool {
 }
 
 /// A path within `root`, with slashes on every system.
-fn relative(root: &Path, path: &Path) -> String {
+pub(super) fn relative(root: &Path, path: &Path) -> String {
     let parts: Vec<_> = path.strip_prefix(root).unwrap_or(path).iter().map(|part| part.to_string_lossy()).collect();
     parts.join("/")
 }

@@ -11,26 +11,26 @@
 //! Wherever class folders may stand, flat files may as well. Hidden files are passed over, and so are files that do not have
 //! the extension of an image.
 
+mod cache;
 mod decode;
 mod listing;
 
 use std::path::{Path, PathBuf};
 
-use self::decode::decode_all;
 use self::listing::{Listing, list_images};
 use super::Source;
-use super::folders::list;
+use super::folders::{Folders, list};
 use super::split::{Purpose, limit, set_aside};
 use crate::config::data::DataConfig;
 use crate::error::{Error, Result};
 
 /// Lists the files, draws splits and limits from the list, and decodes what is left of it.
-pub(super) fn load(config: &DataConfig, folders: &[PathBuf]) -> Result<Source> {
-    let root = find(config.path.as_deref().unwrap_or(Path::new("")), folders)?;
+pub(super) fn load(config: &DataConfig, folders: &Folders) -> Result<Source> {
+    let root = find(config.path.as_deref().unwrap_or(Path::new("")), &folders.data)?;
     let Splits { classes, mut train, val, mut test } = list_splits(&root, config)?;
     train.keep(&limit(&train.labels, config.train_limit, config.split_seed, Purpose::LimitTrain));
     test.keep(&limit(&test.labels, config.test_limit, config.split_seed, Purpose::LimitTest));
-    let decode = |listing| decode_all(&root, listing, config.image_size);
+    let decode = |listing| cache::decoded(&root, listing, config.image_size, folders.decoded.as_deref());
     Ok(Source { classes, train: decode(train)?, val: val.map(decode).transpose()?, test: decode(test)? })
 }
 

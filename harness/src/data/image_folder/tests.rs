@@ -3,6 +3,7 @@ use std::fs;
 use image::{DynamicImage, Rgb, RgbImage};
 
 use super::*;
+use crate::data::folders::Folders;
 use crate::data::{Dataset, load_from};
 
 /// Writes an image of one colour, in the format that the extension names.
@@ -22,7 +23,8 @@ fn write_classes(root: &Path, folder: &str, classes: &[&str], each: u8) {
 
 fn read(root: &Path, more: &str) -> Result<Dataset> {
     let table = format!("dataset = 'image_folder'\npath = 'pets'\nimage_size = 4\n{more}");
-    load_from(&toml::from_str(&table).unwrap(), &["/nowhere".into(), root.parent().unwrap().into()])
+    let folders = Folders { data: vec!["/nowhere".into(), root.parent().unwrap().into()], decoded: None };
+    load_from(&toml::from_str(&table).unwrap(), &folders)
 }
 
 fn error(root: &Path) -> String {
