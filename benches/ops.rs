@@ -27,10 +27,9 @@ struct Size {
     keys: usize,
 }
 
-const CONV_VIT: Size = Size { model: "conv_vit", images: 16, tokens: 256, d_model: 32, d_ff: 128, heads: 4, keys: 256 };
-const LINFORMER: Size =
-    Size { model: "linformer", images: 16, tokens: 50, d_model: 128, d_ff: 512, heads: 8, keys: 64 };
-const VIT: Size = Size { model: "vit", images: 16, tokens: 65, d_model: 192, d_ff: 768, heads: 3, keys: 65 };
+const CONV_VIT: Size = Size { model: "conv_vit", images: 2, tokens: 256, d_model: 32, d_ff: 128, heads: 4, keys: 256 };
+const LINFORMER: Size = Size { model: "linformer", images: 8, tokens: 50, d_model: 128, d_ff: 512, heads: 8, keys: 64 };
+const VIT: Size = Size { model: "vit", images: 8, tokens: 65, d_model: 192, d_ff: 768, heads: 3, keys: 65 };
 const VIT_BASE: Size =
     Size { model: "vit_base", images: 2, tokens: 197, d_model: 768, d_ff: 3072, heads: 12, keys: 197 };
 
@@ -155,6 +154,16 @@ fn bench(criterion: &mut Criterion) {
             |x, s| composed::attention(x[0].clone(), x[1].clone(), x[2].clone(), s.heads),
         ],
     );
+    // Images and micro-batches of the models: 32x32 in patches of 2, 224x224 in patches of 32.
+    for (model, shape, patch_size) in [("conv_vit", [2, 3, 32, 32], 2), ("linformer", [8, 3, 224, 224], 32)] {
+        let images = Tensor::<4>::random(shape, Distribution::Normal(0.0, 1.0), &Device::flex());
+        let mut group = criterion.benchmark_group("ops/patches/infer");
+        for (variant, patches) in [("fused", ops::patches as fn(_, _) -> _), ("composed", composed::patches)] {
+            group.bench_function(BenchmarkId::new(variant, model), |bencher| {
+                bencher.iter(|| black_box(patches(images.clone(), patch_size)));
+            });
+        }
+    }
     compare(
         criterion,
         "channel_attention",

@@ -140,7 +140,9 @@ fn probe(open: fn() -> Device) -> Result<Device, String> {
         Ok((_, sum)) => Err(format!("1 + 1 gave {sum:?}")),
         Err(_) => {
             let messages = messages.lock().unwrap_or_else(PoisonError::into_inner);
-            Err(messages.first().and_then(|text| text.lines().next()).unwrap_or("it gave no reason").to_owned())
+            // What follows a dash are the dozens of names under which a library was looked for.
+            let first = messages.first().and_then(|text| text.lines().next()?.split(" - ").next());
+            Err(first.unwrap_or("it gave no reason").to_owned())
         }
     }
 }

@@ -1,6 +1,6 @@
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
-use layers::{FeedForward, Init, LayerNorm, Linear, ops, patches};
+use layers::{FeedForward, Init, LayerNorm, Linear, ops};
 
 use crate::{ConvVitConfig, MhSelfAttention};
 
@@ -122,7 +122,7 @@ impl ConvVit {
     /// # Panics
     /// If the images are not of the configured size.
     pub fn embed(&self, images: Tensor<4>) -> Tensor<3> {
-        self.patch_embedding.forward(patches(images, self.patch_size)) + self.positions.val()
+        self.patch_embedding.forward(ops::patches(images, self.patch_size)) + self.positions.val()
     }
 
     /// The last block's output to logits.

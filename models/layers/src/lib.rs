@@ -12,7 +12,6 @@ pub mod layout;
 mod linear;
 mod norm;
 pub mod ops;
-mod patches;
 pub mod random;
 
 pub use cost::{LayerCost, Macs, Part};
@@ -22,4 +21,3 @@ pub use init::Init;
 pub use invalid::{InvalidConfig, check_divides, check_positive};
 pub use linear::Linear;
 pub use norm::LayerNorm;
-pub use patches::patches;

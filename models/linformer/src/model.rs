@@ -1,6 +1,6 @@
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
-use layers::{FeedForward, Init, LayerNorm, Linear, patches};
+use layers::{FeedForward, Init, LayerNorm, Linear, ops};
 
 use crate::{LinformerAttention, LinformerConfig};
 
@@ -126,7 +126,7 @@ impl Linformer {
     /// # Panics
     /// If the images are not of the configured size.
     pub fn embed(&self, images: Tensor<4>) -> Tensor<3> {
-        let x = self.patch_embedding.forward(patches(images, self.patch_size));
+        let x = self.patch_embedding.forward(ops::patches(images, self.patch_size));
         let [batch, patch_tokens, d_model] = x.dims();
         let [_, tokens, _] = self.positions.val().dims();
         assert_eq!(patch_tokens + 1, tokens, "the images have {patch_tokens} patches, the model {}", tokens - 1);

@@ -7,8 +7,9 @@ use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::Checkpoi
 use burn::backend::autodiff::grads::Gradients;
 
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
-use burn::backend::{Autodiff, Backend, tensor::FloatTensor};
+use burn::backend::{Autodiff, Backend, TensorMetadata, tensor::FloatTensor};
 
+use super::composition::images_of_patches;
 use super::extension::{FusedGradients, FusedOps, SavedLinear};
 
 impl<B: FusedGradients, C: CheckpointStrategy> FusedOps for Autodiff<B, C> {
@@ -112,6 +113,17 @@ impl<B: FusedGradients, C: CheckpointStrategy> FusedOps for Autodiff<B, C> {
         }
     }
 
+    fn fused_patches(images: FloatTensor<Self>, patch_size: usize) -> FloatTensor<Self> {
+        let (images, node) = images.into_parts();
+        match PatchesBackward.prepare::<C>([node]).compute_bound().stateful() {
+            OpsKind::Tracked(node) => {
+                let [_, c, h, w] = images.shape().dims();
+                node.finish(([c, h, w], patch_size), B::fused_patches(images, patch_size))
+            }
+            OpsKind::UnTracked(node) => node.finish(B::fused_patches(images, patch_size)),
+        }
+    }
+
     fn fused_channel_attention(qkv: FloatTensor<Self>, head_channels: usize) -> FloatTensor<Self> {
         let (qkv, qkv_node) = qkv.into_parts();
         match ChannelAttentionBackward.prepare::<C>([qkv_node]).compute_bound().stateful() {
@@ -207,6 +219,21 @@ impl<B: FusedGradients> Backward<B, 3> for AttentionBackward {
         let parents = ops.parents.map(|parent| Some(parent?.id));
         let needs = parents.map(|parent| parent.is_some());
         register::<B>(grads, parents, B::attention_backward(inputs, saved, doutput, heads, needs));
+    }
+}
+
+#[derive(Debug)]
+struct PatchesBackward;
+
+impl<B: FusedGradients> Backward<B, 1> for PatchesBackward {
+    /// Channels, height and width of the images, and the size of a patch.
+    type State = ([usize; 3], usize);
+
+    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let dpatches = grads.consume::<B>(&ops.node);
+        let (image, patch_size) = ops.state;
+        let parents = ops.parents.map(|parent| Some(parent?.id));
+        register::<B>(grads, parents, [Some(images_of_patches::<B>(dpatches, image, patch_size))]);
     }
 }
 

@@ -53,3 +53,8 @@ pub fn attention(q: Tensor<3>, k: Tensor<3>, v: Tensor<3>, heads: usize) -> Tens
 pub fn channel_attention(qkv: Tensor<3>, head_channels: usize) -> Tensor<3> {
     Tensor::from_dispatch(composition::channel_attention::<Dispatch>(qkv.into_dispatch(), head_channels))
 }
+
+/// [`ops::patches`](super::patches).
+pub fn patches(images: Tensor<4>, patch_size: usize) -> Tensor<3> {
+    Tensor::from_dispatch(composition::patches::<Dispatch>(images.into_dispatch(), patch_size))
+}

@@ -61,6 +61,26 @@ pub(super) fn linear_gelu<B: Backend>(
     gelu::<B>(linear::<B>(x, weight, bias))
 }
 
+/// `[b, c, h, w]` to `[b, (h / size) * (w / size), size * size * c]`.
+pub(super) fn patches<B: Backend>(images: FloatTensor<B>, size: usize) -> FloatTensor<B> {
+    let [b, c, h, w] = images.shape().dims();
+    let (rows, columns) = (h / size, w / size);
+    let images = B::float_reshape(images, [b, c, rows, size, columns, size].into());
+    let patches = B::float_permute(images, &[0, 2, 4, 3, 5, 1]);
+    B::float_reshape(patches, [b, rows * columns, size * size * c].into())
+}
+
+/// The inverse of [`patches`], for images of `[c, h, w]`.
+pub(super) fn images_of_patches<B: Backend>(
+    patches: FloatTensor<B>,
+    [c, h, w]: [usize; 3],
+    size: usize,
+) -> FloatTensor<B> {
+    let b = patches.shape()[0];
+    let patches = B::float_reshape(patches, [b, h / size, w / size, size, size, c].into());
+    B::float_reshape(B::float_permute(patches, &[0, 5, 1, 3, 2, 4]), [b, c, h, w].into())
+}
+
 pub(super) fn attention_weights<B: Backend>(q: FloatTensor<B>, k: FloatTensor<B>, heads: usize) -> FloatTensor<B> {
     let [_, _, d] = q.shape().dims();
     let scale = score_scale(d / heads);

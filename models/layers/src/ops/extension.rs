@@ -72,6 +72,10 @@ pub(super) trait FusedOps: Backend {
         composition::attention::<Self>(q, k, v, heads)
     }
 
+    fn fused_patches(images: FloatTensor<Self>, patch_size: usize) -> FloatTensor<Self> {
+        composition::patches::<Self>(images, patch_size)
+    }
+
     fn fused_channel_attention(qkv: FloatTensor<Self>, head_channels: usize) -> FloatTensor<Self> {
         composition::channel_attention::<Self>(qkv, head_channels)
     }

@@ -113,6 +113,24 @@ pub fn attention_weights(q: Tensor<3>, k: Tensor<3>, heads: usize) -> Tensor<4> 
     Tensor::from_dispatch(composition::attention_weights::<Dispatch>(q, k, heads))
 }
 
+/// Cuts images into square patches and flattens each in the order (row in patch, column in patch, channel); the patches come
+/// row by row. A linear layer on the result is a convolution of kernel and stride `patch_size`.
+///
+/// # Shapes
+/// - `images`: `[batch, channels, height, width]`
+/// - output: `[batch, (height / patch_size) * (width / patch_size), patch_size² * channels]`
+///
+/// # Panics
+/// If `patch_size` does not divide height and width.
+pub fn patches(images: Tensor<4>, patch_size: usize) -> Tensor<3> {
+    let [_, _, h, w] = images.dims();
+    assert!(
+        h.is_multiple_of(patch_size) && w.is_multiple_of(patch_size),
+        "patches of {patch_size} do not tile images of {h}x{w}"
+    );
+    Tensor::from_dispatch(Dispatch::fused_patches(images.into_dispatch(), patch_size))
+}
+
 /// Attention between the channels of a head, over the positions of the image: `softmax(qᵀ k / √head_channels) vᵀ` with
 /// scores of `[head_channels, head_channels]`; the softmax runs over the query axis.
 ///

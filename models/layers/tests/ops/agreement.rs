@@ -262,3 +262,27 @@ fn gradients_that_are_views() {
         &|x| transposed(composed::channel_attention(x[0].clone(), 4)),
     );
 }
+
+#[test]
+fn patches() {
+    /// Channels by the number of images and channels together; patches of 2.
+    fn images(x: &Tensor<3>) -> Tensor<4> {
+        let [all, h, w] = x.dims();
+        let channels = if all.is_multiple_of(3) { 3 } else { all };
+        x.clone().reshape([all / channels, channels, h, w])
+    }
+    let shapes = [[[3, 2, 2]], [[6, 4, 8]], [[1, 6, 2]], [[4, 8, 4]], [[3, 32, 32]]];
+    assert_agrees("patches", shapes, &|x| ops::patches(images(&x[0]), 2), &|x| composed::patches(images(&x[0]), 2));
+}
+
+#[test]
+fn patches_are_in_the_order_row_column_channel() {
+    // Two channels of 4x4: the pixel at (channel, row, column) holds 100 * channel + 10 * row + column.
+    let pixels: Vec<f32> =
+        (0..2).flat_map(|c| (0..4).flat_map(move |y| (0..4).map(move |x| (100 * c + 10 * y + x) as f32))).collect();
+    for (name, device) in devices() {
+        let images = Tensor::<1>::from_floats(pixels.as_slice(), &device).reshape([1, 2, 4, 4]);
+        let out: Vec<f32> = ops::patches(images, 2).narrow(1, 2, 1).into_data().try_into_vec().unwrap();
+        assert_eq!(out, [20., 120., 21., 121., 30., 130., 31., 131.], "{name}");
+    }
+}

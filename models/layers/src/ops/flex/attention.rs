@@ -11,7 +11,7 @@ use burn::backend::flex::FlexTensor;
 
 use super::matmul::{Matrix, add_product, write_product};
 use super::tensor::{contiguous, filled, from_values, values};
-use crate::ops::simd::{dot, exp, kernel, load, max, store};
+use crate::ops::simd::{dot, each_vector, kernel, max, sum};
 
 /// Scores in a block, unless the rows are so long that [`MIN_ROWS`] take more: 256 KiB, half of a usual second-level cache.
 const BLOCK: usize = 64 * 1024;
@@ -174,20 +174,11 @@ impl Blocks {
 kernel! {
     /// Softmax of every row, with the largest score and the reciprocal of the sum for each.
     fn softmax_rows<'a, S>(simd: S, x: &'a mut [f32], columns: usize, statistics: &'a mut [f32]) {
-        for (row, statistics) in x.chunks_exact_mut(columns).zip(statistics.as_chunks_mut().0) {
-            let largest = max(simd, row);
-            let mut sums = simd.splat_f32s(0.0);
-            for x in row.chunks_mut(S::F32_LANES) {
-                let p = exp(simd, simd.sub_f32s(load(simd, x), simd.splat_f32s(largest)));
-                store(simd, x, p);
-                // Loaded again, so that what is behind the end of the row counts as zero.
-                sums = simd.add_f32s(sums, load(simd, x));
-            }
-            let scale = 1.0 / simd.reduce_sum_f32s(sums);
-            for x in row.chunks_mut(S::F32_LANES) {
-                let p = simd.mul_f32s(load(simd, x), simd.splat_f32s(scale));
-                store(simd, x, p);
-            }
+        for (x, statistics) in x.chunks_exact_mut(columns).zip(statistics.as_chunks_mut().0) {
+            let largest = max(simd, x);
+            each_vector!(simd: S; load(x), store(x) = (x - largest).exp());
+            let scale = 1.0 / sum(simd, x);
+            each_vector!(simd: S; load(x), store(x) = x * scale);
             *statistics = [largest, scale];
         }
     }
@@ -196,11 +187,8 @@ kernel! {
 kernel! {
     /// The result of [`softmax_rows`], from the scores and the statistics.
     fn softmax_rows_again<'a, S>(simd: S, x: &'a mut [f32], columns: usize, statistics: &'a [f32]) {
-        for (row, [largest, scale]) in x.chunks_exact_mut(columns).zip(statistics.as_chunks().0) {
-            for x in row.chunks_mut(S::F32_LANES) {
-                let p = exp(simd, simd.sub_f32s(load(simd, x), simd.splat_f32s(*largest)));
-                store(simd, x, simd.mul_f32s(p, simd.splat_f32s(*scale)));
-            }
+        for (x, [largest, scale]) in x.chunks_exact_mut(columns).zip(statistics.as_chunks().0) {
+            each_vector!(simd: S; load(x), store(x) = (x - *largest).exp() * *scale);
         }
     }
 }
@@ -209,11 +197,8 @@ kernel! {
     /// Turns the gradients of probabilities into those of scores: `p (dp - p · dp)` in every row.
     fn softmax_rows_backward<'a, S>(simd: S, p: &'a [f32], dp: &'a mut [f32], columns: usize) {
         for (p, dp) in p.chunks_exact(columns).zip(dp.chunks_exact_mut(columns)) {
-            let mean = simd.splat_f32s(dot(simd, p, dp));
-            for (p, dp) in p.chunks(S::F32_LANES).zip(dp.chunks_mut(S::F32_LANES)) {
-                let ds = simd.mul_f32s(load(simd, p), simd.sub_f32s(load(simd, dp), mean));
-                store(simd, dp, ds);
-            }
+            let mean = dot(simd, p, dp);
+            each_vector!(simd: S; load(p, dp), store(dp) = p * (dp - mean));
         }
     }
 }

@@ -7,7 +7,7 @@ use burn::backend::flex::FlexTensor;
 use pulp::Simd;
 
 use super::tensor::{contiguous, from_values, values};
-use crate::ops::simd::{exp, kernel, load, store};
+use crate::ops::simd::{Vector, kernel};
 
 /// `softmax(scale qᵀ k) vᵀ` in every head, with the softmax over the query axis, and its weights.
 pub(super) fn forward(qkv: FlexTensor, width: usize, scale: f64) -> (FlexTensor, FlexTensor) {
@@ -86,15 +86,15 @@ fn correlate_rows<S: Simd, const ROWS: usize>(
 ) {
     for start in (0..width).step_by(S::F32_LANES) {
         let length = S::F32_LANES.min(width - start);
-        let mut sums = [simd.splat_f32s(0.0); ROWS];
+        let mut sums = [Vector::splat(simd, 0.0); ROWS];
         for (x, y) in x.columns(*row, ROWS).zip(y.columns(start, length)) {
-            let (x, y): (&[f32; ROWS], _) = (x.first_chunk().expect("as many columns"), load(simd, y));
+            let (x, y): (&[f32; ROWS], _) = (x.first_chunk().expect("as many columns"), Vector::load(simd, y));
             for i in 0..ROWS {
-                sums[i] = simd.mul_add_e_f32s(simd.splat_f32s(x[i]), y, sums[i]);
+                sums[i] = y.mul_add(Vector::splat(simd, x[i]), sums[i]);
             }
         }
         for (i, sum) in sums.into_iter().enumerate() {
-            store(simd, &mut matrix[(*row + i) * width + start..][..length], sum);
+            sum.store(&mut matrix[(*row + i) * width + start..][..length]);
         }
     }
     *row += ROWS;
@@ -134,18 +134,18 @@ fn add_product_of_rows<S: Simd, const ROWS: usize>(
 ) {
     for start in (0..width).step_by(S::F32_LANES) {
         let length = S::F32_LANES.min(width - start);
-        let mut tile = [simd.splat_f32s(0.0); ROWS];
+        let mut tile = [Vector::splat(simd, 0.0); ROWS];
         for i in 0..ROWS {
-            tile[i] = load(simd, &matrix[(*row + i) * width + start..][..length]);
+            tile[i] = Vector::load(simd, &matrix[(*row + i) * width + start..][..length]);
         }
         for (x, output) in x.columns(*row, ROWS).zip(output.chunks_exact_mut(row_length)) {
             let x: &[f32; ROWS] = x.first_chunk().expect("as many columns");
             let output = &mut output[first + start..][..length];
-            let mut sum = load(simd, output);
+            let mut sum = Vector::load(simd, output);
             for i in 0..ROWS {
-                sum = simd.mul_add_e_f32s(simd.splat_f32s(x[i]), tile[i], sum);
+                sum = tile[i].mul_add(Vector::splat(simd, x[i]), sum);
             }
-            store(simd, output, sum);
+            sum.store(output);
         }
     }
     *row += ROWS;
@@ -155,22 +155,21 @@ fn add_product_of_rows<S: Simd, const ROWS: usize>(
 #[inline(always)]
 fn softmax_columns<S: Simd>(simd: S, matrix: &mut [f32], width: usize, scale: f32) {
     for start in (0..width).step_by(S::F32_LANES) {
-        let length = S::F32_LANES.min(width - start);
-        let mut largest = simd.splat_f32s(f32::NEG_INFINITY);
+        let columns = start..width.min(start + S::F32_LANES);
+        let mut largest = Vector::splat(simd, f32::NEG_INFINITY);
         for row in matrix.chunks_exact_mut(width) {
-            let score = simd.mul_f32s(load(simd, &row[start..][..length]), simd.splat_f32s(scale));
-            store(simd, &mut row[start..][..length], score);
-            largest = simd.max_f32s(largest, score);
+            let score = Vector::load(simd, &row[columns.clone()]) * scale;
+            score.store(&mut row[columns.clone()]);
+            largest = largest.max(score);
         }
-        let mut sum = simd.splat_f32s(0.0);
+        let mut sum = Vector::splat(simd, 0.0);
         for row in matrix.chunks_exact_mut(width) {
-            let p = exp(simd, simd.sub_f32s(load(simd, &row[start..][..length]), largest));
-            store(simd, &mut row[start..][..length], p);
-            sum = simd.add_f32s(sum, p);
+            let p = (Vector::load(simd, &row[columns.clone()]) - largest).exp();
+            p.store(&mut row[columns.clone()]);
+            sum = sum + p;
         }
         for row in matrix.chunks_exact_mut(width) {
-            let p = simd.div_f32s(load(simd, &row[start..][..length]), sum);
-            store(simd, &mut row[start..][..length], p);
+            (Vector::load(simd, &row[columns.clone()]) / sum).store(&mut row[columns.clone()]);
         }
     }
 }
@@ -179,16 +178,15 @@ fn softmax_columns<S: Simd>(simd: S, matrix: &mut [f32], width: usize, scale: f3
 #[inline(always)]
 fn softmax_columns_backward<S: Simd>(simd: S, weights: &[f32], dweights: &mut [f32], width: usize, scale: f32) {
     for start in (0..width).step_by(S::F32_LANES) {
-        let length = S::F32_LANES.min(width - start);
-        let mut mean = simd.splat_f32s(0.0);
+        let columns = start..width.min(start + S::F32_LANES);
+        let mut mean = Vector::splat(simd, 0.0);
         for (p, dp) in weights.chunks_exact(width).zip(dweights.chunks_exact(width)) {
-            let (p, dp) = (load(simd, &p[start..][..length]), load(simd, &dp[start..][..length]));
-            mean = simd.mul_add_e_f32s(p, dp, mean);
+            mean = Vector::load(simd, &p[columns.clone()]).mul_add(Vector::load(simd, &dp[columns.clone()]), mean);
         }
         for (p, dp) in weights.chunks_exact(width).zip(dweights.chunks_exact_mut(width)) {
-            let p = simd.mul_f32s(load(simd, &p[start..][..length]), simd.splat_f32s(scale));
-            let ds = simd.mul_f32s(p, simd.sub_f32s(load(simd, &dp[start..][..length]), mean));
-            store(simd, &mut dp[start..][..length], ds);
+            let (p, distance) =
+                (Vector::load(simd, &p[columns.clone()]), Vector::load(simd, &dp[columns.clone()]) - mean);
+            (p * scale * distance).store(&mut dp[columns.clone()]);
         }
     }
 }

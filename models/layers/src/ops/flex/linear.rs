@@ -8,7 +8,7 @@ use super::gelu::{gelu, gelu_with_derivative};
 use super::matmul::{Matrix, Threads, append_product, product};
 use super::tensor::{contiguous, from_values, owned, values, values_mut, whole_rows, with_last_axis};
 use crate::ops::extension::SavedLinear;
-use crate::ops::simd::{kernel, load, store};
+use crate::ops::simd::{each_vector, kernel};
 
 /// `x weight`.
 pub(super) fn forward(x: FlexTensor, weight: FlexTensor) -> FlexTensor {
@@ -123,10 +123,7 @@ kernel! {
     /// Adds `row` to each row of `x`.
     fn add_to_rows<'a, S>(simd: S, x: &'a mut [f32], row: &'a [f32]) {
         for x in x.chunks_exact_mut(row.len()) {
-            for (x, row) in x.chunks_mut(S::F32_LANES).zip(row.chunks(S::F32_LANES)) {
-                let sum = simd.add_f32s(load(simd, x), load(simd, row));
-                store(simd, x, sum);
-            }
+            each_vector!(simd: S; load(x, row), store(x) = x + row);
         }
     }
 }
@@ -135,11 +132,7 @@ kernel! {
     /// Adds `row` and the rows of `y` to those of `x`.
     fn add_to_rows_both<'a, S>(simd: S, x: &'a mut [f32], row: &'a [f32], y: &'a [f32]) {
         for (x, y) in x.chunks_exact_mut(row.len()).zip(y.chunks_exact(row.len())) {
-            let terms = row.chunks(S::F32_LANES).zip(y.chunks(S::F32_LANES));
-            for (x, (row, y)) in x.chunks_mut(S::F32_LANES).zip(terms) {
-                let sum = simd.add_f32s(simd.add_f32s(load(simd, x), load(simd, row)), load(simd, y));
-                store(simd, x, sum);
-            }
+            each_vector!(simd: S; load(x, row, y), store(x) = x + row + y);
         }
     }
 }
@@ -148,10 +141,7 @@ kernel! {
     /// Adds the rows of `x` to `sums`.
     fn add_rows<'a, S>(simd: S, x: &'a [f32], sums: &'a mut [f32]) {
         for x in x.chunks_exact(sums.len()) {
-            for (sums, x) in sums.chunks_mut(S::F32_LANES).zip(x.chunks(S::F32_LANES)) {
-                let sum = simd.add_f32s(load(simd, sums), load(simd, x));
-                store(simd, sums, sum);
-            }
+            each_vector!(simd: S; load(sums, x), store(sums) = sums + x);
         }
     }
 }
@@ -159,20 +149,14 @@ kernel! {
 kernel! {
     /// Multiplies `x` by `factor`.
     fn multiply<'a, S>(simd: S, x: &'a mut [f32], factor: &'a [f32]) {
-        for (x, factor) in x.chunks_mut(S::F32_LANES).zip(factor.chunks(S::F32_LANES)) {
-            let product = simd.mul_f32s(load(simd, x), load(simd, factor));
-            store(simd, x, product);
-        }
+        each_vector!(simd: S; load(x, factor), store(x) = x * factor);
     }
 }
 
 kernel! {
     fn bias_gelu_in_place<'a, S>(simd: S, x: &'a mut [f32], bias: &'a [f32]) {
         for x in x.chunks_exact_mut(bias.len()) {
-            for (x, bias) in x.chunks_mut(S::F32_LANES).zip(bias.chunks(S::F32_LANES)) {
-                let y = gelu(simd, simd.add_f32s(load(simd, x), load(simd, bias)));
-                store(simd, x, y);
-            }
+            each_vector!(simd: S; load(x, bias), store(x) = gelu(x + bias));
         }
     }
 }
@@ -181,12 +165,7 @@ kernel! {
     /// `x` turns into `gelu(x + bias)`; the derivatives are written.
     fn bias_gelu_and_derivative<'a, S>(simd: S, x: &'a mut [f32], bias: &'a [f32], derivative: &'a mut [f32]) {
         for (x, derivative) in x.chunks_exact_mut(bias.len()).zip(derivative.chunks_exact_mut(bias.len())) {
-            let terms = bias.chunks(S::F32_LANES).zip(derivative.chunks_mut(S::F32_LANES));
-            for (x, (bias, derivative)) in x.chunks_mut(S::F32_LANES).zip(terms) {
-                let (y, slope) = gelu_with_derivative(simd, simd.add_f32s(load(simd, x), load(simd, bias)));
-                store(simd, x, y);
-                store(simd, derivative, slope);
-            }
+            each_vector!(simd: S; load(x, bias), store(x, derivative) = gelu_with_derivative(x + bias));
         }
     }
 }

@@ -8,6 +8,7 @@ mod gelu;
 mod linear;
 mod matmul;
 mod norm;
+mod patches;
 mod tensor;
 
 use burn::backend::{Flex, TensorMetadata, flex::FlexTensor};
@@ -43,6 +44,10 @@ impl FusedOps for Flex {
     fn fused_attention(q: FlexTensor, k: FlexTensor, v: FlexTensor, heads: usize) -> FlexTensor {
         let scale = head_scale(&q, heads);
         attention::forward([q, k, v], heads, scale, false).0
+    }
+
+    fn fused_patches(images: FlexTensor, patch_size: usize) -> FlexTensor {
+        patches::forward(images, patch_size)
     }
 
     fn fused_channel_attention(qkv: FlexTensor, head_channels: usize) -> FlexTensor {

@@ -7,7 +7,7 @@ use burn::backend::flex::FlexTensor;
 use pulp::Simd;
 
 use super::tensor::{contiguous, from_values, owned, values, values_mut, whole_rows};
-use crate::ops::simd::{kernel, load, store, sum, sum_of_squares};
+use crate::ops::simd::{Vector, each_vector, kernel};
 
 /// `(x - mean) / √(variance + epsilon) * gamma + beta` in every row.
 pub(super) fn forward(x: FlexTensor, gamma: FlexTensor, beta: FlexTensor, epsilon: f64) -> FlexTensor {
@@ -38,81 +38,124 @@ pub(super) fn backward(
     [needs_x.then_some(dy), needs_gamma.then(|| from_values(dgamma, [d])), needs_beta.then(|| from_values(dbeta, [d]))]
 }
 
-/// Mean and reciprocal standard deviation.
-#[inline(always)]
-fn statistics<S: Simd>(simd: S, row: &[f32], epsilon: f32) -> (f32, f32) {
-    let length = row.len() as f32;
-    let mean = sum(simd, row) / length;
-    let variance = sum_of_squares(simd, row, mean) / length;
-    (mean, 1.0 / (variance + epsilon).sqrt())
-}
+/// Rows that are summed up side by side, so that no addition waits for the one before it.
+const ROWS: usize = 4;
 
-/// `(x - mean) * scale`
+/// Mean and reciprocal standard deviation of each of the rows.
 #[inline(always)]
-fn normalised<S: Simd>(simd: S, x: &[f32], (mean, scale): (f32, f32)) -> S::f32s {
-    simd.mul_f32s(simd.sub_f32s(load(simd, x), simd.splat_f32s(mean)), simd.splat_f32s(scale))
-}
-
-/// With `h` the normalised row and `q = dy * gamma`: the means of `q` and of `q h`.
-#[inline(always)]
-fn row_means<S: Simd>(simd: S, x: &[f32], gamma: &[f32], dy: &[f32], statistics: (f32, f32)) -> (f32, f32) {
-    let (mut q_sums, mut qh_sums) = (simd.splat_f32s(0.0), simd.splat_f32s(0.0));
-    let vectors = x.chunks(S::F32_LANES).zip(gamma.chunks(S::F32_LANES)).zip(dy.chunks(S::F32_LANES));
-    for ((x, gamma), dy) in vectors {
-        // Behind the end of the row, dy and with it q are zero.
-        let q = simd.mul_f32s(load(simd, dy), load(simd, gamma));
-        q_sums = simd.add_f32s(q_sums, q);
-        qh_sums = simd.mul_add_e_f32s(q, normalised(simd, x, statistics), qh_sums);
+fn statistics<S: Simd, const R: usize>(simd: S, rows: &[f32], epsilon: f32) -> [(f32, f32); R] {
+    let d = rows.len() / R;
+    let mut sums = [Vector::splat(simd, 0.0); R];
+    for start in (0..d).step_by(S::F32_LANES) {
+        let end = d.min(start + S::F32_LANES);
+        for i in 0..R {
+            sums[i] = sums[i] + Vector::load(simd, &rows[i * d + start..i * d + end]);
+        }
     }
-    let length = x.len() as f32;
-    (simd.reduce_sum_f32s(q_sums) / length, simd.reduce_sum_f32s(qh_sums) / length)
+    let mut statistics = [(0.0, 0.0); R];
+    for i in 0..R {
+        statistics[i].0 = sums[i].sum() / d as f32;
+    }
+    let mut squares = [Vector::splat(simd, 0.0); R];
+    let whole = d - d % S::F32_LANES;
+    for start in (0..whole).step_by(S::F32_LANES) {
+        for i in 0..R {
+            let distance = Vector::load(simd, &rows[i * d + start..][..S::F32_LANES]) - statistics[i].0;
+            squares[i] = distance.mul_add(distance, squares[i]);
+        }
+    }
+    for i in 0..R {
+        let mut sum = squares[i].sum();
+        // What is loaded behind the end of a row is zero, which is not the mean.
+        for x in &rows[i * d + whole..(i + 1) * d] {
+            sum += (x - statistics[i].0) * (x - statistics[i].0);
+        }
+        statistics[i].1 = 1.0 / (sum / d as f32 + epsilon).sqrt();
+    }
+    statistics
 }
 
-/// Adds `dy h` to `dgamma` and `dy` to `dbeta`.
+/// With `h` a normalised row and `q = dy * gamma`: the means of `q` and of `q h` in each of the rows.
 #[inline(always)]
-fn add_parameter_gradients<S: Simd>(
+fn row_means<S: Simd, const R: usize>(
     simd: S,
     x: &[f32],
+    gamma: &[f32],
     dy: &[f32],
-    statistics: (f32, f32),
-    dgamma: &mut [f32],
-    dbeta: &mut [f32],
-) {
-    let sums = dgamma.chunks_mut(S::F32_LANES).zip(dbeta.chunks_mut(S::F32_LANES));
-    for ((x, dy), (dgamma, dbeta)) in x.chunks(S::F32_LANES).zip(dy.chunks(S::F32_LANES)).zip(sums) {
-        let dy = load(simd, dy);
-        let product = simd.mul_add_e_f32s(dy, normalised(simd, x, statistics), load(simd, dgamma));
-        store(simd, dgamma, product);
-        let sum = simd.add_f32s(dy, load(simd, dbeta));
-        store(simd, dbeta, sum);
+    statistics: &[(f32, f32); R],
+) -> [(f32, f32); R] {
+    let d = gamma.len();
+    let (mut q_sums, mut qh_sums) = ([Vector::splat(simd, 0.0); R], [Vector::splat(simd, 0.0); R]);
+    for start in (0..d).step_by(S::F32_LANES) {
+        let end = d.min(start + S::F32_LANES);
+        let gamma = Vector::load(simd, &gamma[start..end]);
+        for i in 0..R {
+            // Behind the end of the row, dy and with it q are zero.
+            let q = Vector::load(simd, &dy[i * d + start..i * d + end]) * gamma;
+            let h = (Vector::load(simd, &x[i * d + start..i * d + end]) - statistics[i].0) * statistics[i].1;
+            q_sums[i] = q_sums[i] + q;
+            qh_sums[i] = q.mul_add(h, qh_sums[i]);
+        }
     }
+    let mut means = [(0.0, 0.0); R];
+    for i in 0..R {
+        means[i] = (q_sums[i].sum() / d as f32, qh_sums[i].sum() / d as f32);
+    }
+    means
 }
 
-/// Turns a row of `dy` into the gradient of `x`.
 #[inline(always)]
-fn input_gradient<S: Simd>(simd: S, x: &[f32], gamma: &[f32], dy: &mut [f32], statistics: (f32, f32)) {
-    let (q_mean, qh_mean) = row_means(simd, x, gamma, dy, statistics);
-    let (q_mean, qh_mean) = (simd.splat_f32s(q_mean), simd.splat_f32s(qh_mean));
-    let scale = simd.splat_f32s(statistics.1);
-    let vectors = x.chunks(S::F32_LANES).zip(gamma.chunks(S::F32_LANES)).zip(dy.chunks_mut(S::F32_LANES));
-    for ((x, gamma), dy) in vectors {
-        // Not fused: what cancels shall cancel to the last bit, as in rows of one element.
-        let q = simd.mul_f32s(load(simd, dy), load(simd, gamma));
-        let h = normalised(simd, x, statistics);
-        let dx = simd.sub_f32s(simd.sub_f32s(q, q_mean), simd.mul_f32s(h, qh_mean));
-        store(simd, dy, simd.mul_f32s(dx, scale));
+fn normalise_rows<S: Simd, const R: usize>(simd: S, rows: &mut [f32], gamma: &[f32], beta: &[f32], epsilon: f32) {
+    let statistics = statistics::<S, R>(simd, rows, epsilon);
+    for (x, (mean, scale)) in rows.chunks_exact_mut(gamma.len()).zip(statistics) {
+        each_vector!(simd: S; load(x, gamma, beta), store(x) = ((x - mean) * scale).mul_add(gamma, beta));
     }
 }
 
 kernel! {
     fn layer_norm<'a, S>(simd: S, x: &'a mut [f32], gamma: &'a [f32], beta: &'a [f32], epsilon: f32) {
-        for row in x.chunks_exact_mut(gamma.len()) {
-            let statistics = statistics(simd, row, epsilon);
-            let parameters = gamma.chunks(S::F32_LANES).zip(beta.chunks(S::F32_LANES));
-            for (x, (gamma, beta)) in row.chunks_mut(S::F32_LANES).zip(parameters) {
-                let h = normalised(simd, x, statistics);
-                store(simd, x, simd.mul_add_e_f32s(h, load(simd, gamma), load(simd, beta)));
-            }
+        let mut groups = x.chunks_exact_mut(ROWS * gamma.len());
+        for rows in &mut groups {
+            normalise_rows::<S, ROWS>(simd, rows, gamma, beta, epsilon);
+        }
+        for row in groups.into_remainder().chunks_exact_mut(gamma.len()) {
+            normalise_rows::<S, 1>(simd, row, gamma, beta, epsilon);
+        }
+    }
+}
+
+/// Where the gradients of gamma and beta are summed up.
+type ParameterSums<'a> = Option<(&'a mut [f32], &'a mut [f32])>;
+
+#[inline(always)]
+fn rows_backward<S: Simd, const R: usize>(
+    simd: S,
+    x: &[f32],
+    (gamma, epsilon): (&[f32], f32),
+    dy: &mut [f32],
+    sums: &mut ParameterSums<'_>,
+    needs_x: bool,
+) {
+    let statistics = statistics::<S, R>(simd, x, epsilon);
+    if let Some((dgamma, dbeta)) = sums {
+        for ((x, dy), (mean, scale)) in x.chunks_exact(gamma.len()).zip(dy.chunks_exact(gamma.len())).zip(statistics) {
+            each_vector!(
+                simd: S;
+                load(x, dy, dgamma, dbeta),
+                store(dgamma, dbeta) = (dy.mul_add((x - mean) * scale, dgamma), dbeta + dy)
+            );
+        }
+    }
+    if needs_x {
+        let means = row_means::<S, R>(simd, x, gamma, dy, &statistics);
+        let rows = x.chunks_exact(gamma.len()).zip(dy.chunks_exact_mut(gamma.len())).zip(statistics).zip(means);
+        for (((x, dy), (mean, scale)), (q_mean, qh_mean)) in rows {
+            // Not fused: what cancels shall cancel to the last bit, as in rows of one element.
+            each_vector!(
+                simd: S;
+                load(x, gamma, dy),
+                store(dy) = (dy * gamma - q_mean - (x - mean) * scale * qh_mean) * scale
+            );
         }
     }
 }
@@ -125,18 +168,17 @@ kernel! {
         gamma: &'a [f32],
         epsilon: f32,
         dy: &'a mut [f32],
-        sums: Option<(&'a mut [f32], &'a mut [f32])>,
+        sums: ParameterSums<'a>,
         needs_x: bool,
     ) {
-        let mut sums = sums;
-        for (x, dy) in x.chunks_exact(gamma.len()).zip(dy.chunks_exact_mut(gamma.len())) {
-            let statistics = statistics(simd, x, epsilon);
-            if let Some((dgamma, dbeta)) = &mut sums {
-                add_parameter_gradients(simd, x, dy, statistics, dgamma, dbeta);
-            }
-            if needs_x {
-                input_gradient(simd, x, gamma, dy, statistics);
-            }
+        let (mut sums, d) = (sums, gamma.len());
+        let (groups, mut dy_groups) = (x.chunks_exact(ROWS * d), dy.chunks_exact_mut(ROWS * d));
+        let rest = groups.remainder();
+        for (x, dy) in groups.zip(&mut dy_groups) {
+            rows_backward::<S, ROWS>(simd, x, (gamma, epsilon), dy, &mut sums, needs_x);
+        }
+        for (x, dy) in rest.chunks_exact(d).zip(dy_groups.into_remainder().chunks_exact_mut(d)) {
+            rows_backward::<S, 1>(simd, x, (gamma, epsilon), dy, &mut sums, needs_x);
         }
     }
 }
