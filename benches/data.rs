@@ -12,11 +12,20 @@ use vitbench::data::{BatchReader, Images};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const IMAGES: usize = 64;
-const AUGMENTATIONS: [(&str, &str); 4] = [
+const AUGMENTATIONS: [(&str, &str); 7] = [
     ("none", ""),
-    ("horizontal_flip", "augment.horizontal_flip = true"),
     ("random_resized_crop", "augment.random_resized_crop.scale = [0.08, 1.0]"),
-    ("both", "augment.horizontal_flip = true\naugment.random_resized_crop.scale = [0.08, 1.0]"),
+    ("pad_and_crop", "augment.pad_and_crop.padding = 4"),
+    ("rand_augment", "augment.rand_augment = { operations = 1, magnitude = 8 }"),
+    ("color_jitter", "augment.color_jitter = { brightness = 0.1, contrast = 0.1, saturation = 0.1 }"),
+    ("random_erasing", "augment.random_erasing.probability = 0.25"),
+    // All that the published recipe of the convolutional ViT does.
+    (
+        "published",
+        "[augment]\nrandom_resized_crop = { scale = [0.75, 1.0], ratio = [1.0, 1.0] }\nhorizontal_flip = true\n\
+         rand_augment = { operations = 1, magnitude = 8 }\nrandom_erasing = { probability = 0.25 }\n\
+         color_jitter = { brightness = 0.1, contrast = 0.1, saturation = 0.1 }",
+    ),
 ];
 
 fn images(size: usize) -> Images {

@@ -393,3 +393,19 @@ fn the_configs_that_come_with_the_suite_are_sound() {
     }
     assert!(found >= 4, "{found} configs in {}", configs.display());
 }
+
+#[test]
+fn a_preview_shows_images_as_they_are_and_as_epochs_see_them() {
+    let bench = Bench::new();
+    let stdout =
+        bench.succeed(&["data", "preview", "plan.toml", "--out", "sheet.png", "--images", "4", "--epochs", "3"]);
+    assert!(stdout.contains("sheet.png"), "{stdout}");
+    let sheet = image::open(bench.path("sheet.png")).unwrap().into_rgb8();
+    // Images of 16 pixels with two between them.
+    assert_eq!(sheet.dimensions(), (4 * 18 - 2, 4 * 18 - 2));
+    let cell = |column: u32| image::imageops::crop_imm(&sheet, column * 18, 0, 16, 16).to_image();
+    assert!(cell(0) != cell(1) && cell(1) != cell(2));
+    bench.succeed(&["data", "preview", "plan.toml", "--out", "same.png", "--images", "4", "--epochs", "3"]);
+    assert_eq!(fs::read(bench.path("sheet.png")).unwrap(), fs::read(bench.path("same.png")).unwrap());
+    assert!(bench.refused(&["data", "preview", "nowhere.toml"]).contains("there is no such config"));
+}

@@ -1,5 +1,6 @@
 //! The command line: parsing and printing only, a file per command.
 
+mod data;
 mod devices;
 mod export;
 mod parity;
@@ -35,6 +36,8 @@ enum Command {
     Report(report::ReportArgs),
     /// Write the trained weights of a run as a file for other programs
     Export(export::ExportArgs),
+    /// Look at the images that models are trained on
+    Data(data::DataArgs),
     /// Compare models with what PyTorch recorded of them: logits, loss, gradients, optimiser steps
     Parity(parity::ParityArgs),
     /// List the devices that this build can compute on
@@ -50,6 +53,7 @@ impl Cli {
             Command::Summary(args) => summary::execute(&args),
             Command::Report(args) => report::execute(&args),
             Command::Export(args) => export::execute(&args),
+            Command::Data(args) => data::execute(&args),
             Command::Parity(args) => parity::execute(&args),
             Command::Devices(args) => {
                 devices::execute(&args);

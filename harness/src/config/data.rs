@@ -76,9 +76,90 @@ pub struct AugmentConfig {
     /// Crop of random area and aspect ratio, resized to `image_size`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub random_resized_crop: Option<RandomResizedCropConfig>,
+    /// Crop of the original size out of the image with black pixels around it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pad_and_crop: Option<PadAndCropConfig>,
     /// Mirror every second image, on average.
     #[serde(default)]
     pub horizontal_flip: bool,
+    /// Random operations of one strength.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rand_augment: Option<RandAugmentConfig>,
+    /// Random changes of brightness, contrast and saturation, in random order.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub color_jitter: Option<ColorJitterConfig>,
+    /// A random rectangle of the normalised image set to zero.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub random_erasing: Option<RandomErasingConfig>,
+    /// Weighted means of images and of their labels. With `cutmix` as well, each batch gets one of the two.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mixup: Option<MixConfig>,
+    /// A patch of another image, and as much of its label.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cutmix: Option<MixConfig>,
+}
+
+/// As torchvision's `MixUp` and `CutMix`.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MixConfig {
+    /// Of the distribution Beta(alpha, alpha) that shares are drawn from.
+    pub alpha: f32,
+}
+
+/// As torchvision's `RandomCrop` with padding.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PadAndCropConfig {
+    /// Black pixels on each side.
+    pub padding: usize,
+}
+
+/// As torchvision's `RandAugment`, with its operations.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RandAugmentConfig {
+    /// Operations, one after the other.
+    pub operations: u32,
+    /// Their strength, from 0 to 30.
+    pub magnitude: u32,
+}
+
+/// As torchvision's `ColorJitter`: factors from one minus to one plus these numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ColorJitterConfig {
+    /// Of brightness.
+    #[serde(default)]
+    pub brightness: f32,
+    /// Of contrast.
+    #[serde(default)]
+    pub contrast: f32,
+    /// Of saturation.
+    #[serde(default)]
+    pub saturation: f32,
+}
+
+/// As torchvision's `RandomErasing`.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RandomErasingConfig {
+    /// Of erasing anything.
+    pub probability: f32,
+    /// Least and greatest share of the image's area.
+    #[serde(default = "default_erasing_scale")]
+    pub scale: [f32; 2],
+    /// Least and greatest height over width.
+    #[serde(default = "default_erasing_ratio")]
+    pub ratio: [f32; 2],
+}
+
+fn default_erasing_scale() -> [f32; 2] {
+    [0.02, 0.33]
+}
+
+fn default_erasing_ratio() -> [f32; 2] {
+    [0.3, 3.3]
 }
 
 /// Bounds of a random resized crop, as torchvision's `RandomResizedCrop`.

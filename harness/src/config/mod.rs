@@ -10,7 +10,10 @@ mod plan;
 mod timing;
 mod train;
 
-pub use data::{AugmentConfig, DataConfig, DatasetName, RandomResizedCropConfig};
+pub use data::{
+    AugmentConfig, ColorJitterConfig, DataConfig, DatasetName, MixConfig, PadAndCropConfig, RandAugmentConfig,
+    RandomErasingConfig, RandomResizedCropConfig,
+};
 pub use measure::MeasureConfig;
 pub use plan::{InitConfig, ModelConfig, Plan, RunConfig};
 pub use timing::{StepConfig, TimedModel, TimingPlan};

@@ -23,6 +23,9 @@ pub struct TrainConfig {
     /// Greatest norm of all gradients together; longer ones are shortened to it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clip_norm: Option<f64>,
+    /// Share of every target that is spread evenly over all classes (Szegedy et al. 2015, <https://arxiv.org/abs/1512.00567>).
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub label_smoothing: f32,
     /// Computes blocks again for the backward pass instead of keeping them: the same gradients in less memory and more time.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub gradient_checkpointing: bool,
@@ -68,6 +71,10 @@ pub enum OptimizerConfig {
         #[serde(default)]
         weight_decay: f32,
     },
+}
+
+fn is_zero(value: &f32) -> bool {
+    *value == 0.0
 }
 
 fn default_betas() -> [f32; 2] {
@@ -136,6 +143,10 @@ impl TrainConfig {
         if self.batch_size == 0 {
             return wrong("batch_size", "0 images make no step".into(), "take 1 or more");
         }
+        if !(0.0..1.0).contains(&self.label_smoothing) {
+            let problem = format!("{} is no share of a target", self.label_smoothing);
+            return wrong("label_smoothing", problem, "take a number from 0 to below 1, such as 0.1");
+        }
         if let Some(norm) = self.clip_norm.filter(|norm| norm.is_nan() || *norm <= 0.0) {
             return wrong("clip_norm", format!("{norm} is no positive number"), "take a number above 0, such as 1.0");
         }
@@ -201,6 +212,7 @@ mod tests {
             lr,
             schedule,
             clip_norm: None,
+            label_smoothing: 0.0,
             gradient_checkpointing: false,
         }
     }

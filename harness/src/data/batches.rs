@@ -5,8 +5,8 @@ use rand::seq::SliceRandom;
 use layers::random::generator;
 
 use super::Images;
-use super::augment::{Canvas, Step, steps};
-use crate::config::data::DataConfig;
+use super::augment::{Canvas, Step, random_erasing, steps};
+use crate::config::data::{AugmentConfig, DataConfig};
 
 /// BLAKE3 digest of one sample as a model sees it.
 pub type Digest = [u8; 32];
@@ -29,13 +29,15 @@ pub struct BatchReader<'a> {
     scale: [f32; 3],
     shift: [f32; 3],
     steps: Vec<Step>,
+    augment: AugmentConfig,
     seed: u64,
 }
 
 impl<'a> BatchReader<'a> {
     /// A reader of training images, with the augmentation that the config names.
     pub fn training(images: &'a Images, config: &DataConfig, seed: u64) -> Self {
-        Self { steps: steps(&config.augment), seed, ..Self::evaluation(images, config) }
+        let (steps, augment) = (steps(&config.augment), config.augment.clone());
+        Self { steps, augment, seed, ..Self::evaluation(images, config) }
     }
 
     /// A reader that only normalises.
@@ -47,7 +49,19 @@ impl<'a> BatchReader<'a> {
 
     /// A reader that makes values of 0 to 1.
     pub fn plain(images: &'a Images) -> Self {
-        Self { images, scale: [1.0 / 255.0; 3], shift: [0.0; 3], steps: Vec::new(), seed: 0 }
+        Self {
+            images,
+            scale: [1.0 / 255.0; 3],
+            shift: [0.0; 3],
+            steps: Vec::new(),
+            augment: AugmentConfig::default(),
+            seed: 0,
+        }
+    }
+
+    /// What is done to the images, and what is left to do to whole batches.
+    pub fn augment(&self) -> &AugmentConfig {
+        &self.augment
     }
 
     /// Number of values that one image becomes.
@@ -82,6 +96,9 @@ impl<'a> BatchReader<'a> {
                 step.apply(&mut canvas, self.seed, epoch, u64::from(index));
             }
             self.normalise(&canvas.values, out);
+            if let Some(erasing) = &self.augment.random_erasing {
+                random_erasing(erasing, out, self.images.size(), [self.seed, epoch, u64::from(index)]);
+            }
             let label = self.images.labels()[index as usize];
             labels.push(i64::from(label));
             if let Some(digests) = digests.as_deref_mut() {
@@ -90,13 +107,13 @@ impl<'a> BatchReader<'a> {
         }
     }
 
-    fn normalise(&self, values: &[f32], out: &mut [f32]) {
+    fn normalise(&self, values: &[u8], out: &mut [f32]) {
         let plane = values.len() / 3;
         for (channel, (values, out)) in values.chunks_exact(plane).zip(out.chunks_exact_mut(plane)).enumerate() {
             let (scale, shift) = (self.scale[channel], self.shift[channel]);
             for (out, value) in out.iter_mut().zip(values) {
                 // Two operations, not a fused one: the same bits on every machine.
-                *out = value * scale + shift;
+                *out = f32::from(*value) * scale + shift;
             }
         }
     }

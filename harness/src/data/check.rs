@@ -1,6 +1,6 @@
 //! Refuses a `[data]` table that makes no sense, before any file is touched.
 
-use crate::config::data::{DataConfig, DatasetName, RandomResizedCropConfig};
+use crate::config::data::{AugmentConfig, ColorJitterConfig, DataConfig, DatasetName, RandomErasingConfig};
 use crate::error::{Error, Result};
 
 /// Greatest accepted height and width, in pixels: beyond it is a typing error rather than a wish.
@@ -34,7 +34,56 @@ pub(super) fn check(config: &DataConfig) -> Result<()> {
     if !config.std.iter().all(|&std| std > 0.0 && std.is_finite()) {
         return refuse("std", format!("is {:?}", config.std), "give a number above 0 per channel");
     }
-    config.augment.random_resized_crop.as_ref().map_or(Ok(()), check_crop)
+    check_augment(&config.augment, config.image_size)
+}
+
+fn check_augment(augment: &AugmentConfig, image_size: usize) -> Result<()> {
+    if let Some(crop) = augment.random_resized_crop {
+        check_bounds("augment.random_resized_crop", crop.scale, crop.ratio)?;
+    }
+    if let Some(padding) = augment.pad_and_crop.map(|crop| crop.padding).filter(|padding| *padding >= image_size) {
+        let help = format!("give less than the image's {image_size} pixels, such as padding = 4");
+        return refuse("augment.pad_and_crop.padding", format!("is {padding}"), help);
+    }
+    if let Some(rand_augment) = augment.rand_augment.filter(|config| config.magnitude > 30) {
+        let help = "give a magnitude from 0 to 30, such as 9";
+        return refuse("augment.rand_augment.magnitude", format!("is {}", rand_augment.magnitude), help);
+    }
+    if let Some(rand_augment) = augment.rand_augment.filter(|config| !(1..=14).contains(&config.operations)) {
+        let help = "give a number of operations from 1 to 14, such as 2";
+        return refuse("augment.rand_augment.operations", format!("is {}", rand_augment.operations), help);
+    }
+    for (key, mix) in [("mixup", augment.mixup), ("cutmix", augment.cutmix)] {
+        if let Some(alpha) = mix.map(|mix| mix.alpha).filter(|alpha| !(*alpha > 0.0 && alpha.is_finite())) {
+            return refuse(
+                &format!("augment.{key}.alpha"),
+                format!("is {alpha}"),
+                "give a number above 0, such as 0.2",
+            );
+        }
+    }
+    augment.color_jitter.as_ref().map_or(Ok(()), check_jitter)?;
+    augment.random_erasing.as_ref().map_or(Ok(()), check_erasing)
+}
+
+fn check_jitter(jitter: &ColorJitterConfig) -> Result<()> {
+    for (key, range) in
+        [("brightness", jitter.brightness), ("contrast", jitter.contrast), ("saturation", jitter.saturation)]
+    {
+        if !(range >= 0.0 && range.is_finite()) {
+            let key = format!("augment.color_jitter.{key}");
+            return refuse(&key, format!("is {range}"), "give a number of 0 or more, such as 0.1");
+        }
+    }
+    Ok(())
+}
+
+fn check_erasing(erasing: &RandomErasingConfig) -> Result<()> {
+    if !(0.0..=1.0).contains(&erasing.probability) {
+        let problem = format!("is {}", erasing.probability);
+        return refuse("augment.random_erasing.probability", problem, "give a probability, such as 0.25");
+    }
+    check_bounds("augment.random_erasing", erasing.scale, erasing.ratio)
 }
 
 fn check_size(config: &DataConfig) -> Result<()> {
@@ -59,16 +108,17 @@ fn check_path(config: &DataConfig) -> Result<()> {
     }
 }
 
-fn check_crop(crop: &RandomResizedCropConfig) -> Result<()> {
-    let [least, greatest] = crop.scale;
+/// Bounds of areas and aspect ratios.
+fn check_bounds(key: &str, scale: [f32; 2], ratio: [f32; 2]) -> Result<()> {
+    let [least, greatest] = scale;
     if !(0.0 < least && least <= greatest && greatest <= 1.0) {
         let help = "give the least and greatest share of the area, above 0 and at most 1: scale = [0.08, 1.0]";
-        return refuse("augment.random_resized_crop.scale", format!("is {:?}", crop.scale), help);
+        return refuse(&format!("{key}.scale"), format!("is {scale:?}"), help);
     }
-    let [least, greatest] = crop.ratio;
+    let [least, greatest] = ratio;
     if !(0.0 < least && least <= greatest && greatest.is_finite()) {
-        let help = "give the least and greatest width over height, above 0: ratio = [0.75, 1.3333]";
-        return refuse("augment.random_resized_crop.ratio", format!("is {:?}", crop.ratio), help);
+        let help = "give the least and greatest aspect ratio, above 0: ratio = [0.75, 1.3333]";
+        return refuse(&format!("{key}.ratio"), format!("is {ratio:?}"), help);
     }
     Ok(())
 }
@@ -118,6 +168,22 @@ mod tests {
             (
                 "augment.random_resized_crop = { scale = [0.5, 1.0], ratio = [0.0, 1.0] }",
                 "data.augment.random_resized_crop.ratio: is [0.0",
+            ),
+            ("augment.pad_and_crop = { padding = 32 }", "data.augment.pad_and_crop.padding: is 32\n"),
+            (
+                "augment.rand_augment = { operations = 1, magnitude = 31 }",
+                "data.augment.rand_augment.magnitude: is 31\n",
+            ),
+            (
+                "augment.rand_augment = { operations = 0, magnitude = 9 }",
+                "data.augment.rand_augment.operations: is 0\n",
+            ),
+            ("augment.color_jitter = { contrast = -0.1 }", "data.augment.color_jitter.contrast: is -0.1\n"),
+            ("augment.mixup = { alpha = 0.0 }", "data.augment.mixup.alpha: is 0\n"),
+            ("augment.random_erasing = { probability = 1.5 }", "data.augment.random_erasing.probability: is 1.5\n"),
+            (
+                "augment.random_erasing = { probability = 0.5, scale = [0.0, 2.0] }",
+                "data.augment.random_erasing.scale: is [0.0, 2.0]\n",
             ),
         ] {
             let answer = answer(&format!("dataset = 'shapes'\n{line}"));

@@ -1,15 +1,21 @@
 //! A pass over the training images, and one over images to evaluate.
 
+use std::ops::Range;
+use std::sync::mpsc::sync_channel;
+use std::sync::{Mutex, PoisonError};
+
 use burn::optim::ModuleOptimizer;
 use burn::tensor::Device;
 use layers::SampleKeys;
+use rayon::prelude::*;
 
 use super::evaluate::{Evaluation, Prediction};
 use super::lanes::Lanes;
-use super::step::{Batch, Diverged, MicroBatch, StepOptions, check_finite, infer, train_step};
+use super::mixing::Mixing;
+use super::step::{Batch, Diverged, MicroBatch, StepOptions, check_finite, infer, one_hot, train_step};
 use crate::architecture::Architecture;
 use crate::config::TrainConfig;
-use crate::data::{BatchReader, Images, epoch_order};
+use crate::data::{BatchReader, Digest, Images, epoch_order};
 
 /// A model with its optimiser.
 pub struct Learner {
@@ -80,6 +86,9 @@ impl Learner {
 
 /// Trains on every image once, in the order of (seed, epoch); the last batch may be smaller. `epoch` counts from 0. `on_batch`
 /// is told what has been seen so far, and takes in the digests of the batch's images.
+///
+/// Lanes read the images of their micro-batches themselves, so that no core waits for another. Where a device computes by itself, the
+/// images of the next batches are read in the meantime, [`AHEAD`] of them at most.
 pub fn train_epoch(
     learner: &mut Learner,
     lanes: &Lanes,
@@ -87,32 +96,159 @@ pub fn train_epoch(
     images: &Images,
     recipe: &TrainConfig,
     (seed, epoch): (u64, u64),
-    mut on_batch: impl FnMut(&EpochStats, &[crate::data::Digest]),
+    on_batch: impl FnMut(&EpochStats, &[Digest]),
 ) -> Result<EpochStats, Diverged> {
     let order = epoch_order(images.len(), seed, epoch);
-    let steps = order.len().div_ceil(recipe.batch_size);
-    let (size, classes, device) = (images.size(), learner.classes, learner.device.clone());
+    let batches: Vec<&[u32]> = order.chunks(recipe.batch_size).collect();
     let micro_batch = learner.micro_batch;
-    let mut stats = EpochStats::default();
-    for (step, indices) in order.chunks(recipe.batch_size).enumerate() {
-        let fetch = |part: usize| {
-            let indices = &indices[part * micro_batch..indices.len().min((part + 1) * micro_batch)];
-            let mut values = vec![0.0; indices.len() * reader.values_per_image()];
-            let (mut labels, mut digests) = (Vec::new(), Vec::new());
-            reader.fill(indices, epoch, &mut values, &mut labels, Some(&mut digests));
-            let keys = SampleKeys { seed, epoch, samples: indices.iter().map(|index| u64::from(*index)).collect() };
-            MicroBatch { digests, keys, ..MicroBatch::new(values, labels, size, classes, &device) }
-        };
-        let batch = Batch { images: indices.len(), micro_batches: indices.len().div_ceil(micro_batch), fetch: &fetch };
-        let lr = recipe.lr_at(epoch as f64 + step as f64 / steps as f64);
-        let result = learner.step(lanes, &batch, StepOptions::of(recipe, lr))?;
-        stats.lr = lr;
-        for (logits, label) in result.logits.chunks_exact(classes).zip(&result.labels) {
-            stats.seen.add(logits, *label as usize);
-        }
-        on_batch(&stats, &result.digests);
+    let samples = Samples { reader, size: images.size(), classes: learner.classes, recipe, key: (seed, epoch) };
+    let pass = Pass { lanes, batches: &batches, image_size: images.size(), recipe, seed, epoch };
+    let part_of = |batch: &[u32], part: usize| part * micro_batch..batch.len().min((part + 1) * micro_batch);
+    if !lanes.are_the_caller() {
+        let fetch = |step: usize, part: usize| samples.read(step, batches[step], part_of(batches[step], part));
+        return pass.run(learner, &fetch, on_batch);
     }
-    Ok(stats)
+    std::thread::scope(|scope| {
+        let (sender, receiver) = sync_channel(AHEAD);
+        let (samples, batches) = (&samples, &batches);
+        scope.spawn(move || {
+            for (step, batch) in batches.iter().enumerate() {
+                for part in 0..batch.len().div_ceil(micro_batch) {
+                    let values = samples.read_in_parallel(step, batch, part_of(batch, part));
+                    if sender.send(values).is_err() {
+                        return;
+                    }
+                }
+            }
+        });
+        // The only lane asks for the parts one after the other, in their order. If a step fails, the receiver is dropped, and
+        // with it the sender's loop ends.
+        let receiver = Mutex::new(receiver);
+        let fetch = |_: usize, _: usize| {
+            let receiver = receiver.lock().unwrap_or_else(PoisonError::into_inner);
+            receiver.recv().expect("there are as many parts as are asked for")
+        };
+        pass.run(learner, &fetch, on_batch)
+    })
+}
+
+/// Micro-batches that are read ahead of the step on a device that computes by itself.
+const AHEAD: usize = 2;
+
+/// Training samples as numbers, not yet on a device.
+#[derive(Default)]
+struct SampleValues {
+    values: Vec<f32>,
+    labels: Vec<i64>,
+    /// Probability of every class, sample by sample.
+    targets: Vec<f32>,
+    digests: Vec<Digest>,
+    /// Their indices.
+    samples: Vec<u64>,
+}
+
+/// Where the samples of an epoch come from.
+struct Samples<'a> {
+    reader: &'a BatchReader<'a>,
+    size: usize,
+    classes: usize,
+    recipe: &'a TrainConfig,
+    /// Seed and epoch.
+    key: (u64, u64),
+}
+
+impl Samples<'_> {
+    /// Part of the batch of a step.
+    fn read(&self, step: usize, batch: &[u32], part: Range<usize>) -> SampleValues {
+        let (seed, epoch) = self.key;
+        let (mut labels, mut digests) = (Vec::new(), Vec::new());
+        let indices = &batch[part.clone()];
+        let mut values = self.fill(indices, &mut labels, Some(&mut digests));
+        let mut targets = match Mixing::draw(self.reader.augment(), self.size, [seed, epoch, step as u64]) {
+            None => one_hot(&labels, self.classes),
+            Some(mixing) => {
+                let others: Vec<u32> = part.map(|at| batch[(at + batch.len() - 1) % batch.len()]).collect();
+                let mut other_labels = Vec::new();
+                let other_values = self.fill(&others, &mut other_labels, None);
+                mixing.mix(&mut values, &other_values, self.size);
+                mixing.targets(&labels, &other_labels, self.classes)
+            }
+        };
+        let smoothing = self.recipe.label_smoothing;
+        if smoothing > 0.0 {
+            for target in &mut targets {
+                *target = (1.0 - smoothing) * *target + smoothing / self.classes as f32;
+            }
+        }
+        let samples = indices.iter().map(|index| u64::from(*index)).collect();
+        SampleValues { values, labels, targets, digests, samples }
+    }
+
+    fn fill(&self, indices: &[u32], labels: &mut Vec<i64>, digests: Option<&mut Vec<Digest>>) -> Vec<f32> {
+        let mut values = vec![0.0; indices.len() * self.reader.values_per_image()];
+        self.reader.fill(indices, self.key.1, &mut values, labels, digests);
+        values
+    }
+
+    /// As [`read`](Self::read), by all threads of the global pool.
+    fn read_in_parallel(&self, step: usize, batch: &[u32], part: Range<usize>) -> SampleValues {
+        const IMAGES: usize = 16;
+        let starts: Vec<usize> = part.clone().step_by(IMAGES).collect();
+        let read = |start: &usize| self.read(step, batch, *start..part.end.min(start + IMAGES));
+        let mut whole = SampleValues::default();
+        for part in starts.par_iter().map(read).collect::<Vec<_>>() {
+            whole.values.extend(part.values);
+            whole.labels.extend(part.labels);
+            whole.targets.extend(part.targets);
+            whole.digests.extend(part.digests);
+            whole.samples.extend(part.samples);
+        }
+        whole
+    }
+}
+
+/// The steps of an epoch.
+struct Pass<'a> {
+    lanes: &'a Lanes,
+    /// The images of every step.
+    batches: &'a [&'a [u32]],
+    image_size: usize,
+    recipe: &'a TrainConfig,
+    seed: u64,
+    epoch: u64,
+}
+
+impl Pass<'_> {
+    /// `fetch` gives a micro-batch of a step, both by their numbers.
+    fn run(
+        &self,
+        learner: &mut Learner,
+        fetch: &(dyn Fn(usize, usize) -> SampleValues + Sync),
+        mut on_batch: impl FnMut(&EpochStats, &[Digest]),
+    ) -> Result<EpochStats, Diverged> {
+        let (classes, device, micro_batch, epoch) =
+            (learner.classes, learner.device.clone(), learner.micro_batch, self.epoch);
+        let seed = self.seed;
+        let mut stats = EpochStats::default();
+        for (step, indices) in self.batches.iter().enumerate() {
+            let fetch = |part: usize| {
+                let SampleValues { values, labels, targets, digests, samples } = fetch(step, part);
+                let keys = SampleKeys { seed, epoch, samples };
+                let part = MicroBatch::with_targets(values, labels, targets, self.image_size, &device);
+                MicroBatch { digests, keys, ..part }
+            };
+            let micro_batches = indices.len().div_ceil(micro_batch);
+            let batch = Batch { images: indices.len(), micro_batches, fetch: &fetch };
+            let lr = self.recipe.lr_at(epoch as f64 + step as f64 / self.batches.len() as f64);
+            let result = learner.step(self.lanes, &batch, StepOptions::of(self.recipe, lr))?;
+            stats.lr = lr;
+            for (logits, label) in result.logits.chunks_exact(classes).zip(&result.labels) {
+                stats.seen.add(logits, *label as usize);
+            }
+            on_batch(&stats, &result.digests);
+        }
+        Ok(stats)
+    }
 }
 
 /// Loss and hits of all `images`, which `reader` reads, and the verdict on each. `model` is without autodiff, on `device`.
@@ -166,29 +302,31 @@ mod tests {
     }
 
     /// Losses of two epochs, final logits of all images and final weights, as bits.
-    fn outcome(model: &str, recipe: &str, threads: usize) -> (Vec<u64>, Vec<u32>) {
+    fn outcome(model: &str, recipe: &str, lanes: &Lanes) -> (Vec<u64>, Vec<u32>) {
         let images = images();
         let config: ArchitectureConfig = toml::from_str(model).unwrap();
         let config = config.for_images(images.size(), CLASSES);
         let data = toml::from_str(
-            "dataset = 'shapes'\naugment = { random_resized_crop = { scale = [0.5, 1.0] }, horizontal_flip = true }",
+            "dataset = 'shapes'\n[augment]\nrandom_resized_crop = { scale = [0.5, 1.0] }\nhorizontal_flip = true\n\
+             pad_and_crop = { padding = 2 }\nrand_augment = { operations = 2, magnitude = 9 }\n\
+             color_jitter = { brightness = 0.2, contrast = 0.2, saturation = 0.2 }\n\
+             random_erasing = { probability = 0.5 }\nmixup = { alpha = 0.4 }\ncutmix = { alpha = 1.0 }",
         )
         .unwrap();
         let recipe: TrainConfig = toml::from_str(recipe).unwrap();
         let device = Device::flex().autodiff();
         let mut learner =
             Learner::new(config.init(3, &device), optimizer::build(&recipe.optimizer), device, 4, CLASSES);
-        let lanes = Lanes::new(threads);
         let reader = BatchReader::training(&images, &data, 9);
         let mut losses = Vec::new();
         for epoch in 0..2 {
-            let stats = train_epoch(&mut learner, &lanes, &reader, &images, &recipe, (9, epoch), |_, _| {}).unwrap();
+            let stats = train_epoch(&mut learner, lanes, &reader, &images, &recipe, (9, epoch), |_, _| {}).unwrap();
             losses.push(stats.seen.loss().to_bits());
         }
         let plain = Device::flex();
         let reader = BatchReader::evaluation(&images, &data);
         let (evaluation, _) =
-            evaluate(&learner.model().valid(), &lanes, &reader, &images, (4, CLASSES), &plain).unwrap();
+            evaluate(&learner.model().valid(), lanes, &reader, &images, (4, CLASSES), &plain).unwrap();
         losses.push(evaluation.loss().to_bits());
         let weights = parameters::values(learner.model()).into_values().flat_map(|values| values.data);
         (losses, weights.map(f32::to_bits).collect())
@@ -196,13 +334,15 @@ mod tests {
 
     #[test]
     fn losses_and_weights_are_the_same_bits_for_any_number_of_threads() {
-        let recipe = "epochs = 2\nbatch_size = 16\noptimizer = { kind = 'adamw' }\nlr = 0.01\nclip_norm = 0.5";
+        let recipe = "epochs = 2\nbatch_size = 16\noptimizer = { kind = 'adamw' }\nlr = 0.01\nclip_norm = 0.5\n\
+                      label_smoothing = 0.1";
         let checkpointing = format!("{recipe}\ngradient_checkpointing = true");
         for recipe in [recipe, &checkpointing] {
             for model in MODELS {
-                let one = outcome(model, recipe, 1);
+                let one = outcome(model, recipe, &Lanes::new(1));
                 for threads in [2, 3, 8] {
-                    assert_eq!(one, outcome(model, recipe, threads), "{threads} threads:\n{model}\n{recipe}");
+                    let outcome = outcome(model, recipe, &Lanes::new(threads));
+                    assert_eq!(one, outcome, "{threads} threads:\n{model}\n{recipe}");
                 }
             }
         }
@@ -213,6 +353,21 @@ mod tests {
         // Dropout reaches the weights, or the test above would say nothing about it.
         let recipe = "epochs = 2\nbatch_size = 16\noptimizer = { kind = 'adamw' }\nlr = 0.01";
         let without = MODELS[1].split("dropout").next().unwrap();
-        assert_ne!(outcome(MODELS[1], recipe, 2), outcome(without, recipe, 2));
+        assert_ne!(outcome(MODELS[1], recipe, &Lanes::new(2)), outcome(without, recipe, &Lanes::new(2)));
+    }
+
+    #[test]
+    fn reading_ahead_changes_nothing() {
+        let recipe = "epochs = 2\nbatch_size = 16\noptimizer = { kind = 'adamw' }\nlr = 0.01";
+        for model in MODELS {
+            assert_eq!(outcome(model, recipe, &Lanes::new(1)), outcome(model, recipe, &Lanes::caller()), "{model}");
+        }
+    }
+
+    #[test]
+    fn a_step_that_diverges_ends_the_reading_ahead() {
+        let recipe = "epochs = 1\nbatch_size = 4\noptimizer = { kind = 'sgd' }\nlr = 1e30";
+        let failed = std::panic::catch_unwind(|| outcome(MODELS[0], recipe, &Lanes::caller()));
+        assert!(failed.is_err(), "the loss is not finite after the first step");
     }
 }

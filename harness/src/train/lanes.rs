@@ -30,6 +30,11 @@ impl Lanes {
         Self { pools: Vec::new() }
     }
 
+    /// Whether the work is done on the calling thread.
+    pub fn are_the_caller(&self) -> bool {
+        self.pools.is_empty()
+    }
+
     /// How many micro-batches are in work at a time.
     pub fn threads(&self) -> usize {
         self.pools.len().max(1)

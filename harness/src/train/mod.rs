@@ -4,6 +4,7 @@ mod checkpoint;
 mod epoch;
 mod evaluate;
 mod lanes;
+mod mixing;
 pub mod optimizer;
 mod run;
 mod size;

@@ -31,10 +31,13 @@ pub struct MicroBatch {
 impl MicroBatch {
     /// Images `[labels.len(), 3, size, size]`, each of one certain class, with keys by their place.
     pub fn new(images: Vec<f32>, labels: Vec<i64>, size: usize, classes: usize, device: &Device) -> Self {
-        let mut targets = vec![0.0_f32; labels.len() * classes];
-        for (row, label) in targets.chunks_exact_mut(classes).zip(&labels) {
-            row[*label as usize] = 1.0;
-        }
+        let targets = one_hot(&labels, classes);
+        Self::with_targets(images, labels, targets, size, device)
+    }
+
+    /// As [`new`](Self::new), with the probability of every class, `[labels.len(), classes]`.
+    pub fn with_targets(images: Vec<f32>, labels: Vec<i64>, targets: Vec<f32>, size: usize, device: &Device) -> Self {
+        let classes = targets.len() / labels.len();
         Self {
             images: Tensor::from_data(TensorData::new(images, [labels.len(), 3, size, size]), device),
             targets: Tensor::from_data(TensorData::new(targets, [labels.len(), classes]), device),
@@ -43,6 +46,15 @@ impl MicroBatch {
             digests: Vec::new(),
         }
     }
+}
+
+/// Certainty of every label, `[labels.len(), classes]`.
+pub(super) fn one_hot(labels: &[i64], classes: usize) -> Vec<f32> {
+    let mut targets = vec![0.0; labels.len() * classes];
+    for (row, label) in targets.chunks_exact_mut(classes).zip(labels) {
+        row[*label as usize] = 1.0;
+    }
+    targets
 }
 
 /// A batch as its micro-batches, which lanes fetch by index.

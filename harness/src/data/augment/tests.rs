@@ -1,6 +1,7 @@
+use super::crop::Window;
 use super::*;
 
-fn canvas(size: usize, red: &[f32]) -> Canvas {
+fn canvas(size: usize, red: &[u8]) -> Canvas {
     let mut canvas = Canvas::new(size);
     canvas.values[..red.len()].copy_from_slice(red);
     canvas
@@ -10,7 +11,7 @@ fn canvas(size: usize, red: &[f32]) -> Canvas {
 fn placing_an_image_parts_its_channels() {
     let mut canvas = Canvas::new(2);
     canvas.place(&[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 255]);
-    assert_eq!(canvas.values, [1.0, 4.0, 7.0, 10.0, 2.0, 5.0, 8.0, 11.0, 3.0, 6.0, 9.0, 255.0]);
+    assert_eq!(canvas.values, [1, 4, 7, 10, 2, 5, 8, 11, 3, 6, 9, 255]);
 }
 
 #[test]
@@ -26,16 +27,16 @@ fn the_whole_image_as_window_is_the_identity() {
 #[test]
 fn two_by_two_to_four_by_four_by_hand() {
     // Four targets over two sources lie at -0.25, 0.25, 0.75, 1.25, clamped to 0 and 1: weights 0, 1/4, 3/4, 1.
-    let mut red = [100.0; 16];
-    [red[5], red[6], red[9], red[10]] = [0.0, 4.0, 8.0, 20.0];
+    let mut red = [100; 16];
+    [red[5], red[6], red[9], red[10]] = [0, 4, 8, 20];
     let mut canvas = canvas(4, &red);
     Window { top: 1, left: 1, height: 2, width: 2 }.resize(&mut canvas);
     #[rustfmt::skip]
     let expected = [
-        0.0, 1.0, 3.0, 4.0,
-        2.0, 3.5, 6.5, 8.0,
-        6.0, 8.5, 13.5, 16.0,
-        8.0, 11.0, 17.0, 20.0,
+        0, 1, 3, 4,
+        2, 4, 6, 8, // 3.5 and 6.5: the even neighbour
+        6, 8, 14, 16, // 8.5 and 13.5
+        8, 11, 17, 20,
     ];
     assert_eq!(canvas.values[..16], expected, "the 100 around the window must not come in");
 }
@@ -45,27 +46,27 @@ fn height_and_width_are_resized_each_on_its_own() {
     // A window of one column and three rows.
     #[rustfmt::skip]
     let red = [
-        9.0, 9.0, 0.0, 9.0,
-        9.0, 9.0, 8.0, 9.0,
-        9.0, 9.0, 16.0, 9.0,
-        9.0, 9.0, 9.0, 9.0,
+        9, 9, 0, 9,
+        9, 9, 8, 9,
+        9, 9, 16, 9,
+        9, 9, 9, 9,
     ];
     let mut canvas = canvas(4, &red);
     Window { top: 0, left: 2, height: 3, width: 1 }.resize(&mut canvas);
     // Rows of the target lie at 0.75 * (i + 0.5) - 0.5 = -0.125 (clamped), 0.625, 1.375, 2.125 (clamped).
-    for (row, expected) in canvas.values[..16].chunks(4).zip([0.0, 5.0, 11.0, 16.0]) {
+    for (row, expected) in canvas.values[..16].chunks(4).zip([0, 5, 11, 16]) {
         assert_eq!(row, [expected; 4]);
     }
 }
 
 #[test]
 fn flipping_mirrors_every_row_and_twice_is_nothing() {
-    let mut canvas = canvas(2, &[1.0, 2.0, 3.0, 4.0]);
-    canvas.values[11] = 5.0;
-    flip(&mut canvas);
-    assert_eq!(canvas.values, [2.0, 1.0, 4.0, 3.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 5.0, 0.0]);
-    flip(&mut canvas);
-    assert_eq!(canvas.values[..4], [1.0, 2.0, 3.0, 4.0]);
+    let mut canvas = canvas(2, &[1, 2, 3, 4]);
+    canvas.values[11] = 5;
+    geometry::flip(&mut canvas);
+    assert_eq!(canvas.values, [2, 1, 4, 3, 0, 0, 0, 0, 0, 0, 5, 0]);
+    geometry::flip(&mut canvas);
+    assert_eq!(canvas.values[..4], [1, 2, 3, 4]);
 }
 
 #[test]
@@ -102,6 +103,104 @@ fn a_ratio_that_never_fits_falls_back_to_the_middle() {
 fn steps_are_those_that_the_config_names() {
     assert!(steps(&AugmentConfig::default()).is_empty());
     let crop = RandomResizedCropConfig { scale: [0.5, 1.0], ratio: [1.0, 1.0] };
-    let both = AugmentConfig { random_resized_crop: Some(crop), horizontal_flip: true };
+    let both = AugmentConfig { random_resized_crop: Some(crop), horizontal_flip: true, ..AugmentConfig::default() };
     assert!(matches!(steps(&both)[..], [Step::RandomResizedCrop(_), Step::HorizontalFlip]));
+}
+
+#[test]
+fn padding_comes_in_from_every_side() {
+    let red = [1, 2, 3, 4, 5, 6, 7, 8, 9];
+    let shifted = |top, left| {
+        let mut canvas = canvas(3, &red);
+        crop::shift(&mut canvas, 2, [top, left]);
+        canvas.values[..9].to_vec()
+    };
+    assert_eq!(shifted(2, 2), red);
+    assert_eq!(shifted(0, 1), [0, 0, 0, 0, 0, 0, 0, 1, 2]);
+    assert_eq!(shifted(3, 0), [0, 0, 4, 0, 0, 7, 0, 0, 0]);
+    assert_eq!(shifted(4, 4), [9, 0, 0, 0, 0, 0, 0, 0, 0]);
+}
+
+#[test]
+fn erasing_is_as_frequent_and_as_large_as_stated() {
+    let config = RandomErasingConfig { probability: 0.25, scale: [0.1, 0.2], ratio: [0.5, 2.0] };
+    let (size, images) = (40, 2000_u64);
+    let mut erased = 0;
+    for index in 0..images {
+        let mut values = vec![1.0; 3 * size * size];
+        random_erasing(&config, &mut values, size, [1, 2, index]);
+        let zeros = values.iter().filter(|value| **value == 0.0).count();
+        if zeros > 0 {
+            erased += 1;
+            let share = zeros as f64 / values.len() as f64;
+            assert!((0.09..0.22).contains(&share), "{share}");
+        }
+    }
+    assert!((0.21..0.29).contains(&(f64::from(erased) / images as f64)), "{erased} of {images}");
+}
+
+#[test]
+fn jitter_by_nothing_changes_nothing_and_stays_in_its_range() {
+    let pixels: Vec<u8> = (0..7 * 7 * 3).map(|i: u32| (i * 37 % 256) as u8).collect();
+    let jittered = |brightness, index| {
+        let mut canvas = Canvas::new(7);
+        canvas.place(&pixels);
+        let before = canvas.values.clone();
+        let config = ColorJitterConfig { brightness, contrast: 0.0, saturation: 0.0 };
+        Step::ColorJitter(config).apply(&mut canvas, 0, 0, index);
+        (before, canvas.values)
+    };
+    let (before, after) = jittered(0.0, 1);
+    assert_eq!(before, after);
+    for index in 0..50 {
+        let (before, after) = jittered(0.2, index);
+        for (before, after) in before.iter().zip(after) {
+            let (before, after) = (f32::from(*before), f32::from(after));
+            assert!(after >= 0.8 * before - 1.0 && after <= (1.2 * before).min(255.0), "{before} became {after}");
+        }
+    }
+}
+
+/// What torchvision made of images with fixed parameters; `fixtures/make_augment.py` wrote it.
+#[test]
+fn every_operation_is_that_of_torchvision() {
+    let bytes = include_bytes!("fixtures/torchvision.safetensors");
+    let tensors = safetensors::SafeTensors::deserialize(bytes).unwrap();
+    let mut compared = 0;
+    for (name, expected) in tensors.tensors() {
+        let parts: Vec<&str> = name.split('/').collect();
+        let source = tensors.tensor(&format!("{}/image", parts[0])).unwrap();
+        let mut canvas = Canvas::new(parts[0].parse().unwrap());
+        canvas.values.copy_from_slice(source.data());
+        let number = |part: &str| part.parse::<usize>().unwrap();
+        match parts[1..] {
+            ["image"] => continue,
+            ["rand_augment", operation, magnitude, sign] => {
+                let operation = rand_augment::named(operation);
+                operation.apply(&mut canvas, magnitude.parse().unwrap(), sign.parse().unwrap());
+            }
+            ["brightness", factor] => colour::brightness(&mut canvas, factor.parse().unwrap()),
+            ["contrast", factor] => colour::contrast(&mut canvas, factor.parse().unwrap()),
+            ["saturation", factor] => colour::saturation(&mut canvas, factor.parse().unwrap()),
+            ["resized_crop", top, left, height, width] => {
+                let [top, left, height, width] = [top, left, height, width].map(number);
+                Window { top, left, height, width }.resize(&mut canvas);
+            }
+            ["pad_and_crop", padding, top, left] => {
+                crop::shift(&mut canvas, number(padding), [number(top), number(left)])
+            }
+            _ => panic!("{name} is no operation of ours"),
+        }
+        let pairs = canvas.values.iter().zip(expected.data());
+        let off = pairs.clone().filter(|(a, b)| a != b).count();
+        let farthest = pairs.map(|(a, b)| a.abs_diff(*b)).max().unwrap();
+        // Sums in another order may fall on the other side of a whole number, and a place halfway between two pixels, as there are
+        // with 30 degrees, may be given to the other one.
+        let nearest = ["Shear", "Rotate"].iter().any(|operation| name.contains(operation));
+        let (most, far) = if nearest { (3, 255) } else { (2, 1) };
+        let share = 100 * off / canvas.values.len();
+        assert!(share < most && farthest <= far, "{name}: {off} values are off, by {farthest} at most");
+        compared += 1;
+    }
+    assert!(compared > 200, "{compared} tensors");
 }

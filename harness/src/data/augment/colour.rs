@@ -1,0 +1,149 @@
+//! Changes of colour: most of them are a table from bytes to bytes.
+
+use rand::seq::SliceRandom;
+use rand::{Rng, RngExt};
+
+use super::Canvas;
+use super::crop::rounded;
+use crate::config::data::ColorJitterConfig;
+
+type Table = [u8; 256];
+
+fn table(value: impl Fn(f32) -> f32) -> Table {
+    // As a conversion to bytes does: towards zero, and no further than the bytes go.
+    std::array::from_fn(|byte| value(byte as f32).clamp(0.0, 255.0) as u8)
+}
+
+fn look_up(values: &mut [u8], table: &Table) {
+    for value in values {
+        *value = table[usize::from(*value)];
+    }
+}
+
+/// `factor` of the image and the rest of `other`.
+fn blend(value: f32, other: f32, factor: f64) -> f32 {
+    factor as f32 * value + (1.0 - factor) as f32 * other
+}
+
+/// Luminance as torchvision takes it, of ITU-R BT.601, cut to a whole number.
+fn grey([red, green, blue]: [u8; 3]) -> u8 {
+    (0.2989 * f32::from(red) + 0.587 * f32::from(green) + 0.114 * f32::from(blue)) as u8
+}
+
+/// Black at factor 0, nothing at 1.
+pub(super) fn brightness(canvas: &mut Canvas, factor: f64) {
+    look_up(&mut canvas.values, &table(|value| blend(value, 0.0, factor)));
+}
+
+/// The mean grey at factor 0, nothing at 1.
+pub(super) fn contrast(canvas: &mut Canvas, factor: f64) {
+    let [red, green, blue] = canvas.planes();
+    let greys = red.iter().zip(green).zip(blue).map(|((red, green), blue)| u64::from(grey([*red, *green, *blue])));
+    let mean = greys.sum::<u64>() as f32 / red.len() as f32;
+    look_up(&mut canvas.values, &table(|value| blend(value, mean, factor)));
+}
+
+/// Grey at factor 0, nothing at 1.
+pub(super) fn saturation(canvas: &mut Canvas, factor: f64) {
+    let [red, green, blue] = canvas.planes_mut();
+    for ((red, green), blue) in red.iter_mut().zip(green).zip(blue) {
+        let grey = f32::from(grey([*red, *green, *blue]));
+        for value in [red, green, blue] {
+            *value = blend(f32::from(*value), grey, factor).clamp(0.0, 255.0) as u8;
+        }
+    }
+}
+
+/// Smoothed at factor 0, nothing at 1. The border is not smoothed.
+pub(super) fn sharpness(canvas: &mut Canvas, factor: f64) {
+    let Canvas { size, values, spare, .. } = canvas;
+    let size = *size;
+    if size <= 2 {
+        return;
+    }
+    for (source, target) in values.chunks_exact(size * size).zip(spare.chunks_exact_mut(size * size)) {
+        target.copy_from_slice(source);
+        for y in 1..size - 1 {
+            let lines = [y - 1, y, y + 1].map(|row| &source[row * size..][..size]);
+            for x in 1..size - 1 {
+                let around = lines.map(|line| line[x - 1..=x + 1].iter().map(|value| u16::from(*value)).sum::<u16>());
+                // The middle counts five times, the others once.
+                let sum = around.iter().sum::<u16>() + 4 * u16::from(lines[1][x]);
+                target[y * size + x] = rounded(f32::from(sum) / 13.0);
+            }
+        }
+        for (smooth, value) in target.iter_mut().zip(source) {
+            *smooth = blend(f32::from(*value), f32::from(*smooth), factor).clamp(0.0, 255.0) as u8;
+        }
+    }
+    std::mem::swap(values, spare);
+}
+
+/// Keeps this many of the eight bits.
+pub(super) fn posterize(canvas: &mut Canvas, bits: u32) {
+    let mask = !(0xff_u8.checked_shr(bits).unwrap_or(0));
+    for value in &mut canvas.values {
+        *value &= mask;
+    }
+}
+
+/// Inverts what is as bright as the threshold or brighter.
+pub(super) fn solarize(canvas: &mut Canvas, threshold: f64) {
+    for value in &mut canvas.values {
+        if f64::from(*value) >= threshold {
+            *value = 255 - *value;
+        }
+    }
+}
+
+/// Spreads each channel from black to full.
+pub(super) fn autocontrast(canvas: &mut Canvas) {
+    for plane in canvas.planes_mut() {
+        let (least, greatest) = plane.iter().fold((255, 0), |(least, greatest), v| (least.min(*v), greatest.max(*v)));
+        if least < greatest {
+            let (least, scale) = (f32::from(least), 255.0 / (f32::from(greatest) - f32::from(least)));
+            look_up(plane, &table(|value| (value - least) * scale));
+        }
+    }
+}
+
+/// Spreads each channel so that all its values are about as frequent.
+pub(super) fn equalize(canvas: &mut Canvas) {
+    for plane in canvas.planes_mut() {
+        let mut counts = [0_usize; 256];
+        for value in plane.iter() {
+            counts[usize::from(*value)] += 1;
+        }
+        // All but the brightest value that occurs.
+        let last = counts.iter().rposition(|count| *count > 0).map_or(0, |last| counts[last]);
+        let step = (plane.len() - last) / 255;
+        if step == 0 {
+            continue;
+        }
+        let mut below = 0;
+        let table = std::array::from_fn(|value| {
+            let level = if value == 0 { 0 } else { ((below + step / 2) / step).min(255) as u8 };
+            below += counts[value];
+            level
+        });
+        look_up(plane, &table);
+    }
+}
+
+/// Brightness, contrast and saturation by random factors in random order.
+pub(super) fn jitter(config: &ColorJitterConfig, canvas: &mut Canvas, rng: &mut impl Rng) {
+    type Change = fn(&mut Canvas, f64);
+    let ranges: [(Change, f32); 3] =
+        [(brightness, config.brightness), (contrast, config.contrast), (saturation, config.saturation)];
+    let mut changes = ranges.map(|(change, range)| {
+        let range = f64::from(range);
+        let low = (1.0 - range).max(0.0);
+        (change, range, low + (1.0 + range - low) * rng.random::<f64>())
+    });
+    changes.shuffle(rng);
+    for (change, range, factor) in changes {
+        if range > 0.0 {
+            change(canvas, factor);
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! Random changes of training images, as a list of steps. They mean what torchvision's transforms of the same names mean, on images of
+//! bytes, and are tested against what it makes of fixed parameters (`fixtures/`).
+
+mod colour;
+mod crop;
+mod erase;
+mod geometry;
+mod rand_augment;
+
+use layers::random::generator;
+use rand::RngExt;
+
+use crate::config::data::{AugmentConfig, ColorJitterConfig, PadAndCropConfig, RandAugmentConfig};
+use crate::config::data::{RandomErasingConfig, RandomResizedCropConfig};
+
+/// One image in work: `[3, size, size]`, and room for what comes out of a step.
+pub(super) struct Canvas {
+    size: usize,
+    pub(super) values: Vec<u8>,
+    spare: Vec<u8>,
+    rows: crop::Rows,
+}
+
+impl Canvas {
+    pub(super) fn new(size: usize) -> Self {
+        let values = vec![0; 3 * size * size];
+        Self { size, spare: values.clone(), values, rows: crop::Rows::new(size) }
+    }
+
+    /// Puts an image onto the canvas: `[size, size, 3]`, interleaved.
+    pub(super) fn place(&mut self, pixels: &[u8]) {
+        let (red, rest) = self.values.split_at_mut(self.size * self.size);
+        let (green, blue) = rest.split_at_mut(self.size * self.size);
+        for (((rgb, red), green), blue) in pixels.chunks_exact(3).zip(red).zip(green).zip(blue) {
+            [*red, *green, *blue] = [rgb[0], rgb[1], rgb[2]];
+        }
+    }
+
+    /// Red, green and blue.
+    fn planes(&self) -> [&[u8]; 3] {
+        let (red, rest) = self.values.split_at(self.size * self.size);
+        let (green, blue) = rest.split_at(self.size * self.size);
+        [red, green, blue]
+    }
+
+    /// Red, green and blue.
+    fn planes_mut(&mut self) -> [&mut [u8]; 3] {
+        let (red, rest) = self.values.split_at_mut(self.size * self.size);
+        let (green, blue) = rest.split_at_mut(self.size * self.size);
+        [red, green, blue]
+    }
+}
+
+/// A random change. Its draws come from a generator of its own, so that adding a step leaves the others' draws alone.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Step {
+    RandomResizedCrop(RandomResizedCropConfig),
+    PadAndCrop(PadAndCropConfig),
+    HorizontalFlip,
+    RandAugment(RandAugmentConfig),
+    ColorJitter(ColorJitterConfig),
+}
+
+/// The steps that a config names, in the order in which they are done.
+pub(super) fn steps(config: &AugmentConfig) -> Vec<Step> {
+    let steps = [
+        config.random_resized_crop.map(Step::RandomResizedCrop),
+        config.pad_and_crop.map(Step::PadAndCrop),
+        config.horizontal_flip.then_some(Step::HorizontalFlip),
+        config.rand_augment.map(Step::RandAugment),
+        config.color_jitter.map(Step::ColorJitter),
+    ];
+    steps.into_iter().flatten().collect()
+}
+
+impl Step {
+    /// Changes the image that is the `index`-th of its split.
+    pub(super) fn apply(self, canvas: &mut Canvas, seed: u64, epoch: u64, index: u64) {
+        let mut rng = generator([seed, epoch, index, self.purpose()]);
+        match self {
+            Self::RandomResizedCrop(config) => crop::Window::random(&config, canvas.size, &mut rng).resize(canvas),
+            Self::PadAndCrop(config) => {
+                let [top, left] = [(); 2].map(|()| rng.random_range(0..=2 * config.padding));
+                crop::shift(canvas, config.padding, [top, left]);
+            }
+            Self::HorizontalFlip => {
+                if rng.random_bool(0.5) {
+                    geometry::flip(canvas);
+                }
+            }
+            Self::RandAugment(config) => rand_augment::apply(&config, canvas, &mut rng),
+            Self::ColorJitter(config) => colour::jitter(&config, canvas, &mut rng),
+        }
+    }
+
+    fn purpose(self) -> u64 {
+        u64::from_le_bytes(match self {
+            Self::RandomResizedCrop(_) => *b"aug crop",
+            Self::PadAndCrop(_) => *b"aug pad ",
+            Self::HorizontalFlip => *b"aug flip",
+            Self::RandAugment(_) => *b"aug rand",
+            Self::ColorJitter(_) => *b"aug jitt",
+        })
+    }
+}
+
+/// Sets a random rectangle of the normalised image `[3, size, size]` to zero, if the draw says so.
+pub(super) fn random_erasing(
+    config: &RandomErasingConfig,
+    values: &mut [f32],
+    size: usize,
+    [seed, epoch, index]: [u64; 3],
+) {
+    let mut rng = generator([seed, epoch, index, u64::from_le_bytes(*b"aug eras")]);
+    if let Some(area) = erase::Area::random(config, size, &mut rng) {
+        area.erase(values, size);
+    }
+}
+
+#[cfg(test)]
+mod tests;
