@@ -2,6 +2,8 @@
 //!
 //! Names are `attention/MECHANISM/TOKENS`; inference of one image on one thread, with `d_model` 128 and heads of 16 channels.
 
+mod setup;
+
 use std::hint::black_box;
 use std::time::Duration;
 
@@ -57,7 +59,7 @@ fn mechanisms(tokens: usize, device: &Device) -> [(&'static str, Attention); 4] 
 }
 
 fn bench(criterion: &mut Criterion) {
-    vitbench::allocator::keep_freed_memory();
+    setup::prepare();
     let device = Device::flex();
     // The operations share their work between the threads of the global pool; a lane has one.
     rayon::ThreadPoolBuilder::new().num_threads(1).build_global().expect("nobody has made the global pool yet");

@@ -2,6 +2,8 @@
 //!
 //! Names are `data/AUGMENTATION/SIZE`; all of them normalise and take the digest of every sample, as training does.
 
+mod setup;
+
 use std::hint::black_box;
 use std::time::Duration;
 
@@ -34,7 +36,7 @@ fn images(size: usize) -> Images {
 }
 
 fn bench(criterion: &mut Criterion) {
-    vitbench::allocator::keep_freed_memory();
+    setup::prepare();
     let indices: Vec<u32> = (0..IMAGES as u32).collect();
     for size in [32, 224] {
         let images = images(size);

@@ -1,5 +1,7 @@
 //! `cargo bench --bench models`: training step and inference of the three architectures at their published sizes.
 
+mod setup;
+
 use std::time::Duration;
 
 use burn::module::Module;
@@ -50,7 +52,7 @@ fn parts(images: usize, micro_batch: usize, size: usize, classes: usize, device:
 }
 
 fn bench(criterion: &mut Criterion) {
-    vitbench::allocator::keep_freed_memory();
+    setup::prepare();
     let lanes = Lanes::new(std::thread::available_parallelism().map_or(1, usize::from));
     for (name, config, size, images, classes) in models() {
         let architecture = config.for_images(size, classes);

@@ -3,6 +3,8 @@
 //! Names are `ops/OPERATION/MODE/VARIANT/MODEL`: in mode `train` forward and backward pass with the gradients of all inputs,
 //! in mode `infer` the forward pass. All run on one thread, as within a lane.
 
+mod setup;
+
 use std::hint::black_box;
 use std::time::Duration;
 
@@ -86,7 +88,7 @@ fn vector(x: &Tensor<3>) -> Option<Tensor<1>> {
 }
 
 fn bench(criterion: &mut Criterion) {
-    vitbench::allocator::keep_freed_memory();
+    setup::prepare();
     let norm = |s: Size| vec![[s.images, s.tokens, s.d_model], [1, 1, s.d_model], [1, 1, s.d_model]];
     let up = |s: Size| vec![[s.images, s.tokens, s.d_model], [1, s.d_model, s.d_ff], [1, 1, s.d_ff]];
     let down = |s: Size| {
