@@ -51,7 +51,7 @@ fn compare(
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a thread");
     for (mode, device) in [("train", Device::flex().autodiff()), ("infer", Device::flex())] {
         let mut group = criterion.benchmark_group(format!("ops/{name}/{mode}"));
-        group.sample_size(20).measurement_time(Duration::from_secs(2)).warm_up_time(Duration::from_millis(500));
+        group.sample_size(20).measurement_time(Duration::from_millis(1200)).warm_up_time(Duration::from_millis(300));
         for size in sizes {
             let random = |shape| Tensor::<3>::random(shape, Distribution::Normal(0.0, 0.5), &device);
             let mut inputs: Vec<_> = shapes(*size).into_iter().map(random).collect();
