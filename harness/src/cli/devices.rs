@@ -32,10 +32,8 @@ pub(super) fn execute(args: &DevicesArgs) {
         };
         let mut row = vec![name.as_str().to_owned(), here.to_owned(), remark];
         if let (true, Ok(device)) = (args.peak, opened) {
-            let threads =
-                args.threads.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from);
-            let lanes = if name.is_cpu() { Lanes::new(threads) } else { Lanes::caller() };
-            row.push(magnitude(peak_gflop_per_s(&lanes, &device, name.is_cpu())));
+            let lanes = Lanes::on(name, super::threads(args.threads));
+            row.push(magnitude(peak_gflop_per_s(&lanes, &device)));
         }
         table.add_row(row);
     }

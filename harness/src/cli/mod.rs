@@ -44,6 +44,11 @@ enum Command {
     Devices(devices::DevicesArgs),
 }
 
+/// The number of worker threads that was asked for, or one a core.
+fn threads(given: Option<u16>) -> usize {
+    given.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from)
+}
+
 impl Cli {
     /// Does what was asked for.
     pub fn execute(self) -> Result<()> {

@@ -75,7 +75,7 @@ pub(super) fn execute(args: &RunArgs) -> Result<()> {
     if missing.is_empty() {
         println!("All {} runs are recorded in {}; nothing to train.", runs.len(), session.folder.path().display());
     }
-    let lanes = if session.plan.device.is_cpu() { Lanes::new(session.threads) } else { Lanes::caller() };
+    let lanes = Lanes::on(session.plan.device, session.threads);
     let alone = args.in_process || args.only.is_some() || missing.len() == 1;
     for run in missing {
         match alone {
@@ -116,10 +116,7 @@ fn runs(session: &Session<'_>) -> Result<Vec<Run>> {
 fn open(args: &RunArgs) -> Result<Session<'_>> {
     let mut plan = config::load(&args.config, &args.assignments)?;
     plan.device = args.device.unwrap_or(plan.device);
-    let threads = match args.threads {
-        Some(threads) => threads.into(),
-        None => std::thread::available_parallelism().map_or(1, usize::from),
-    };
+    let threads = super::threads(args.threads);
     // Ignored if a pool is there already, as in a test that runs plans one after another.
     let _ = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
     weights::resolve_initial(&mut plan, &args.config)?;

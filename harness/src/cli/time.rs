@@ -85,12 +85,8 @@ pub(super) fn execute(args: &TimeArgs) -> Result<()> {
     let mut plan = config::load_timing(&args.config, &args.assignments)?;
     plan.device = args.device.unwrap_or(plan.device);
     plan.measure.min_seconds = args.seconds.unwrap_or(plan.measure.min_seconds);
-    let threads = match args.threads {
-        Some(threads) => threads.into(),
-        None => std::thread::available_parallelism().map_or(1, usize::from),
-    };
     let device = plan.device.open()?;
-    let lanes = if plan.device.is_cpu() { Lanes::new(threads) } else { Lanes::caller() };
+    let lanes = Lanes::on(plan.device, super::threads(args.threads));
     let subjects = subjects(&plan);
     if let Some(index) = args.row {
         let subject = subjects.get(index).ok_or_else(|| {
@@ -100,7 +96,7 @@ pub(super) fn execute(args: &TimeArgs) -> Result<()> {
         println!("{}", serde_json::to_string(&row).expect("rows are JSON"));
         return Ok(());
     }
-    let peak = train::peak_gflop_per_s(&lanes, &device, plan.device.is_cpu());
+    let peak = train::peak_gflop_per_s(&lanes, &device);
     // Their threads and memory would be in the way of the rows' processes.
     drop((lanes, device));
     let mut rows = Vec::with_capacity(subjects.len());
@@ -157,22 +153,14 @@ fn measure(plan: &TimingPlan, subject: &Subject<'_>, device: &burn::tensor::Devi
     let Subject { timed, mode, batch_size } = *subject;
     let architecture = &timed.model.architecture;
     let (image_size, classes) = architecture.images();
-    let micro_batch = match timed.model.micro_batch {
-        Some(images) => images,
-        None if plan.device.is_cpu() => train::micro_batch(architecture),
-        None => batch_size,
-    };
+    let micro_batch = train::micro_batch_on(plan.device, &timed.model, architecture, batch_size);
     let autodiff = device.clone().autodiff();
     let optimizer = train::optimizer::build(&plan.step.optimizer);
     let mut learner = Learner::new(architecture.init(0, &autodiff), optimizer, autodiff, micro_batch, classes);
     let images = some_images(batch_size, image_size, classes);
     let reader = BatchReader::plain(&images);
     let timed_images = Timed { images: &images, reader: &reader, batch_size };
-    let enough = Enough {
-        warmup_seconds: plan.measure.warmup_seconds,
-        min_samples: plan.measure.min_samples,
-        min_seconds: plan.measure.min_seconds,
-    };
+    let enough = Enough::of(&plan.measure);
     let seconds = match mode {
         TimingMode::TrainStep => {
             let config::StepConfig { clip_norm, gradient_checkpointing, .. } = plan.step;

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use crate::config::MeasureConfig;
+
 /// When enough has been measured.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Enough {
@@ -11,6 +13,14 @@ pub struct Enough {
     pub min_samples: usize,
     /// Least sum of the samples, in seconds.
     pub min_seconds: f64,
+}
+
+impl Enough {
+    /// As the `[measure]` table says.
+    pub fn of(config: &MeasureConfig) -> Self {
+        let MeasureConfig { warmup_seconds, min_samples, min_seconds, .. } = *config;
+        Self { warmup_seconds, min_samples, min_seconds }
+    }
 }
 
 /// Something that tells the time since a fixed moment.

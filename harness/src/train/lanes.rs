@@ -9,6 +9,8 @@ use std::sync::{Condvar, Mutex};
 
 use rayon::ThreadPool;
 
+use crate::device::DeviceName;
+
 /// Worker threads for micro-batches.
 pub struct Lanes {
     pools: Vec<ThreadPool>,
@@ -28,6 +30,11 @@ impl Lanes {
     /// One lane, on the calling thread: for a GPU, which is kept busy by whole batches.
     pub fn caller() -> Self {
         Self { pools: Vec::new() }
+    }
+
+    /// What keeps a device busy: `threads` lanes on a CPU, the calling thread for a GPU.
+    pub fn on(device: DeviceName, threads: usize) -> Self {
+        if device.is_cpu() { Self::new(threads) } else { Self::caller() }
     }
 
     /// Whether the work is done on the calling thread.

@@ -15,6 +15,6 @@ pub use epoch::{EpochStats, Learner, evaluate, train_epoch};
 pub use evaluate::{Evaluation, Prediction};
 pub use lanes::Lanes;
 pub use run::{Event, RunContext, run};
-pub use size::{micro_batch, model_size};
+pub use size::{micro_batch, micro_batch_on, model_size};
 pub use step::{Batch, Diverged, MicroBatch, StepOptions, StepResult, infer, train_step};
 pub use timing::{TIMED_LR, Timed, peak_gflop_per_s, time_inference, time_train_step};

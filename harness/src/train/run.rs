@@ -9,7 +9,7 @@ use super::epoch::{EpochStats, Learner, evaluate, train_epoch};
 use super::evaluate::{Evaluation, Prediction};
 use super::lanes::Lanes;
 use super::optimizer;
-use super::size::{micro_batch, model_size};
+use super::size::{micro_batch_on, model_size};
 use super::step::Diverged;
 use super::step::StepOptions;
 use super::timing::{TIMED_LR, Timed, peak_gflop_per_s, time_inference, time_train_step};
@@ -124,7 +124,7 @@ fn train_and_time(
         eval_seconds: trained.eval_seconds,
         train_peak_rss_bytes,
         micro_batch: learner.micro_batch(),
-        peak_gflop_per_s: Some(peak_gflop_per_s(context.lanes, context.device, context.config.device.is_cpu())),
+        peak_gflop_per_s: Some(peak_gflop_per_s(context.lanes, context.device)),
         batch_digest: trained.batch_digest,
     }))
 }
@@ -139,12 +139,7 @@ fn new_learner(context: &RunContext<'_>) -> Result<Learner> {
         // What is adapted was said when the plan was checked.
         (model, _) = weights::load(&init.path, &architecture, model)?;
     }
-    // A GPU is kept busy by whole batches; its memory decides about their size.
-    let micro_batch = match config.model.micro_batch {
-        Some(images) => images,
-        None if config.device.is_cpu() => micro_batch(&architecture),
-        None => config.train.batch_size,
-    };
+    let micro_batch = micro_batch_on(config.device, &config.model, &architecture, config.train.batch_size);
     Ok(Learner::new(model, optimizer::build(&config.train.optimizer), device, micro_batch, classes))
 }
 
@@ -238,11 +233,7 @@ fn prediction_records(images: &Images, predictions: &[Prediction]) -> Vec<Predic
 fn time(context: &RunContext<'_>, learner: &mut Learner) -> std::result::Result<Vec<TimingSample>, Diverged> {
     let RunContext { config, dataset, lanes, .. } = context;
     let measure = &config.measure;
-    let enough = Enough {
-        warmup_seconds: measure.warmup_seconds,
-        min_samples: measure.min_samples,
-        min_seconds: measure.min_seconds,
-    };
+    let enough = Enough::of(measure);
     let reader = BatchReader::evaluation(&dataset.train, &config.data);
     let timed = |batch_size| Timed { images: &dataset.train, reader: &reader, batch_size };
     let recipe_batch = || vec![config.train.batch_size];

@@ -3,6 +3,8 @@
 use layers::Macs;
 
 use crate::architecture::ArchitectureConfig;
+use crate::config::ModelConfig;
+use crate::device::DeviceName;
 use crate::results::ModelSizeRecord;
 
 /// Tokens that a lane works on at a time, about. With fewer, products of matrices spend too much of their time on arranging
@@ -14,6 +16,18 @@ const LANE_TOKENS: f64 = 512.0;
 pub fn micro_batch(architecture: &ArchitectureConfig) -> usize {
     let images = (LANE_TOKENS / architecture.tokens() as f64).log2().round();
     2.0_f64.powf(images.clamp(0.0, 5.0)) as usize
+}
+
+/// Images that a lane takes at a time: as the model's config says, else by its sizes on a CPU. A GPU is kept busy by whole batches;
+/// its memory decides about their size.
+pub fn micro_batch_on(
+    device: DeviceName,
+    model: &ModelConfig,
+    architecture: &ArchitectureConfig,
+    batch_size: usize,
+) -> usize {
+    let usual = if device.is_cpu() { micro_batch(architecture) } else { batch_size };
+    model.micro_batch.unwrap_or(usual)
 }
 
 /// Parameters and multiply-accumulates of a model.

@@ -70,9 +70,10 @@ pub fn time_inference(learner: &Learner, lanes: &Lanes, timed: &Timed<'_>, enoug
 /// The greatest rate of matrix products in f32 that all lanes together were seen to reach, in GFLOP/s (1e9 floating-point
 /// operations a second, two for a multiply-accumulate): what a model's rate is held against. Square products of several sizes
 /// are tried; on a CPU every lane makes its own, as it does in a model.
-pub fn peak_gflop_per_s(lanes: &Lanes, device: &Device, on_cpu: bool) -> f64 {
+pub fn peak_gflop_per_s(lanes: &Lanes, device: &Device) -> f64 {
     const SECONDS_PER_SIZE: f64 = 0.25;
-    let (sizes, products): (&[usize], usize) = if on_cpu { (&[384, 512, 768, 1024], 1) } else { (&[4096, 8192], 4) };
+    let (sizes, products): (&[usize], usize) =
+        if lanes.are_the_caller() { (&[4096, 8192], 4) } else { (&[384, 512, 768, 1024], 1) };
     let mut peak = 0.0_f64;
     for &size in sizes {
         let operands = || [1.0, 2.0].map(|value| Tensor::<2>::full([size, size], value, device));
