@@ -4,8 +4,9 @@
 //! of one thread, so that operations stay on their core, and results are folded in the micro-batches' order. Neither cut nor
 //! order depends on the number of workers, so the outcome is the same to the last bit for any number.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Condvar, Mutex};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use rayon::ThreadPool;
 
@@ -48,10 +49,12 @@ impl Lanes {
     }
 
     /// Runs `work` for every index below `count`, each lane with a state of its own from `setup`, and hands the results to
-    /// `fold` in ascending order. At most one result a lane is held at a time. A panic in `work` is passed on.
+    /// `fold` in ascending order. Beside the one that each lane works on, `waiting` results are held at most: with more of
+    /// them, a slow lane holds up the others less, and more memory is used. A panic in `work` is passed on.
     pub fn ordered<S, T: Send>(
         &self,
         count: usize,
+        waiting: usize,
         setup: impl Fn() -> S + Sync,
         work: impl Fn(&mut S, usize) -> T + Sync,
         mut fold: impl FnMut(T) + Send,
@@ -64,7 +67,7 @@ impl Lanes {
             return;
         }
         let next = AtomicUsize::new(0);
-        let turnstile = Turnstile::new(fold);
+        let turnstile = Turnstile::new(fold, waiting);
         let lane = || {
             let _guard = AbortOnPanic(&turnstile);
             let mut state = setup();
@@ -92,47 +95,66 @@ impl Lanes {
 }
 
 /// Lets results through in ascending order.
-struct Turnstile<F> {
-    state: Mutex<Turn<F>>,
+struct Turnstile<T, F> {
+    state: Mutex<Turn<T, F>>,
     turned: Condvar,
+    /// How far beyond the next turn a result may come and still wait here instead of in its lane.
+    waiting: usize,
 }
 
-struct Turn<F> {
+struct Turn<T, F> {
     next: usize,
     aborted: bool,
-    fold: F,
+    /// Results that came before their turn.
+    early: BTreeMap<usize, T>,
+    /// Absent while a lane folds.
+    fold: Option<F>,
 }
 
-impl<F> Turnstile<F> {
-    fn new(fold: F) -> Self {
-        Self { state: Mutex::new(Turn { next: 0, aborted: false, fold }), turned: Condvar::new() }
+impl<T, F: FnMut(T)> Turnstile<T, F> {
+    fn new(fold: F, waiting: usize) -> Self {
+        let turn = Turn { next: 0, aborted: false, early: BTreeMap::new(), fold: Some(fold) };
+        Self { state: Mutex::new(turn), turned: Condvar::new(), waiting }
     }
 
-    /// Waits for `index`'s turn and folds its result. `false` if another lane panicked, whose turn would never end.
-    fn pass<T>(&self, index: usize, result: T) -> bool
-    where
-        F: FnMut(T),
-    {
-        let turn = self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        let waiting = |turn: &mut Turn<F>| turn.next != index && !turn.aborted;
-        let mut turn = self.turned.wait_while(turn, waiting).unwrap_or_else(|poisoned| poisoned.into_inner());
-        if turn.aborted {
-            return false;
+    /// Hands in the result of `index`, which is folded in its turn, by this lane or by another; waits while it is too early even
+    /// to be kept. `false` if another lane panicked, whose turn would never end.
+    fn pass(&self, index: usize, result: T) -> bool {
+        let turn = self.lock();
+        let too_early = |turn: &mut Turn<T, F>| index > turn.next + self.waiting && !turn.aborted;
+        let mut turn = self.turned.wait_while(turn, too_early).unwrap_or_else(PoisonError::into_inner);
+        turn.early.insert(index, result);
+        // A lane that finds another one folding leaves its result to that one.
+        while !turn.aborted
+            && let Some(mut fold) = turn.fold.take()
+        {
+            let next = turn.next;
+            let Some(result) = turn.early.remove(&next) else {
+                turn.fold = Some(fold);
+                break;
+            };
+            drop(turn);
+            fold(result);
+            turn = self.lock();
+            turn.fold = Some(fold);
+            turn.next += 1;
+            self.turned.notify_all();
         }
-        (turn.fold)(result);
-        turn.next += 1;
-        self.turned.notify_all();
-        true
+        !turn.aborted
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Turn<T, F>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Frees the lanes that wait for a turn which a panic has made impossible.
-struct AbortOnPanic<'a, F>(&'a Turnstile<F>);
+struct AbortOnPanic<'a, T, F: FnMut(T)>(&'a Turnstile<T, F>);
 
-impl<F> Drop for AbortOnPanic<'_, F> {
+impl<T, F: FnMut(T)> Drop for AbortOnPanic<'_, T, F> {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            self.0.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).aborted = true;
+            self.0.lock().aborted = true;
             self.0.turned.notify_all();
         }
     }
@@ -152,8 +174,11 @@ mod tests {
                 std::thread::sleep(Duration::from_millis(4 - index as u64 % 5));
                 index * index
             };
-            lanes.ordered(12, || (), work, |result| folded.push(result));
-            assert_eq!(folded, (0..12).map(|i| i * i).collect::<Vec<_>>());
+            for waiting in [0, 1, 3] {
+                folded.clear();
+                lanes.ordered(12, waiting, || (), work, |result| folded.push(result));
+                assert_eq!(folded, (0..12).map(|i| i * i).collect::<Vec<_>>());
+            }
         }
     }
 
@@ -161,20 +186,46 @@ mod tests {
     fn every_lane_has_one_state() {
         let setups = AtomicUsize::new(0);
         let setup = || setups.fetch_add(1, Ordering::Relaxed);
-        Lanes::new(3).ordered(30, setup, |_, index| index, |_| {});
+        Lanes::new(3).ordered(30, 0, setup, |_, index| index, |_| {});
         assert!((1..=3).contains(&setups.into_inner()));
     }
 
     #[test]
     fn a_panic_ends_all_lanes() {
         let outcome = std::panic::catch_unwind(|| {
-            Lanes::new(3).ordered(9, || (), |_, index| assert_ne!(index, 1, "as asked"), |()| {});
+            Lanes::new(3).ordered(9, 1, || (), |_, index| assert_ne!(index, 1, "as asked"), |()| {});
         });
         assert!(outcome.is_err());
     }
 
     #[test]
+    fn a_panic_in_folding_ends_all_lanes() {
+        let outcome = std::panic::catch_unwind(|| {
+            Lanes::new(3).ordered(9, 1, || (), |_, index| index, |index| assert_ne!(index, 2, "as asked"));
+        });
+        assert!(outcome.is_err());
+    }
+
+    #[test]
+    fn results_beyond_the_bound_wait_in_their_lanes() {
+        // While the first item is in work, the other lane may begin `waiting` + 1 further ones and no more.
+        for waiting in [0, 1, 4] {
+            let begun = AtomicUsize::new(0);
+            let at_the_end_of_the_first = AtomicUsize::new(0);
+            let work = |_: &mut (), index: usize| {
+                begun.fetch_add(1, Ordering::SeqCst);
+                if index == 0 {
+                    std::thread::sleep(Duration::from_millis(60));
+                    at_the_end_of_the_first.store(begun.load(Ordering::SeqCst), Ordering::SeqCst);
+                }
+            };
+            Lanes::new(2).ordered(20, waiting, || (), work, |()| {});
+            assert_eq!(at_the_end_of_the_first.into_inner(), waiting + 2, "{waiting} may wait");
+        }
+    }
+
+    #[test]
     fn no_items_no_work() {
-        Lanes::new(2).ordered(0, || (), |_, _| (), |()| panic!("nothing to fold"));
+        Lanes::new(2).ordered(0, 0, || (), |_, _| (), |()| panic!("nothing to fold"));
     }
 }

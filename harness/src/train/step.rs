@@ -111,6 +111,9 @@ pub(super) fn check_finite(what: &'static str, value: f64) -> Result<(), Diverge
     if value.is_finite() { Ok(()) } else { Err(Diverged { what, value }) }
 }
 
+/// Memory for gradients that wait until those of the micro-batches before them are summed. For large models it keeps none.
+const WAITING_BYTES: usize = 64 << 20;
+
 /// Forward, mean cross-entropy, backward over all lanes, and one step of the optimiser.
 pub fn train_step(
     model: Architecture,
@@ -123,8 +126,10 @@ pub fn train_step(
     let lane_gradients = if options.gradient_checkpointing { checkpointed_gradients } else { plain_gradients };
     let mut accumulator = GradientsAccumulator::new();
     let mut result = StepResult::default();
+    let gradient_bytes = size_of::<f32>() * model.num_params();
     lanes.ordered(
         batch.micro_batches,
+        lanes.threads().min(WAITING_BYTES / gradient_bytes),
         // Graphs over the same leaves would be merged, and merging deadlocks between threads: every lane has its own leaves.
         || model.clone().fork(device),
         |model, index| {
@@ -186,6 +191,7 @@ pub fn infer(model: &Architecture, lanes: &Lanes, batch: &Batch<'_>) -> Vec<f32>
     let mut logits = Vec::new();
     lanes.ordered(
         batch.micro_batches,
+        lanes.threads(),
         || model.clone(),
         |model, index| host_values(model.forward((batch.fetch)(index).images)),
         |values| logits.extend(values),

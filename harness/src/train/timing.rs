@@ -85,7 +85,7 @@ pub fn peak_gflop_per_s(lanes: &Lanes, device: &Device) -> f64 {
                     drop(a.clone().matmul(b.clone()));
                 }
             };
-            lanes.ordered(count, operands, multiply, drop);
+            lanes.ordered(count, 0, operands, multiply, drop);
             device.sync().expect("the device ends its work");
         });
         let fastest = seconds.into_iter().fold(f64::INFINITY, f64::min);

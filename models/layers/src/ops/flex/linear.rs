@@ -44,9 +44,9 @@ pub(super) fn forward_gelu_with_derivative(
     weight: FlexTensor,
     bias: FlexTensor,
 ) -> (FlexTensor, FlexTensor) {
-    let bias = contiguous(bias);
+    let (x, bias) = (contiguous(x), contiguous(bias));
     let bias = values(&bias);
-    let mut y = Vec::new();
+    let mut y = Vec::with_capacity(rows(&x).rows() * bias.len());
     let derivative = multiplied(x, weight, |z, _| {
         for z in z.chunks_mut(whole_rows(bias.len())) {
             let first = y.len();
