@@ -7,6 +7,7 @@ mod edit;
 mod explain;
 mod measure;
 mod plan;
+mod published;
 mod timing;
 mod train;
 
@@ -16,8 +17,9 @@ pub use data::{
 };
 pub use measure::MeasureConfig;
 pub use plan::{InitConfig, ModelConfig, Plan, RunConfig};
+pub use published::PublishedRun;
 pub use timing::{StepConfig, TimedModel, TimingPlan};
-pub use train::{OptimizerConfig, ScheduleConfig, TrainConfig};
+pub use train::{Decay, EarlyStoppingConfig, EmaConfig, EvaluateOn, OptimizerConfig, ScheduleConfig, TrainConfig};
 
 use std::path::Path;
 

@@ -14,6 +14,7 @@ mod image_folder;
 mod images;
 mod resize;
 mod shapes;
+mod sizes;
 mod split;
 
 use std::path::Path;
@@ -24,6 +25,7 @@ use crate::error::Result;
 pub use batches::{BatchReader, Digest, epoch_order};
 use folders::Folders;
 pub use images::Images;
+pub use sizes::{SplitSizes, split_sizes};
 use split::Purpose;
 
 /// Images of one task, in three splits that share no image.

@@ -4,24 +4,27 @@ use std::ops::Range;
 use std::sync::mpsc::sync_channel;
 use std::sync::{Mutex, PoisonError};
 
-use burn::optim::ModuleOptimizer;
+use burn::module::Module;
 use burn::tensor::Device;
 use layers::SampleKeys;
 use rayon::prelude::*;
 
+use super::average::WeightAverage;
 use super::evaluate::{Evaluation, Prediction};
 use super::lanes::Lanes;
 use super::mixing::Mixing;
+use super::optimizer::Optimizer;
 use super::step::{Batch, Diverged, MicroBatch, StepOptions, check_finite, infer, one_hot, train_step};
 use crate::architecture::Architecture;
-use crate::config::TrainConfig;
+use crate::config::{EmaConfig, TrainConfig};
 use crate::data::{BatchReader, Digest, Images, epoch_order};
 
 /// A model with its optimiser.
 pub struct Learner {
     /// Absent only while a step computes.
     model: Option<Architecture>,
-    optimizer: ModuleOptimizer,
+    optimizer: Optimizer,
+    average: Option<WeightAverage>,
     /// The device that the model was made on, with autodiff.
     device: Device,
     /// Images that a lane takes at a time.
@@ -40,17 +43,28 @@ pub struct EpochStats {
 
 impl Learner {
     /// `model`, made on `device` with autodiff.
-    pub fn new(
-        model: Architecture,
-        optimizer: ModuleOptimizer,
-        device: Device,
-        micro_batch: usize,
-        classes: usize,
-    ) -> Self {
-        Self { model: Some(model), optimizer, device, micro_batch, classes }
+    pub fn new(model: Architecture, optimizer: Optimizer, device: Device, micro_batch: usize, classes: usize) -> Self {
+        Self { model: Some(model), optimizer, average: None, device, micro_batch, classes }
     }
 
-    /// The model.
+    /// The same, with an average of the weights from here on.
+    pub fn with_average(self, config: EmaConfig) -> Self {
+        let average = Some(WeightAverage::new(config, self.model()));
+        Self { average, ..self }
+    }
+
+    /// The model that training is about, without autodiff: with the average of the weights where there is one, else with those of the
+    /// last step.
+    pub fn result(&self) -> Architecture {
+        self.average.as_ref().map_or_else(|| self.model().valid(), |average| average.model().clone())
+    }
+
+    /// Whether [`result`](Self::result) is an average.
+    pub fn averages(&self) -> bool {
+        self.average.is_some()
+    }
+
+    /// The model with the weights of the last step.
     pub fn model(&self) -> &Architecture {
         self.model.as_ref().expect("no step is in work")
     }
@@ -79,6 +93,9 @@ impl Learner {
     ) -> Result<super::StepResult, Diverged> {
         let model = self.model.take().expect("no step is in work");
         let (model, result) = train_step(model, &mut self.optimizer, lanes, batch, options, &self.device)?;
+        if let Some(average) = &mut self.average {
+            average.update(&model);
+        }
         self.model = Some(model);
         Ok(result)
     }
@@ -283,7 +300,6 @@ mod tests {
     use crate::architecture::ArchitectureConfig;
     use crate::train::optimizer;
     use crate::weights::parameters;
-    use burn::module::Module;
 
     const MODELS: [&str; 4] = [
         "architecture = 'vit'\npatch_size = 4\nd_model = 24\ndepth = 2\nheads = 3\nd_ff = 40",
@@ -315,8 +331,12 @@ mod tests {
         .unwrap();
         let recipe: TrainConfig = toml::from_str(recipe).unwrap();
         let device = Device::flex().autodiff();
-        let mut learner =
-            Learner::new(config.init(3, &device), optimizer::build(&recipe.optimizer), device, 4, CLASSES);
+        let model = config.init(3, &device);
+        let optimizer = optimizer::build(&recipe.optimizer, recipe.decay, &model);
+        let mut learner = Learner::new(model, optimizer, device, 4, CLASSES);
+        if let Some(ema) = recipe.ema {
+            learner = learner.with_average(ema);
+        }
         let reader = BatchReader::training(&images, &data, 9);
         let mut losses = Vec::new();
         for epoch in 0..2 {
@@ -325,10 +345,9 @@ mod tests {
         }
         let plain = Device::flex();
         let reader = BatchReader::evaluation(&images, &data);
-        let (evaluation, _) =
-            evaluate(&learner.model().valid(), lanes, &reader, &images, (4, CLASSES), &plain).unwrap();
+        let (evaluation, _) = evaluate(&learner.result(), lanes, &reader, &images, (4, CLASSES), &plain).unwrap();
         losses.push(evaluation.loss().to_bits());
-        let weights = parameters::values(learner.model()).into_values().flat_map(|values| values.data);
+        let weights = parameters::values(&learner.result()).into_values().flat_map(|values| values.data);
         (losses, weights.map(f32::to_bits).collect())
     }
 
@@ -337,7 +356,9 @@ mod tests {
         let recipe = "epochs = 2\nbatch_size = 16\noptimizer = { kind = 'adamw' }\nlr = 0.01\nclip_norm = 0.5\n\
                       label_smoothing = 0.1";
         let checkpointing = format!("{recipe}\ngradient_checkpointing = true");
-        for recipe in [recipe, &checkpointing] {
+        let muon = recipe.replace("'adamw'", "'muon'") + "\ndecay = 'matrices'\nema = { decay = 0.9 }";
+        let lion = recipe.replace("'adamw'", "'lion'");
+        for recipe in [recipe, &checkpointing, &muon, &lion] {
             for model in MODELS {
                 let one = outcome(model, recipe, &Lanes::new(1));
                 for threads in [2, 3, 8] {

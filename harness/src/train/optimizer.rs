@@ -1,36 +1,85 @@
 //! From a recipe's optimiser to Burn's, and what is done to gradients before a step.
 
-use burn::module::{Module, ModuleVisitor, Param};
+use burn::module::{Module, ModuleVisitor, Param, ParamGroup, ParamId};
 use burn::optim::decay::WeightDecayConfig;
 use burn::optim::momentum::MomentumConfig;
-use burn::optim::{AdamConfig, AdamWConfig, GradientsParams, ModuleOptimizer, SgdConfig};
+use burn::optim::{
+    AdamConfig, AdamWConfig, AdjustLrFn, GradientsParams, LionConfig, ModuleOptimizer, MuonConfig, SgdConfig,
+};
 use burn::tensor::Tensor;
 
-use crate::config::OptimizerConfig;
+use super::lanes::Lanes;
+use crate::config::{Decay, OptimizerConfig};
+use crate::weights::parameters::{self, ParameterPlace};
 
-/// The optimiser that a recipe names.
-///
-/// Burn's own defaults differ from PyTorch's (epsilon 1e-5, dampening 0.1), so every value is set here.
-pub fn build(config: &OptimizerConfig) -> ModuleOptimizer {
-    let l2 = |penalty: f32| (penalty > 0.0).then(|| WeightDecayConfig::new(penalty));
-    match *config {
-        OptimizerConfig::Adam { betas: [beta_1, beta_2], eps, weight_decay } => AdamConfig::new()
-            .with_beta_1(beta_1)
-            .with_beta_2(beta_2)
-            .with_epsilon(eps)
-            .with_weight_decay(l2(weight_decay))
-            .init(),
-        OptimizerConfig::Adamw { betas: [beta_1, beta_2], eps, weight_decay } => AdamWConfig::new()
-            .with_beta_1(beta_1)
-            .with_beta_2(beta_2)
-            .with_epsilon(eps)
-            .with_weight_decay(weight_decay)
-            .init(),
-        OptimizerConfig::Sgd { momentum, nesterov, weight_decay } => {
-            let momentum = (momentum > 0.0).then_some(MomentumConfig { momentum, dampening: 0.0, nesterov });
-            SgdConfig::new().with_momentum(momentum).with_weight_decay(l2(weight_decay)).init()
+/// What turns gradients into steps.
+pub struct Optimizer {
+    burn: ModuleOptimizer,
+    /// Whether its steps multiply matrices, whose sums must not be cut by the number of threads.
+    on_one_lane: bool,
+}
+
+impl Optimizer {
+    /// One step.
+    pub(super) fn step<M: Module + Send>(&mut self, lanes: &Lanes, lr: f64, model: M, gradients: GradientsParams) -> M {
+        match self.on_one_lane {
+            true => lanes.on_one(|| self.burn.step(lr, model, gradients)),
+            false => self.burn.step(lr, model, gradients),
         }
     }
+}
+
+/// The optimiser that a recipe names, for the parameters of `model`.
+///
+/// Burn's own defaults differ from PyTorch's (epsilon 1e-5, dampening 0.1), so every value is set here.
+pub fn build<M: Module>(config: &OptimizerConfig, decay: Decay, model: &M) -> Optimizer {
+    let places = parameters::places(model);
+    let decays = |place: &ParameterPlace| match decay {
+        Decay::All => true,
+        Decay::Matrices => place.rank == 2,
+    };
+    let group = |belongs: &dyn Fn(&ParameterPlace) -> bool| {
+        let ids: Vec<ParamId> = places.iter().filter(|place| belongs(place)).map(|place| place.id).collect();
+        ParamGroup::from_ids(ids)
+    };
+    let spared = group(&|place| !decays(place));
+    let l2 = |penalty: f32| (penalty > 0.0).then(|| WeightDecayConfig::new(penalty));
+    let mut on_one_lane = false;
+    let burn = match *config {
+        OptimizerConfig::Adam { betas: [beta_1, beta_2], eps, weight_decay } => {
+            let adam = AdamConfig::new().with_beta_1(beta_1).with_beta_2(beta_2).with_epsilon(eps);
+            let decaying = adam.clone().with_weight_decay(l2(weight_decay));
+            decaying.init().with_group(spared, adam.build(), None)
+        }
+        OptimizerConfig::Adamw { betas, eps, weight_decay } => {
+            adamw(betas, eps, weight_decay).init().with_group(spared, adamw(betas, eps, 0.0).build(), None)
+        }
+        OptimizerConfig::Sgd { momentum, nesterov, weight_decay } => {
+            let momentum = (momentum > 0.0).then_some(MomentumConfig { momentum, dampening: 0.0, nesterov });
+            let sgd = SgdConfig::new().with_momentum(momentum);
+            sgd.clone().with_weight_decay(l2(weight_decay)).init().with_group(spared, sgd.build(), None)
+        }
+        OptimizerConfig::Lion { betas: [beta_1, beta_2], weight_decay } => {
+            let lion = LionConfig::new().with_beta_1(beta_1).with_beta_2(beta_2);
+            let decaying = lion.clone().with_weight_decay(weight_decay);
+            decaying.init().with_group(spared, lion.with_weight_decay(0.0).build(), None)
+        }
+        OptimizerConfig::Muon { momentum, betas, eps, weight_decay } => {
+            on_one_lane = true;
+            let hidden = group(&|place| place.rank == 2 && place.path.starts_with("blocks."));
+            let muon = MuonConfig::new()
+                .with_momentum(MomentumConfig { momentum, dampening: 0.0, nesterov: true })
+                .with_adjust_lr_fn(AdjustLrFn::MatchRmsAdamW)
+                .with_weight_decay(l2(weight_decay));
+            let others = adamw(betas, eps, weight_decay).init();
+            others.with_group(spared, adamw(betas, eps, 0.0).build(), None).with_group(hidden, muon.build(), None)
+        }
+    };
+    Optimizer { burn, on_one_lane }
+}
+
+fn adamw([beta_1, beta_2]: [f32; 2], eps: f32, weight_decay: f32) -> AdamWConfig {
+    AdamWConfig::new().with_beta_1(beta_1).with_beta_2(beta_2).with_epsilon(eps).with_weight_decay(weight_decay)
 }
 
 /// The norm of all gradients taken as one vector. Burn's own clipping takes every tensor for itself, which is another thing

@@ -36,6 +36,11 @@ impl Version {
         self.train.iter().chain(self.test)
     }
 
+    /// Numbers of training and test images.
+    pub(in crate::data) fn counts(&self) -> [usize; 2] {
+        [self.train, self.test].map(|files| files.iter().map(|file| file.records).sum())
+    }
+
     /// The remedy for files that are absent or damaged.
     pub(super) fn how_to_get(&self) -> String {
         format!("download {}, unpack it into a folder, and name that folder with --data-dir", self.url)

@@ -33,6 +33,8 @@ fn runs() -> Vec<Run> {
             eval_loss: 1.25,
             eval_top1: top1,
             eval_top5: None,
+            raw_eval_loss: None,
+            raw_eval_top1: None,
             train_seconds: 300.0,
             eval_seconds: 30.0,
             train_images_per_s: 150.0,
