@@ -12,8 +12,8 @@ mod timing;
 mod train;
 
 pub use data::{
-    AugmentConfig, ColorJitterConfig, DataConfig, DatasetName, MixConfig, PadAndCropConfig, RandAugmentConfig,
-    RandomErasingConfig, RandomResizedCropConfig,
+    AugmentConfig, ColorJitterConfig, DataConfig, DatasetName, Interpolation, MixConfig, PadAndCropConfig,
+    RandAugmentConfig, RandomErasingConfig, RandomResizedCropConfig,
 };
 pub use measure::MeasureConfig;
 pub use plan::{InitConfig, ModelConfig, Plan, RunConfig};
@@ -78,4 +78,9 @@ fn from_toml<T: serde::de::DeserializeOwned>(text: &str, place: &str) -> Result<
         let key = error.path().to_string();
         explain::toml_error(place, Some(&key), error.inner())
     })
+}
+
+/// For keys that are written only where they do something.
+fn is_zero(value: &f32) -> bool {
+    *value == 0.0
 }

@@ -36,7 +36,7 @@ pub struct TrainConfig {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub early_stopping: Option<EarlyStoppingConfig>,
     /// Share of every target that is spread evenly over all classes (Szegedy et al. 2015, <https://arxiv.org/abs/1512.00567>).
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "super::is_zero")]
     pub label_smoothing: f32,
     /// Computes blocks again for the backward pass instead of keeping them: the same gradients in less memory and more time.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -161,10 +161,6 @@ fn default_muon_momentum() -> f64 {
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
-}
-
-fn is_zero(value: &f32) -> bool {
-    *value == 0.0
 }
 
 fn default_betas() -> [f32; 2] {

@@ -118,7 +118,9 @@ pub fn train_epoch(
     let order = epoch_order(images.len(), seed, epoch);
     let batches: Vec<&[u32]> = order.chunks(recipe.batch_size).collect();
     let micro_batch = learner.micro_batch;
-    let samples = Samples { reader, size: images.size(), classes: learner.classes, recipe, key: (seed, epoch) };
+    let mixing = |step: usize| Mixing::draw(reader.augment(), images.size(), [seed, epoch, step as u64]);
+    let mixings: Vec<_> = (0..batches.len()).map(mixing).collect();
+    let samples = Samples { reader, size: images.size(), classes: learner.classes, recipe, epoch, mixings };
     let pass = Pass { lanes, batches: &batches, image_size: images.size(), recipe, seed, epoch };
     let part_of = |batch: &[u32], part: usize| part * micro_batch..batch.len().min((part + 1) * micro_batch);
     if !lanes.are_the_caller() {
@@ -170,18 +172,18 @@ struct Samples<'a> {
     size: usize,
     classes: usize,
     recipe: &'a TrainConfig,
-    /// Seed and epoch.
-    key: (u64, u64),
+    epoch: u64,
+    /// How the batch of each step is mixed: one draw for all its parts.
+    mixings: Vec<Option<Mixing>>,
 }
 
 impl Samples<'_> {
     /// Part of the batch of a step.
     fn read(&self, step: usize, batch: &[u32], part: Range<usize>) -> SampleValues {
-        let (seed, epoch) = self.key;
         let (mut labels, mut digests) = (Vec::new(), Vec::new());
         let indices = &batch[part.clone()];
         let mut values = self.fill(indices, &mut labels, Some(&mut digests));
-        let mut targets = match Mixing::draw(self.reader.augment(), self.size, [seed, epoch, step as u64]) {
+        let mut targets = match &self.mixings[step] {
             None => one_hot(&labels, self.classes),
             Some(mixing) => {
                 let others: Vec<u32> = part.map(|at| batch[(at + batch.len() - 1) % batch.len()]).collect();
@@ -203,7 +205,7 @@ impl Samples<'_> {
 
     fn fill(&self, indices: &[u32], labels: &mut Vec<i64>, digests: Option<&mut Vec<Digest>>) -> Vec<f32> {
         let mut values = vec![0.0; indices.len() * self.reader.values_per_image()];
-        self.reader.fill(indices, self.key.1, &mut values, labels, digests);
+        self.reader.fill(indices, self.epoch, &mut values, labels, digests);
         values
     }
 
