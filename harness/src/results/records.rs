@@ -228,7 +228,8 @@ pub struct EpochRecord {
 impl EpochRecord {
     /// The first of the epochs with the greatest accuracy.
     pub fn best(epochs: &[Self]) -> Option<&Self> {
-        epochs.iter().reduce(|best, epoch| if epoch.eval_top1 > best.eval_top1 { epoch } else { best })
+        let known = epochs.iter().filter(|epoch| !epoch.eval_top1.is_nan());
+        known.reduce(|best, epoch| if epoch.eval_top1 > best.eval_top1 { epoch } else { best })
     }
 }
 

@@ -57,3 +57,36 @@ impl ModuleMapper for Mean {
         param.map(|mean| mean * kept + latest * (1.0 - kept))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::Device;
+
+    use super::*;
+    use crate::architecture::ArchitectureConfig;
+    use crate::weights::parameters;
+
+    #[test]
+    fn the_average_keeps_little_at_first_and_its_share_later() {
+        struct Fill(f64);
+        impl ModuleMapper for Fill {
+            fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+                let value = self.0;
+                param.map(|values| (values.detach().zeros_like() + value).require_grad())
+            }
+        }
+        let config = "architecture = 'conv_vit'\npatch_size = 4\nd_model = 8\ndepth = 1\nhead_channels = 4\nd_ff = 8";
+        let config: ArchitectureConfig = toml::from_str(config).unwrap();
+        let model = config.for_images(8, 3).init(1, &Device::flex().autodiff());
+        let mut average = WeightAverage::new(EmaConfig { decay: 0.25 }, &model.clone().map(&mut Fill(1.0)));
+        let mut expected = 1.0;
+        // (1 + step) / (10 + step) is 0.1, 0.18 and 0.25, then more than the decay.
+        for (value, kept) in [(2.0, 0.1), (4.0, 2.0 / 11.0), (-1.0, 0.25), (3.0, 0.25)] {
+            average.update(&model.clone().map(&mut Fill(value)));
+            expected = kept * expected + (1.0 - kept) * value;
+            for (path, values) in parameters::values(average.model()) {
+                assert!(values.data.iter().all(|v| (f64::from(*v) - expected).abs() < 1e-6), "{path}: {values:?}");
+            }
+        }
+    }
+}

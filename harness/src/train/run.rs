@@ -295,3 +295,33 @@ fn time(context: &RunContext<'_>, learner: &mut Learner) -> std::result::Result<
     }
     Ok(all)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn training_stalls_when_the_best_epoch_lies_far_enough_back() {
+        let epoch = |(index, top1): (usize, &f64)| EpochRecord {
+            epoch: index + 1,
+            lr: 0.1,
+            train_loss: 1.0,
+            train_top1: 0.5,
+            split: "val".to_owned(),
+            eval_loss: 1.0,
+            eval_top1: *top1,
+            eval_top5: None,
+            raw_eval_loss: None,
+            raw_eval_top1: None,
+            train_seconds: 1.0,
+            eval_seconds: 1.0,
+            train_images_per_s: 1.0,
+        };
+        let stalled =
+            |top1s: &[f64], patience| has_stalled(&top1s.iter().enumerate().map(epoch).collect::<Vec<_>>(), patience);
+        assert!(!stalled(&[], 1) && !stalled(&[0.2], 1));
+        assert!(!stalled(&[0.2, 0.3, 0.25], 2) && stalled(&[0.2, 0.3, 0.25, 0.29], 2));
+        assert!(stalled(&[0.3, 0.3], 1), "as good is no better");
+        assert!(!stalled(&[0.1, f64::NAN, 0.2], 1));
+    }
+}
