@@ -9,7 +9,7 @@ use crate::config::{self, Plan, RunConfig, TimingPlan};
 use crate::data::{self, SplitSizes};
 use crate::device::DeviceName;
 use crate::error::{Error, Result};
-use crate::report::{magnitude, terminal_table};
+use crate::report::{count, magnitude, terminal_table};
 use crate::train::{self, Lanes, StepCost};
 
 /// Arguments of `vitbench plan`.
@@ -149,18 +149,16 @@ fn rows(plan: &Plan, timing: &TimingPlan, sizes: SplitSizes, costs: &[StepCost])
 }
 
 fn table(rows: &[Row], threads: usize) -> String {
-    let header =
-        ["model", "seed", "parameters", "MMAC", "images\n/s", "one\nepoch", "epochs", "the run", "memory\nMiB"];
+    let header = ["model", "seed", "params", "MMAC", "images\n/s", "epochs", "the run", "memory\nMiB"];
     let mut table = terminal_table(&header);
     for row in rows {
         table.add_row([
             row.model.clone(),
             row.seed.to_string(),
-            row.params.to_string(),
+            count(row.params as f64),
             magnitude(row.macs as f64 / 1e6),
             magnitude(row.train_images_per_s),
-            duration(row.epoch_s),
-            row.epochs.to_string(),
+            format!("{} x {}", row.epochs, duration(row.epoch_s)),
             duration(row.run_s),
             row.memory_bytes.map_or_else(String::new, |bytes| magnitude(bytes as f64 / f64::from(1 << 20))),
         ]);

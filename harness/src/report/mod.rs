@@ -24,7 +24,7 @@ use crate::results::{ResultsFolder, epochs_csv, models_csv, summary_csv, through
 
 use plots::{Format, Plot};
 
-pub use format::magnitude;
+pub use format::{count, magnitude};
 pub use terminal::{summary_table, terminal_table};
 
 /// Makes tables, plots and `report.md` from the records of `folder` and answers which files it wrote. `models` are the plan's
