@@ -26,12 +26,28 @@ pub enum Error {
         source: std::io::Error,
     },
     /// Some runs of a plan did not end well; each has said why.
-    #[error("{failed} of {total} runs failed; the report says why. To try one again, delete its folder under `runs`")]
+    #[error("{failed} of {total} runs failed; the report says why. `--retry failed` tries them again")]
     RunsFailed {
         /// How many did.
         failed: usize,
         /// Of how many.
         total: usize,
+    },
+    /// The process of a run met an error of files: the run is neither done nor failed.
+    #[error("run {run}: {words}")]
+    RunNotRecorded {
+        /// Its name.
+        run: String,
+        /// What its process said.
+        words: String,
+        /// The exit code of its process.
+        code: u8,
+    },
+    /// The program was asked to stop, by the signal of this exit code.
+    #[error("stopped; the same command goes on where it ended")]
+    Interrupted {
+        /// 128 and the signal's number.
+        code: u8,
     },
     /// Some tensors differ from PyTorch's; each is in the table.
     #[error("{out} of {total} tensors disagree with PyTorch")]
@@ -58,11 +74,13 @@ impl Error {
         move |source| Self::Io { action, path, source }
     }
 
-    /// The process's exit code: 1 when runs failed or tensors disagree, 2 when input or files are at fault.
+    /// The process's exit code: 1 when runs failed or tensors disagree, 2 when input or files are at fault, 130 or 143 when it was
+    /// asked to stop.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::RunsFailed { .. } | Self::Disagreement { .. } => 1,
             Self::Input { .. } | Self::Io { .. } => 2,
+            Self::RunNotRecorded { code, .. } | Self::Interrupted { code } => *code,
         }
     }
 }

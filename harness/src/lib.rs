@@ -13,6 +13,8 @@ pub mod parity;
 pub mod report;
 pub mod results;
 pub mod run_folder;
+pub mod runner;
+mod sha256;
 pub mod stats;
 pub mod train;
 pub mod weights;

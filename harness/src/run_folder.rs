@@ -1,5 +1,6 @@
 //! What ties a plan to its results folder: the identity of its runs, and the check that a folder holds this plan and no other.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -7,7 +8,8 @@ use sysinfo::System;
 
 use crate::config::{Plan, RunConfig};
 use crate::error::{Error, Result};
-use crate::results::{MachineRecord, ResultsFolder, RunFolder, RunIdentity, SCHEMA, write_atomic};
+use crate::results::{MachineRecord, ResultsFolder, RunFolder, RunIdentity, SCHEMA, WRITING, write_atomic};
+use crate::runner::PlannedRun;
 
 /// Version of the program, part of every run's identity.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -52,16 +54,25 @@ pub fn write_config(folder: &RunFolder, config: &RunConfig) -> Result<()> {
     write_atomic(&folder.config_path(), text.as_bytes())
 }
 
-/// The results folder of `plan`, made if need be.
+/// The results folder of `plan`, whose runs are `runs`; made if need be. A plan may take the place of another if all runs that the
+/// folder holds are its runs as well: a sweep may grow.
 ///
 /// # Errors
 /// If it holds the results of another plan, or cannot be written.
-pub fn open(path: &Path, plan: &Plan, threads: usize) -> Result<ResultsFolder> {
+pub fn open(path: &Path, plan: &Plan, runs: &[PlannedRun], threads: usize) -> Result<ResultsFolder> {
     let text = toml::to_string(plan).expect("a plan is TOML");
     let plan_path = path.join("plan.toml");
     match std::fs::read_to_string(&plan_path) {
         Ok(present) if present == text => {}
-        Ok(present) => return Err(different(path, &present, &text)),
+        Ok(present) => {
+            let known: HashSet<&str> = runs.iter().map(|run| run.identity.run.as_str()).collect();
+            let folder = ResultsFolder::create_or_open(path)?;
+            let strange = folder.run_folders()?.into_iter().find(|run| !known.contains(run.name().as_str()));
+            if let Some(run) = strange {
+                return Err(different(path, &run.name(), &present, &text));
+            }
+            write_atomic(&plan_path, text.as_bytes())?;
+        }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             refuse_foreign_files(path)?;
             let folder = ResultsFolder::create_or_open(path)?;
@@ -77,8 +88,10 @@ pub fn open(path: &Path, plan: &Plan, threads: usize) -> Result<ResultsFolder> {
 /// A folder with files that are not results is most likely a slip of the pen.
 fn refuse_foreign_files(path: &Path) -> Result<()> {
     let Ok(mut entries) = std::fs::read_dir(path) else { return Ok(()) };
-    let known = ["runs", "machine.json"];
-    let foreign = entries.find_map(|entry| entry.ok().filter(|e| !known.iter().any(|name| e.file_name() == *name)));
+    // Others that start with the same plan at this moment may have come further.
+    let known = ["runs", "machine.json", "plan.toml"];
+    let is_ours = |name: &str| known.contains(&name) || name.starts_with(WRITING);
+    let foreign = entries.find_map(|entry| entry.ok().filter(|e| !is_ours(&e.file_name().to_string_lossy())));
     match foreign {
         None => Ok(()),
         Some(entry) => Err(Error::input(
@@ -89,7 +102,7 @@ fn refuse_foreign_files(path: &Path) -> Result<()> {
     }
 }
 
-fn different(path: &Path, present: &str, wanted: &str) -> Error {
+fn different(path: &Path, run: &str, present: &str, wanted: &str) -> Error {
     let parse = |text: &str| text.parse::<toml::Table>().map(toml::Value::Table);
     let difference = match (parse(present), parse(wanted)) {
         (Ok(present), Ok(wanted)) => first_difference("", &present, &wanted),
@@ -98,7 +111,9 @@ fn different(path: &Path, present: &str, wanted: &str) -> Error {
     let difference = difference.unwrap_or_else(|| "its `plan.toml` cannot be compared".to_owned());
     Error::input(
         format!("--out {}", path.display()),
-        format!("the folder holds the results of a different config: {difference}"),
+        format!(
+            "the folder holds the results of a different config: {difference}, and run {run} is none of this one's"
+        ),
         "choose another folder with --out, or delete this one",
     )
 }

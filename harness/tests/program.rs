@@ -2,9 +2,10 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
 
-use tempfile::TempDir;
+mod bench;
+
+use bench::{Bench, text};
 
 /// Two tiny models on few generated images; a run takes about a second.
 const CONFIG: &str = r#"
@@ -51,62 +52,6 @@ head_channels = 8
 d_ff = 32
 "#;
 
-/// A folder of its own for every test, with the config in it.
-struct Bench {
-    dir: TempDir,
-}
-
-impl Bench {
-    fn new() -> Self {
-        let bench = Self { dir: TempDir::new().unwrap() };
-        fs::write(bench.path("plan.toml"), CONFIG).unwrap();
-        bench
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.dir.path().join(name)
-    }
-
-    /// Runs `vitbench` in the folder, with no data to be found but what the arguments name.
-    fn vitbench(&self, arguments: &[&str]) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_vitbench"))
-            .current_dir(self.dir.path())
-            .env_remove("VITBENCH_DATA")
-            .env("XDG_CACHE_HOME", self.path("cache"))
-            .args(arguments)
-            .output()
-            .unwrap()
-    }
-
-    /// As [`vitbench`](Self::vitbench), and it has to end well.
-    fn succeed(&self, arguments: &[&str]) -> String {
-        let output = self.vitbench(arguments);
-        assert!(output.status.success(), "{arguments:?}: {}\n{}", output.status, text(&output.stderr));
-        text(&output.stdout)
-    }
-
-    /// The message of a command that has to be refused, with nothing written.
-    fn refused(&self, arguments: &[&str]) -> String {
-        let before = self.listing();
-        let output = self.vitbench(arguments);
-        let message = text(&output.stderr);
-        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}\n{message}", output.status);
-        assert!(message.starts_with("error: ") && message.contains("help: "), "{arguments:?}: {message}");
-        assert!(!message.contains("panicked") && message.lines().count() < 24, "{arguments:?}: {message}");
-        assert_eq!(before, self.listing(), "{arguments:?} left something behind");
-        message
-    }
-
-    fn listing(&self) -> Vec<PathBuf> {
-        let entries = walkdir::WalkDir::new(self.dir.path()).sort_by_file_name();
-        entries.into_iter().map(|entry| entry.unwrap().into_path()).collect()
-    }
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
-
 fn only_run(folder: &Path, model: &str) -> PathBuf {
     let runs = fs::read_dir(folder.join("runs")).unwrap().map(|entry| entry.unwrap().path());
     let mut runs = runs.filter(|path| path.file_name().unwrap().to_string_lossy().starts_with(model));
@@ -130,7 +75,7 @@ fn epochs_without_times(path: &Path) -> Vec<Vec<String>> {
 
 #[test]
 fn a_plan_leaves_records_tables_plots_and_report() {
-    let bench = Bench::new();
+    let bench = Bench::new(CONFIG);
     let stdout = bench.succeed(&["run", "plan.toml"]);
     let folder = bench.path("results/plan");
     for file in ["plan.toml", "machine.json", "models.csv", "epochs.csv", "throughput.csv", "summary.csv", "report.md"]
@@ -159,7 +104,7 @@ fn a_plan_leaves_records_tables_plots_and_report() {
 
 #[test]
 fn the_same_command_again_trains_nothing_and_elsewhere_finds_the_same() {
-    let bench = Bench::new();
+    let bench = Bench::new(CONFIG);
     bench.succeed(&["run", "plan.toml"]);
     let done = only_run(&bench.path("results/plan"), "vit").join("done.json");
     let before = fs::metadata(&done).unwrap().modified().unwrap();
@@ -174,7 +119,7 @@ fn the_same_command_again_trains_nothing_and_elsewhere_finds_the_same() {
 
 #[test]
 fn a_deleted_run_is_made_again_and_a_report_too() {
-    let bench = Bench::new();
+    let bench = Bench::new(CONFIG);
     bench.succeed(&["run", "plan.toml", "--out", "out"]);
     fs::remove_dir_all(only_run(&bench.path("out"), "conv")).unwrap();
     let report = fs::read(bench.path("out/report.md")).unwrap();
@@ -192,7 +137,7 @@ fn a_deleted_run_is_made_again_and_a_report_too() {
 
 #[test]
 fn a_model_that_diverges_is_a_row_and_the_others_run() {
-    let bench = Bench::new();
+    let bench = Bench::new(CONFIG);
     // A learning rate that throws the ViT's weights beyond all numbers; the other model is trained after it.
     let output = bench.vitbench(&[
         "run",
@@ -213,7 +158,7 @@ fn a_model_that_diverges_is_a_row_and_the_others_run() {
 
 #[test]
 fn mistakes_in_a_config_are_named_with_their_remedy() {
-    let bench = Bench::new();
+    let bench = Bench::new(CONFIG);
     let cases = [
         ("train.epoch=3", vec!["train", "unknown field `epoch`", "did you mean `epochs`?"]),
         ("train.epochs=many", vec!["train.epochs", "invalid type", "expected usize"]),
@@ -243,7 +188,7 @@ fn mistakes_in_a_config_are_named_with_their_remedy() {
 
 #[test]
 fn a_missing_or_broken_config_is_named() {
-    let bench = Bench::new();
+    let bench = Bench::new(CONFIG);
     assert!(bench.refused(&["run", "absent.toml"]).contains("absent.toml: there is no such config"));
     fs::write(bench.path("broken.toml"), "[train\nepochs = 1").unwrap();
     let message = bench.refused(&["run", "broken.toml"]);
@@ -255,7 +200,7 @@ fn a_missing_or_broken_config_is_named() {
 
 #[test]
 fn an_unknown_device_or_one_that_is_not_here_is_refused() {
-    let bench = Bench::new();
+    let bench = Bench::new(CONFIG);
     let output = bench.vitbench(&["run", "plan.toml", "--device", "gpu"]);
     assert_eq!(output.status.code(), Some(2));
     assert!(text(&output.stderr).contains("[possible values: flex, ndarray, cuda"), "{}", text(&output.stderr));
@@ -267,7 +212,7 @@ fn an_unknown_device_or_one_that_is_not_here_is_refused() {
 
 #[test]
 fn absent_data_says_how_to_get_it() {
-    let bench = Bench::new();
+    let bench = Bench::new(CONFIG);
     let config = CONFIG.replace("dataset = \"shapes\"", "dataset = \"cifar10\"");
     fs::write(bench.path("cifar.toml"), config).unwrap();
     fs::create_dir(bench.path("empty")).unwrap();
@@ -283,7 +228,7 @@ fn absent_data_says_how_to_get_it() {
 
 #[test]
 fn a_folder_of_another_config_is_left_alone() {
-    let bench = Bench::new();
+    let bench = Bench::new(CONFIG);
     bench.succeed(&["run", "plan.toml", "--out", "out"]);
     let message = bench.refused(&["run", "plan.toml", "--out", "out", "--set", "train.epochs=3"]);
     assert!(message.contains("train.epochs is 2 there and 3 here"), "{message}");
@@ -296,7 +241,7 @@ fn a_folder_of_another_config_is_left_alone() {
 #[test]
 #[cfg(feature = "ndarray")]
 fn ndarray_finds_what_flex_finds() {
-    let bench = Bench::new();
+    let bench = Bench::new(CONFIG);
     bench.succeed(&["run", "plan.toml", "--out", "flex"]);
     bench.succeed(&["run", "plan.toml", "--out", "ndarray", "--device", "ndarray"]);
     let losses = |folder: &str| -> Vec<f64> {
@@ -315,7 +260,7 @@ fn ndarray_finds_what_flex_finds() {
 
 #[test]
 fn summaries_hold_the_published_counts_and_fit_a_terminal() {
-    let bench = Bench::new();
+    let bench = Bench::new(CONFIG);
     for (model, counts) in [
         ("vit_base", vec!["86,390,786"]),
         ("linformer_published", vec!["2,851,842", "2,768,514"]),
@@ -341,13 +286,13 @@ fn summaries_hold_the_published_counts_and_fit_a_terminal() {
 
 #[test]
 fn devices_are_listed() {
-    let stdout = Bench::new().succeed(&["devices"]);
+    let stdout = Bench::new(CONFIG).succeed(&["devices"]);
     assert!(stdout.contains("flex") && stdout.contains("cuda"), "{stdout}");
 }
 
 #[test]
 fn models_are_timed_without_training() {
-    let bench = Bench::new();
+    let bench = Bench::new(CONFIG);
     let json = bench.succeed(&["time", "plan.toml", "--seconds", "0", "--threads", "2", "--format", "json"]);
     let rows: Vec<serde_json::Value> = serde_json::from_str(&json).unwrap();
     let keys: Vec<_> = rows.iter().map(|row| (row["model"].as_str().unwrap(), row["mode"].as_str().unwrap())).collect();
@@ -373,7 +318,7 @@ fn models_are_timed_without_training() {
 
 #[test]
 fn what_cannot_be_timed_is_refused() {
-    let bench = Bench::new();
+    let bench = Bench::new(CONFIG);
     assert!(bench.refused(&["time", "plan.toml", "--set", "model.0.patch_size=5"]).contains("patch_size"));
     fs::write(bench.path("sizes.toml"), "train.optimizer.kind = 'sgd'\n[[model]]\narchitecture = 'vit'\n").unwrap();
     assert!(bench.refused(&["time", "sizes.toml"]).contains("image_size: is missing"));
@@ -382,7 +327,7 @@ fn what_cannot_be_timed_is_refused() {
 
 #[test]
 fn the_configs_that_come_with_the_suite_are_sound() {
-    let bench = Bench::new();
+    let bench = Bench::new(CONFIG);
     let configs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../configs");
     let mut found = 0;
     for entry in walkdir::WalkDir::new(&configs).into_iter().map(Result::unwrap) {
@@ -396,7 +341,7 @@ fn the_configs_that_come_with_the_suite_are_sound() {
 
 #[test]
 fn a_preview_shows_images_as_they_are_and_as_epochs_see_them() {
-    let bench = Bench::new();
+    let bench = Bench::new(CONFIG);
     let stdout =
         bench.succeed(&["data", "preview", "plan.toml", "--out", "sheet.png", "--images", "4", "--epochs", "3"]);
     assert!(stdout.contains("sheet.png"), "{stdout}");
@@ -412,7 +357,7 @@ fn a_preview_shows_images_as_they_are_and_as_epochs_see_them() {
 
 #[test]
 fn a_plan_is_foreseen_without_training() {
-    let bench = Bench::new();
+    let bench = Bench::new(CONFIG);
     let json = bench.succeed(&["plan", "plan.toml", "--threads", "1", "--format", "json", "--set", "seeds=[3,4]"]);
     let rows: Vec<serde_json::Value> = serde_json::from_str(&json).unwrap();
     let keys: Vec<_> = rows.iter().map(|row| (row["model"].as_str().unwrap(), row["seed"].as_u64().unwrap())).collect();
@@ -430,7 +375,7 @@ fn a_plan_is_foreseen_without_training() {
 
 #[test]
 fn averaged_weights_early_stopping_and_published_figures_reach_the_report() {
-    let bench = Bench::new();
+    let bench = Bench::new(CONFIG);
     let published =
         "\n[[published]]\nmodel = 'vit'\nname = 'theirs'\nsource = 'a <b>report</b>'\neval_top1 = [[1, 0.25]]\n";
     fs::write(bench.path("plan.toml"), format!("{CONFIG}{published}")).unwrap();

@@ -8,8 +8,10 @@ mod plan;
 mod progress;
 mod report;
 mod run;
+mod slurm;
 mod summary;
 mod time;
+mod work;
 
 use clap::{Parser, Subcommand};
 
@@ -31,6 +33,8 @@ enum Command {
     Run(run::RunArgs),
     /// List the runs of a config, with the time and memory that each will take, without training
     Plan(plan::PlanArgs),
+    /// Write the scripts that do the runs of a config on a Slurm cluster, one array task each, and submit them
+    Slurm(slurm::SlurmArgs),
     /// Time training step and inference of a config's models without training them
     Time(time::TimeArgs),
     /// Print the models of a config: parameters, tokens, multiply-accumulates
@@ -45,6 +49,9 @@ enum Command {
     Parity(parity::ParityArgs),
     /// List the devices that this build can compute on
     Devices(devices::DevicesArgs),
+    /// Do one run: what `run` asks of the processes that it starts
+    #[command(hide = true)]
+    Work(work::WorkArgs),
 }
 
 /// The number of worker threads that was asked for, or one a core.
@@ -53,11 +60,13 @@ fn threads(given: Option<u16>) -> usize {
 }
 
 impl Cli {
-    /// Does what was asked for.
-    pub fn execute(self) -> Result<()> {
+    /// Does what was asked for, and answers the exit code of a process that met no error.
+    pub fn execute(self) -> Result<u8> {
         match self.command {
+            Command::Work(args) => return work::execute(&args),
             Command::Run(args) => run::execute(&args),
             Command::Plan(args) => plan::execute(&args),
+            Command::Slurm(args) => slurm::execute(&args),
             Command::Time(args) => time::execute(&args),
             Command::Summary(args) => summary::execute(&args),
             Command::Report(args) => report::execute(&args),
@@ -69,5 +78,6 @@ impl Cli {
                 Ok(())
             }
         }
+        .map(|()| 0)
     }
 }

@@ -1,15 +1,18 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use burn::tensor::Device;
 use clap::{Args, ValueEnum};
-use comfy_table::CellAlignment;
+use comfy_table::{CellAlignment, ColumnConstraint};
 use serde::Serialize;
 
-use crate::config::{self, Plan, RunConfig, TimingPlan};
+use crate::config::{self, DataConfig, Plan, RunConfig, TimedModel};
 use crate::data::{self, SplitSizes};
 use crate::device::DeviceName;
 use crate::error::{Error, Result};
+use crate::measure::Machine;
 use crate::report::{count, magnitude, terminal_table};
+use crate::runner;
 use crate::train::{self, Lanes, StepCost};
 
 /// Arguments of `vitbench plan`.
@@ -29,6 +32,9 @@ pub(super) struct PlanArgs {
     /// Worker threads [default: all cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     threads: Option<u16>,
+    /// List the runs alone, without measuring what they will take
+    #[arg(long)]
+    no_estimate: bool,
     /// How to print
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
@@ -48,6 +54,8 @@ enum Format {
 /// A run of the plan.
 #[derive(Debug, Serialize)]
 struct Row {
+    /// The run's name; absent where the images are not there that it depends on.
+    run: Option<String>,
     model: String,
     architecture: &'static str,
     seed: u64,
@@ -59,44 +67,89 @@ struct Row {
     epochs: usize,
     steps_per_epoch: usize,
     /// Training and evaluation.
-    epoch_s: f64,
-    train_images_per_s: f64,
-    run_s: f64,
+    epoch_s: Option<f64>,
+    train_images_per_s: Option<f64>,
+    run_s: Option<f64>,
     memory_bytes: Option<u64>,
 }
 
-/// Measures a few steps of every model and prints what the runs will take.
+/// Lists the runs. Measures a few steps of every model to say what they will take.
 pub(super) fn execute(args: &PlanArgs) -> Result<()> {
     let mut plan = config::load(&args.config, &args.assignments)?;
     plan.device = args.device.unwrap_or(plan.device);
-    let mut timing = config::load_timing(&args.config, &args.assignments)?;
-    timing.device = plan.device;
+    let device = plan.device.open()?;
+    let threads = super::threads(args.threads);
     if let Some(index) = args.model {
-        return measure(args, &timing, index);
+        let timed = models_to_measure(&plan.runs());
+        return measure(args, &plan, &device, &timed, index);
     }
-    plan.device.open()?;
-    // Without the folder of images there are no epochs to foresee, but everything else.
-    let sizes = data::split_sizes(&plan.data, args.data_dir.as_deref())?;
+    let (configs, names): (Vec<RunConfig>, Vec<Option<String>>) =
+        match runner::identify(&mut plan, &args.config, args.data_dir.as_deref(), threads) {
+            Ok((runs, _)) => runs.into_iter().map(|run| (run.config, Some(run.identity.run))).unzip(),
+            Err(error) => {
+                eprintln!("The runs' names depend on their images and are left out: {error}");
+                plan.runs().into_iter().map(|config| (config, None)).unzip()
+            }
+        };
+    let timed = models_to_measure(&configs);
     let mut costs = Vec::new();
-    for index in 0..plan.models.len() {
-        costs.push(in_process_of_its_own(args, index)?);
+    if !args.no_estimate {
+        for index in 0..timed.len() {
+            costs.push(in_process_of_its_own(args, index)?);
+        }
     }
-    let rows = rows(&plan, &timing, sizes, &costs);
+    let mut sizes: Vec<(DataConfig, SplitSizes)> = Vec::new();
+    let mut rows = Vec::new();
+    for (config, run) in configs.iter().zip(names) {
+        let images = config.data.without_augmentation();
+        let known = sizes.iter().find(|(data, _)| *data == images).map(|(_, sizes)| *sizes);
+        let known = match known {
+            Some(known) => known,
+            None => {
+                // Without the folder of images there are no epochs to foresee, but everything else.
+                let found = data::split_sizes(&images, args.data_dir.as_deref())?;
+                sizes.push((images, found));
+                found
+            }
+        };
+        let at = timed.iter().position(|timed| *timed == to_measure(config)).expect("it is among them");
+        rows.push(row(config, run, &timed[at], known, costs.get(at)));
+    }
     match args.format {
-        Format::Table => println!("{}", table(&rows, super::threads(args.threads))),
+        Format::Table => println!("{}", table(&rows, threads)),
         Format::Json => println!("{}", serde_json::to_string_pretty(&rows).expect("rows are JSON")),
         Format::Csv => print!("{}", csv(&rows)),
     }
     Ok(())
 }
 
-fn measure(args: &PlanArgs, timing: &TimingPlan, index: usize) -> Result<()> {
-    let timed = timing.models.get(index).ok_or_else(|| {
-        let help = format!("it has {}", timing.models.len());
+/// What a run's steps cost depends on this.
+fn to_measure(run: &RunConfig) -> TimedModel {
+    let mut timed = TimedModel::of_run(run);
+    timed.model.name.clear();
+    timed
+}
+
+fn models_to_measure(runs: &[RunConfig]) -> Vec<TimedModel> {
+    let mut models: Vec<TimedModel> = Vec::new();
+    for run in runs {
+        let timed = to_measure(run);
+        if !models.contains(&timed) {
+            models.push(timed);
+        }
+    }
+    models
+}
+
+fn measure(args: &PlanArgs, plan: &Plan, device: &Device, models: &[TimedModel], index: usize) -> Result<()> {
+    let timed = models.get(index).ok_or_else(|| {
+        let help = format!("it has {}", models.len());
         Error::input(format!("--model {index}"), "the config has no such model", help)
     })?;
-    let lanes = Lanes::on(timing.device, super::threads(args.threads));
-    let cost = StepCost::measure(timing, timed, &timing.device.open()?, &lanes)?;
+    let lanes = Lanes::on(plan.device, super::threads(args.threads));
+    let machine = Machine::this()?;
+    let _alone = machine.alone()?;
+    let cost = StepCost::measure(plan.device, timed, device, &lanes)?;
     println!("{}", serde_json::to_string(&cost).expect("numbers are JSON"));
     Ok(())
 }
@@ -122,60 +175,72 @@ fn in_process_of_its_own(args: &PlanArgs, index: usize) -> Result<StepCost> {
     })
 }
 
-fn rows(plan: &Plan, timing: &TimingPlan, sizes: SplitSizes, costs: &[StepCost]) -> Vec<Row> {
-    let row = |(run, config): (usize, RunConfig)| {
-        let model = run % plan.models.len();
-        let forecast = train::forecast(&config, sizes, &costs[model]);
-        let architecture = &timing.models[model].model.architecture;
-        let size = train::model_size(architecture);
-        Row {
-            model: config.model.name.clone(),
-            architecture: architecture.kind(),
-            seed: config.seed,
-            params: size.params,
-            macs: size.macs(),
-            train_images: sizes.train,
-            val_images: sizes.val,
-            test_images: sizes.test,
-            epochs: config.train.epochs,
-            steps_per_epoch: forecast.steps,
-            epoch_s: forecast.epoch_s,
-            train_images_per_s: sizes.train as f64 / forecast.train_epoch_s,
-            run_s: forecast.run_s,
-            memory_bytes: forecast.memory_bytes,
-        }
-    };
-    plan.runs().into_iter().enumerate().map(row).collect()
+fn row(config: &RunConfig, run: Option<String>, timed: &TimedModel, sizes: SplitSizes, cost: Option<&StepCost>) -> Row {
+    let forecast = cost.map(|cost| train::forecast(config, sizes, cost));
+    let architecture = &timed.model.architecture;
+    let size = train::model_size(architecture);
+    Row {
+        run,
+        model: config.model.name.clone(),
+        architecture: architecture.kind(),
+        seed: config.seed,
+        params: size.params,
+        macs: size.macs(),
+        train_images: sizes.train,
+        val_images: sizes.val,
+        test_images: sizes.test,
+        epochs: config.train.epochs,
+        steps_per_epoch: sizes.train.div_ceil(config.train.batch_size),
+        epoch_s: forecast.map(|forecast| forecast.epoch_s),
+        train_images_per_s: forecast.map(|forecast| sizes.train as f64 / forecast.train_epoch_s),
+        run_s: forecast.map(|forecast| forecast.run_s),
+        memory_bytes: forecast.and_then(|forecast| forecast.memory_bytes),
+    }
 }
 
 fn table(rows: &[Row], threads: usize) -> String {
-    let header = ["model", "seed", "params", "MMAC", "images\n/s", "epochs", "the run", "memory\nMiB"];
+    let estimated = rows.iter().any(|row| row.run_s.is_some());
+    let mut header = vec!["run", "model", "seed", "params", "MMAC"];
+    if estimated {
+        header.extend(["images\n/s", "epochs", "the run", "memory\nMiB"]);
+    }
     let mut table = terminal_table(&header);
     for row in rows {
-        table.add_row([
+        let mut cells = vec![
+            row.run.clone().unwrap_or_default(),
             row.model.clone(),
             row.seed.to_string(),
             count(row.params as f64),
             magnitude(row.macs as f64 / 1e6),
-            magnitude(row.train_images_per_s),
-            format!("{} x {}", row.epochs, duration(row.epoch_s)),
-            duration(row.run_s),
-            row.memory_bytes.map_or_else(String::new, |bytes| magnitude(bytes as f64 / f64::from(1 << 20))),
-        ]);
+        ];
+        let or_empty = |value: Option<f64>, text: &dyn Fn(f64) -> String| value.map_or_else(String::new, text);
+        if estimated {
+            cells.extend([
+                or_empty(row.train_images_per_s, &magnitude),
+                or_empty(row.epoch_s, &|epoch| format!("{} x {}", row.epochs, duration(epoch))),
+                or_empty(row.run_s, &duration),
+                or_empty(row.memory_bytes.map(|bytes| bytes as f64 / f64::from(1 << 20)), &magnitude),
+            ]);
+        }
+        table.add_row(cells);
     }
-    for column in table.column_iter_mut().skip(1) {
+    // Names of runs are for copying.
+    table.column_mut(0).expect("there is a first column").set_constraint(ColumnConstraint::ContentWidth);
+    for column in table.column_iter_mut().skip(2) {
         column.set_cell_alignment(CellAlignment::Right);
     }
-    let sum: f64 = rows.iter().map(|row| row.run_s).sum();
     let images = rows.first().map_or([0; 3], |row| [row.train_images, row.val_images, row.test_images]);
     let [train, val, test] = images;
     let plural = |n: usize, one: &str| format!("{n} {one}{}", if n == 1 { "" } else { "s" });
+    let what = format!("{} of {train} training, {val} validation and {test} test images", plural(rows.len(), "run"));
+    if !estimated {
+        return format!("{}\n{what}.", table.trim_fmt());
+    }
     format!(
-        "{}\n{} of {train} training, {val} validation and {test} test images take about {} with {}, one after the other.\n\
+        "{}\n{what} take about {} with {}, one after the other.\n\
          Foreseen from a few steps of every model; reading images and whatever else the machine does come on top.",
         table.trim_fmt(),
-        plural(rows.len(), "run"),
-        duration(sum),
+        duration(rows.iter().filter_map(|row| row.run_s).sum()),
         plural(threads, "thread"),
     )
 }

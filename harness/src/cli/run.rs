@@ -1,19 +1,19 @@
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::str::FromStr;
+use std::time::Duration;
 
-use burn::tensor::Device;
-use clap::Args;
+use bytesize::ByteSize;
+use clap::{Args, ValueEnum};
+use jiff::SignedDuration;
 
 use super::progress::Progress;
 use super::report::write_and_print;
-use crate::config::{self, Plan, RunConfig};
-use crate::data::{self, Dataset};
+use crate::config::{self, Plan};
 use crate::device::DeviceName;
 use crate::error::{Error, Result};
-use crate::results::{FailureReason, FailureRecord, ResultsFolder, RunIdentity};
+use crate::results::ResultsFolder;
 use crate::run_folder;
-use crate::train::{self, Lanes, RunContext};
-use crate::weights;
+use crate::runner::{self, Options, PlannedRun, Stop, Summary, WorkOptions};
 
 /// Arguments of `vitbench run`.
 #[derive(Debug, Args)]
@@ -32,149 +32,164 @@ pub(super) struct RunArgs {
     /// Where datasets are, besides $VITBENCH_DATA and the cache folder
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
-    /// Worker threads; results do not depend on their number [default: all cores]
+    /// Worker threads of all runs together; results do not depend on their number [default: all cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     threads: Option<u16>,
-    /// Do this run alone, by the name of its folder, and make no report
-    #[arg(long, value_name = "RUN")]
-    only: Option<String>,
+    /// Runs that train at once, for accuracy; what is timed is timed alone all the same
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+    jobs: u16,
+    /// Do this run alone, by its name in `vitbench plan`, and make no report; may be given more than once
+    #[arg(long, value_name = "RUN", conflicts_with = "shard")]
+    only: Vec<String>,
+    /// Do a part of the runs, as 3/8 for the third of eight; the one that ends last makes the report
+    #[arg(long, value_name = "PART/PARTS")]
+    shard: Option<Shard>,
+    /// Try runs again that have ended so
+    #[arg(long, value_name = "WHICH", value_enum)]
+    retry: Option<Retry>,
+    /// End a run that needs more memory than this, such as 4GiB
+    #[arg(long, value_name = "SIZE", conflicts_with = "in_process")]
+    max_memory: Option<ByteSize>,
+    /// End a run that takes longer than this, such as "1h 30m"
+    #[arg(long, value_name = "TIME", conflicts_with = "in_process")]
+    max_time: Option<SignedDuration>,
     /// Do all runs in this process instead of one process each
-    #[arg(long)]
+    #[arg(long, conflicts_with = "jobs")]
     in_process: bool,
 }
 
-/// What the runs of a plan share while they are done.
-struct Session<'a> {
-    args: &'a RunArgs,
-    plan: Plan,
-    folder: ResultsFolder,
-    dataset: Dataset,
-    device: Device,
-    threads: usize,
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Retry {
+    /// Diverged, crashed, out of memory or time
+    Failed,
 }
 
-/// A run of the plan.
-struct Run {
-    config: RunConfig,
-    identity: RunIdentity,
-    /// Its place among the plan's runs, as "2/6".
-    position: String,
+/// One of several equal parts of a plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Shard {
+    /// From 0.
+    part: usize,
+    parts: usize,
+}
+
+impl FromStr for Shard {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let numbers = text.split_once('/').and_then(|(part, parts)| Some((part.parse().ok()?, parts.parse().ok()?)));
+        match numbers {
+            Some((part @ 1.., parts)) if part <= parts => Ok(Self { part: part - 1, parts }),
+            _ => Err("write PART/PARTS, from 1/8 to 8/8 for eight parts".into()),
+        }
+    }
 }
 
 /// Does the runs that are missing, then makes tables, plots and report.
 pub(super) fn execute(args: &RunArgs) -> Result<()> {
-    let session = open(args)?;
-    let runs = runs(&session)?;
-    let mut missing = Vec::new();
-    for run in &runs {
-        let folder = session.folder.run(&run.identity.run);
-        if folder.read_done()?.is_none() && folder.read_failed()?.is_none() {
-            missing.push(run);
-        }
+    let stop = Stop::on_signals()?;
+    let mut plan = config::load(&args.config, &args.assignments)?;
+    plan.device = args.device.unwrap_or(plan.device);
+    plan.device.open()?;
+    let threads = super::threads(args.threads);
+    // Ignored if a pool is there already, as in a test that runs plans one after another.
+    let _ = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
+    let (runs, notes) = runner::identify(&mut plan, &args.config, args.data_dir.as_deref(), threads)?;
+    notes.iter().for_each(|note| println!("{note}"));
+    let path = args.out.clone().unwrap_or_else(|| default_folder(&args.config));
+    let folder = run_folder::open(&path, &plan, &runs, threads)?;
+    let chosen = chosen(args, &runs)?;
+    let options = Options {
+        work: WorkOptions {
+            data_dir: args.data_dir.clone(),
+            threads,
+            jobs: args.jobs.into(),
+            checkpoint_every: Duration::from_secs_f64(60.0 * plan.checkpoint_minutes),
+            retry_failed: args.retry == Some(Retry::Failed),
+            max_memory: args.max_memory.map(|size| size.as_u64()),
+            max_time: args.max_time.map(SignedDuration::unsigned_abs),
+        },
+        in_process: args.in_process,
+    };
+    let mut progress = Progress::new(&chosen);
+    let summary = runner::supervise(&folder, &chosen, &options, &stop, &mut |notice| progress.on(&notice))?;
+    drop(progress);
+    conclude(args, &plan, &folder, &runs, &chosen, summary)?;
+    if summary.interrupted {
+        return Err(Error::Interrupted { code: stop.exit_code() });
     }
-    if missing.is_empty() {
-        println!("All {} runs are recorded in {}; nothing to train.", runs.len(), session.folder.path().display());
+    failures(&folder, &chosen)
+}
+
+/// Where results go unless told otherwise.
+pub(super) fn default_folder(config: &Path) -> PathBuf {
+    Path::new("results").join(config.file_stem().unwrap_or(config.as_os_str()))
+}
+
+/// The runs that were asked for.
+fn chosen(args: &RunArgs, runs: &[PlannedRun]) -> Result<Vec<PlannedRun>> {
+    if let Some(only) = args.only.iter().find(|only| runs.iter().all(|run| run.identity.run != **only)) {
+        let help = "`vitbench plan` with the same config lists the runs with their names";
+        return Err(Error::input(format!("--only {only}"), "the plan has no such run", help));
     }
-    let lanes = Lanes::on(session.plan.device, session.threads);
-    let alone = args.in_process || args.only.is_some() || missing.len() == 1;
-    for run in missing {
-        match alone {
-            true => do_here(&session, &lanes, run)?,
-            false => do_in_process_of_its_own(&session, &run.identity)?,
-        }
+    let wanted = |(index, run): &(usize, &PlannedRun)| match args.shard {
+        Some(Shard { part, parts }) => index % parts == part,
+        None => args.only.is_empty() || args.only.contains(&run.identity.run),
+    };
+    Ok(runs.iter().enumerate().filter(wanted).map(|(_, run)| run.clone()).collect())
+}
+
+/// Makes the report, where it is this process's to make, and says what is left.
+fn conclude(
+    args: &RunArgs,
+    plan: &Plan,
+    folder: &ResultsFolder,
+    runs: &[PlannedRun],
+    chosen: &[PlannedRun],
+    summary: Summary,
+) -> Result<()> {
+    let place = folder.path().display();
+    if summary.before == chosen.len() {
+        println!("All {} runs are recorded in {place}; nothing to train.", chosen.len());
     }
-    if args.only.is_none() {
-        write_and_print(&session.folder, &session.plan)?;
+    if summary.busy > 0 {
+        println!("Other processes work on {} of the runs.", summary.busy);
     }
+    if !args.only.is_empty() {
+        return Ok(());
+    }
+    let mut missing = 0;
+    for run in runs {
+        let folder = folder.run(&run.identity.run);
+        missing += usize::from(folder.read_done()?.is_none() && folder.read_failed()?.is_none());
+    }
+    if args.shard.is_some() && missing > 0 {
+        println!(
+            "{missing} of the plan's {} runs are still to be recorded; the part that ends last makes the report.",
+            runs.len()
+        );
+        return Ok(());
+    }
+    write_and_print(folder, plan)
+}
+
+fn failures(folder: &ResultsFolder, runs: &[PlannedRun]) -> Result<()> {
     let mut failed = 0;
-    for run in &runs {
-        failed += usize::from(session.folder.run(&run.identity.run).read_failed()?.is_some());
+    for run in runs {
+        failed += usize::from(folder.run(&run.identity.run).read_failed()?.is_some());
     }
     if failed > 0 { Err(Error::RunsFailed { failed, total: runs.len() }) } else { Ok(()) }
 }
 
-/// The runs that were asked for: those of the plan, or the one of `--only`.
-fn runs(session: &Session<'_>) -> Result<Vec<Run>> {
-    let configs = session.plan.runs();
-    let total = configs.len();
-    let number = |(index, config): (usize, RunConfig)| Run {
-        identity: run_folder::identity(&config, &session.dataset.fingerprint, session.threads),
-        position: format!("{}/{total}", index + 1),
-        config,
-    };
-    let mut runs: Vec<Run> = configs.into_iter().enumerate().map(number).collect();
-    if let Some(only) = &session.args.only {
-        runs.retain(|run| run.identity.run == *only);
-        if runs.is_empty() {
-            return Err(Error::input(format!("--only {only}"), "the plan has no such run", "see the folder `runs/`"));
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shards_are_counted_from_one() {
+        assert_eq!("3/8".parse(), Ok(Shard { part: 2, parts: 8 }));
+        assert_eq!("1/1".parse(), Ok(Shard { part: 0, parts: 1 }));
+        for wrong in ["0/8", "9/8", "3", "a/b", "-1/8", "1/0", ""] {
+            assert!(wrong.parse::<Shard>().is_err(), "{wrong}");
         }
     }
-    Ok(runs)
-}
-
-/// Checks everything that can be checked before the first run, and only then touches the results folder.
-fn open(args: &RunArgs) -> Result<Session<'_>> {
-    let mut plan = config::load(&args.config, &args.assignments)?;
-    plan.device = args.device.unwrap_or(plan.device);
-    let threads = super::threads(args.threads);
-    // Ignored if a pool is there already, as in a test that runs plans one after another.
-    let _ = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
-    weights::resolve_initial(&mut plan, &args.config)?;
-    let device = plan.device.open()?;
-    let dataset = data::load(&plan.data, args.data_dir.as_deref())?;
-    plan.check_models(&args.config.display().to_string(), dataset.classes.len())?;
-    let notes = weights::check_initial(&plan, dataset.classes.len())?;
-    if args.only.is_none() {
-        notes.iter().for_each(|note| println!("{note}"));
-    }
-    let path = args.out.clone().unwrap_or_else(|| default_folder(&args.config));
-    let folder = run_folder::open(&path, &plan, threads)?;
-    Ok(Session { args, plan, folder, dataset, device, threads })
-}
-
-fn default_folder(config: &Path) -> PathBuf {
-    Path::new("results").join(config.file_stem().unwrap_or(config.as_os_str()))
-}
-
-fn do_here(session: &Session<'_>, lanes: &Lanes, run: &Run) -> Result<()> {
-    let Run { config, identity, position } = run;
-    let folder = session.folder.run(&identity.run);
-    run_folder::write_config(&folder, config)?;
-    let progress = Progress::new(config, session.dataset.train.len(), position);
-    let context = RunContext {
-        config,
-        dataset: &session.dataset,
-        device: &session.device,
-        lanes,
-        folder: &folder,
-        identity: identity.clone(),
-    };
-    train::run(&context, &mut |event| progress.on(&event))
-}
-
-/// A run in a process of its own neither warms nor crowds the next one's memory, and if it crashes, it crashes alone.
-fn do_in_process_of_its_own(session: &Session<'_>, identity: &RunIdentity) -> Result<()> {
-    let program = std::env::current_exe().map_err(Error::io("find", Path::new("this program")))?;
-    let mut command = Command::new(&program);
-    command.arg("run").arg(session.folder.plan_path());
-    command.arg("--out").arg(session.folder.path());
-    command.args(["--only", &identity.run, "--threads", &session.threads.to_string()]);
-    if let Some(data_dir) = &session.args.data_dir {
-        command.arg("--data-dir").arg(data_dir);
-    }
-    let status = command.status().map_err(Error::io("start", &program))?;
-    let folder = session.folder.run(&identity.run);
-    if folder.read_done()?.is_some() || folder.read_failed()?.is_some() {
-        return Ok(());
-    }
-    folder.create()?;
-    let epochs = folder.read_epochs()?.unwrap_or_default();
-    let message = format!("the run's process ended without a result ({status})");
-    eprintln!("{}: {message}", identity.run);
-    folder.write_failed(&FailureRecord {
-        identity: identity.clone(),
-        reason: FailureReason::Crashed,
-        message,
-        epoch: epochs.len() + 1,
-    })
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::{self, TimedModel, TimingPlan};
 use crate::device::DeviceName;
 use crate::error::{Error, Result};
-use crate::measure::{Enough, peak_rss_bytes};
+use crate::measure::{Enough, Machine, peak_rss_bytes};
 use crate::report::{magnitude, terminal_table};
 use crate::results::{TimingMode, TimingSummary};
 use crate::train::{self, Lanes, TimingBench};
@@ -87,6 +87,8 @@ pub(super) fn execute(args: &TimeArgs) -> Result<()> {
     let device = plan.device.open()?;
     let lanes = Lanes::on(plan.device, super::threads(args.threads));
     let subjects = subjects(&plan);
+    let machine = Machine::this()?;
+    let alone = machine.alone()?;
     if let Some(index) = args.row {
         let subject = subjects.get(index).ok_or_else(|| {
             Error::input(format!("--row {index}"), "the config has no such row", format!("it has {}", subjects.len()))
@@ -96,8 +98,8 @@ pub(super) fn execute(args: &TimeArgs) -> Result<()> {
         return Ok(());
     }
     let peak = train::peak_gflop_per_s(&lanes, &device);
-    // Their threads and memory would be in the way of the rows' processes.
-    drop((lanes, device));
+    // Their threads and memory would be in the way of the rows' processes, each of which waits until it is alone.
+    drop((lanes, device, alone));
     let mut rows = Vec::with_capacity(subjects.len());
     for index in 0..subjects.len() {
         let row = in_process_of_its_own(args, index)?;
@@ -150,7 +152,7 @@ fn in_process_of_its_own(args: &TimeArgs, index: usize) -> Result<Row> {
 
 fn measure(plan: &TimingPlan, subject: &Subject<'_>, device: &burn::tensor::Device, lanes: &Lanes) -> Result<Row> {
     let Subject { timed, mode, batch_size } = *subject;
-    let mut bench = TimingBench::new(plan, timed, batch_size, device);
+    let mut bench = TimingBench::new(plan.device, timed, batch_size, device);
     let seconds = bench.time(mode, batch_size, lanes, Enough::of(&plan.measure))?;
     let timing = TimingSummary::of(mode, batch_size, &seconds).expect("a sample or more, and time goes on");
     Ok(Row {

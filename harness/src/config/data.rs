@@ -69,6 +69,13 @@ pub struct DataConfig {
     pub std: [f32; 3],
 }
 
+impl DataConfig {
+    /// The same images, without what is done to them when they are used.
+    pub fn without_augmentation(&self) -> Self {
+        Self { augment: AugmentConfig::default(), mean: default_mean(), std: default_std(), ..self.clone() }
+    }
+}
+
 /// The `[data.augment]` table. Nothing happens that it does not name.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

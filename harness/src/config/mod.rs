@@ -5,9 +5,11 @@
 pub(crate) mod data;
 mod edit;
 mod explain;
+mod matching;
 mod measure;
 mod plan;
 mod published;
+mod sweep;
 mod timing;
 mod train;
 
@@ -18,6 +20,7 @@ pub use data::{
 pub use measure::MeasureConfig;
 pub use plan::{InitConfig, ModelConfig, Plan, RunConfig};
 pub use published::PublishedRun;
+pub use sweep::SweepConfig;
 pub use timing::{StepConfig, TimedModel, TimingPlan};
 pub use train::{Decay, EarlyStoppingConfig, EmaConfig, EvaluateOn, OptimizerConfig, ScheduleConfig, TrainConfig};
 
@@ -63,13 +66,28 @@ pub fn parse_timing(text: &str, place: &str, assignments: &[String]) -> Result<T
     }
     let plan = checked_plan(&text, place)?;
     plan.check_models(place, plan.data.dataset.classes().unwrap_or(SOME_CLASSES))?;
-    Ok(TimingPlan::of_plan(plan, SOME_CLASSES))
+    Ok(TimingPlan::of_runs(&plan, &plan.runs()))
 }
 
 fn checked_plan(text: &str, place: &str) -> Result<Plan> {
     let plan: Plan = from_toml(text, place)?;
     plan.check(place)?;
     Ok(plan)
+}
+
+/// A combination of a sweep's values.
+fn checked_plan_of(table: toml::Table, place: &str) -> Result<Plan> {
+    let plan: Plan = serde_path_to_error::deserialize(toml::Value::Table(table)).map_err(|error| {
+        let key = error.path().to_string();
+        explain::toml_error(place, Some(&key), error.inner())
+    })?;
+    plan.check(place)?;
+    Ok(plan)
+}
+
+/// The config that a run's folder holds.
+pub fn load_run(path: &Path) -> Result<RunConfig> {
+    from_toml(&read(path)?, &path.display().to_string())
 }
 
 fn from_toml<T: serde::de::DeserializeOwned>(text: &str, place: &str) -> Result<T> {

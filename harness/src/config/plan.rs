@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{DataConfig, EvaluateOn, MeasureConfig, PublishedRun, TrainConfig};
+use super::{DataConfig, EvaluateOn, MeasureConfig, PublishedRun, SweepConfig, TrainConfig};
 use crate::architecture::ArchitectureConfig;
 use crate::device::DeviceName;
 use crate::error::{Error, Result};
@@ -30,6 +30,12 @@ pub struct Plan {
     /// The models that are compared.
     #[serde(rename = "model")]
     pub models: Vec<ModelConfig>,
+    /// Greatest time between two checkpoints of a run, in minutes; there is one after every epoch as well. No part of any run.
+    #[serde(default = "default_checkpoint_minutes", skip_serializing_if = "is_default_checkpoint_minutes")]
+    pub checkpoint_minutes: f64,
+    /// What differs from run to run, besides model and seed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sweep: Option<SweepConfig>,
     /// What others reported of these models; no part of any run.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub published: Vec<PublishedRun>,
@@ -37,6 +43,16 @@ pub struct Plan {
 
 fn default_seeds() -> Vec<u64> {
     vec![0]
+}
+
+fn default_checkpoint_minutes() -> f64 {
+    10.0
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+#[allow(clippy::float_cmp, reason = "what is written is the default or something else")]
+fn is_default_checkpoint_minutes(minutes: &f64) -> bool {
+    *minutes == default_checkpoint_minutes()
 }
 
 /// A `[[model]]` table.
@@ -63,7 +79,8 @@ pub struct InitConfig {
 }
 
 /// One run: one model, one seed, one recipe.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct RunConfig {
     /// Seed of weights, order and augmentation.
     pub seed: u64,
@@ -80,30 +97,68 @@ pub struct RunConfig {
 }
 
 impl Plan {
-    /// The runs, seed by seed, so that every model has a result early.
+    /// The runs, seed by seed, so that every model has a result early. Each has its model's name to itself among those of a seed: a
+    /// sweep adds what differs to the names of its models.
     pub fn runs(&self) -> Vec<RunConfig> {
-        let run = |seed, model: &ModelConfig| RunConfig {
+        match &self.sweep {
+            None => self.seeds.iter().flat_map(|seed| self.models.iter().map(move |m| self.run(*seed, m))).collect(),
+            Some(sweep) => sweep.expand(self, "the plan").expect("the sweep was checked when the plan was read"),
+        }
+    }
+
+    /// A run of this plan's data and recipe.
+    pub(super) fn run(&self, seed: u64, model: &ModelConfig) -> RunConfig {
+        RunConfig {
             seed,
             device: self.device,
             data: self.data.clone(),
             train: self.train.clone(),
             measure: self.measure.clone(),
             model: model.clone(),
-        };
-        self.seeds.iter().flat_map(|seed| self.models.iter().map(move |model| run(*seed, model))).collect()
+        }
     }
 
-    /// Names of the models, in the plan's order.
+    /// Names of the models of all runs, in the plan's order.
     pub fn model_names(&self) -> Vec<String> {
-        self.models.iter().map(|model| model.name.clone()).collect()
+        match &self.sweep {
+            None => self.models.iter().map(|model| model.name.clone()).collect(),
+            Some(_) => {
+                let mut seen = HashSet::new();
+                let names = self.runs().into_iter().map(|run| run.model.name);
+                names.filter(|name| seen.insert(name.clone())).collect()
+            }
+        }
     }
 
     /// What can be known without the images; sizes are checked against them by
     /// [`check_models`](Self::check_models).
     pub(super) fn check(&self, place: &str) -> Result<()> {
+        let wrong = |key: &str, problem: &str, help: &str| Err(Error::input(format!("{place}: {key}"), problem, help));
+        if self.checkpoint_minutes.is_nan() || self.checkpoint_minutes <= 0.0 {
+            let problem = format!("{} is no time between two checkpoints", self.checkpoint_minutes);
+            return wrong("checkpoint_minutes", &problem, "give a positive number of minutes");
+        }
+        let names = match &self.sweep {
+            // Each combination is checked for itself; the rest of the config alone need not make a plan.
+            Some(sweep) => {
+                sweep.expand(self, place)?;
+                self.model_names()
+            }
+            None => {
+                self.check_runs(place)?;
+                self.model_names()
+            }
+        };
+        for (index, published) in self.published.iter().enumerate() {
+            published.check(place, index, &names)?;
+        }
+        Ok(())
+    }
+
+    fn check_runs(&self, place: &str) -> Result<()> {
+        let wrong = |key: &str, problem: &str, help: &str| Err(Error::input(format!("{place}: {key}"), problem, help));
         self.train.check(place)?;
         self.measure.check(place)?;
-        let wrong = |key: &str, problem: &str, help: &str| Err(Error::input(format!("{place}: {key}"), problem, help));
         if self.models.is_empty() {
             return wrong("model", "there is no model to train", "add a `[[model]]` table");
         }
@@ -115,9 +170,6 @@ impl Plan {
         }
         if let Some(name) = first_repeated(&self.model_names()) {
             return wrong("model", &format!("two models are named `{name}`"), "give each a `name` of its own");
-        }
-        for (index, published) in self.published.iter().enumerate() {
-            published.check(place, index, &self.model_names())?;
         }
         match (self.train.evaluate_on, self.data.val_fraction > 0.0) {
             (EvaluateOn::Val, false) => {

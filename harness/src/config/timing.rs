@@ -1,10 +1,12 @@
 //! What `vitbench time` measures: models with their image and batch sizes, from a plan or from a config of its own that names no
 //! data and no epochs.
 
+use std::collections::HashSet;
+
 use serde::Deserialize;
 
-use super::plan::{ModelConfig, Plan, first_repeated, take};
-use super::{MeasureConfig, OptimizerConfig};
+use super::plan::{ModelConfig, Plan, RunConfig, first_repeated, take};
+use super::{MeasureConfig, OptimizerConfig, SOME_CLASSES};
 use crate::device::DeviceName;
 use crate::error::{Error, Result};
 
@@ -13,8 +15,6 @@ use crate::error::{Error, Result};
 pub struct TimingPlan {
     /// Where to compute; `--device` overrides it.
     pub device: DeviceName,
-    /// What a training step does besides the model.
-    pub step: StepConfig,
     /// Warm-up, samples and seconds of a figure.
     pub measure: MeasureConfig,
     /// The models.
@@ -26,6 +26,8 @@ pub struct TimingPlan {
 pub struct TimedModel {
     /// The model; image size and classes are part of its sizes here.
     pub model: ModelConfig,
+    /// What a training step does besides the model.
+    pub step: StepConfig,
     /// Batch sizes of the training step.
     pub train_batch_sizes: Vec<usize>,
     /// Batch sizes of inference.
@@ -84,28 +86,32 @@ impl TryFrom<toml::Table> for SizedModel {
     }
 }
 
-impl TimingPlan {
-    /// A plan's models on its images. `classes` stands in for an image folder's, which its files alone would tell.
-    pub(super) fn of_plan(plan: Plan, classes: usize) -> Self {
-        let classes = plan.data.dataset.classes().unwrap_or(classes);
-        let recipe_batch = vec![plan.train.batch_size];
-        let train_batch_sizes = plan.measure.train_batch_sizes.clone().unwrap_or_else(|| recipe_batch.clone());
-        let inference_batch_sizes = plan.measure.inference_batch_sizes.clone().unwrap_or(recipe_batch);
-        let timed = |mut model: ModelConfig| {
-            model.architecture = model.architecture.for_images(plan.data.image_size, classes);
-            let (train_batch_sizes, inference_batch_sizes) = (train_batch_sizes.clone(), inference_batch_sizes.clone());
-            TimedModel { model, train_batch_sizes, inference_batch_sizes }
-        };
+impl TimedModel {
+    /// The model of a run, on its images. Two classes stand in for an image folder's, which its files alone would tell.
+    pub fn of_run(run: &RunConfig) -> Self {
+        let classes = run.data.dataset.classes().unwrap_or(SOME_CLASSES);
+        let mut model = run.model.clone();
+        model.architecture = model.architecture.for_images(run.data.image_size, classes);
+        let recipe_batch = || vec![run.train.batch_size];
         Self {
-            device: plan.device,
+            model,
             step: StepConfig {
-                optimizer: plan.train.optimizer,
-                clip_norm: plan.train.clip_norm,
-                gradient_checkpointing: plan.train.gradient_checkpointing,
+                optimizer: run.train.optimizer.clone(),
+                clip_norm: run.train.clip_norm,
+                gradient_checkpointing: run.train.gradient_checkpointing,
             },
-            measure: plan.measure,
-            models: plan.models.into_iter().map(timed).collect(),
+            train_batch_sizes: run.measure.train_batch_sizes.clone().unwrap_or_else(recipe_batch),
+            inference_batch_sizes: run.measure.inference_batch_sizes.clone().unwrap_or_else(recipe_batch),
         }
+    }
+}
+
+impl TimingPlan {
+    /// The models of a plan's runs.
+    pub(super) fn of_runs(plan: &Plan, runs: &[RunConfig]) -> Self {
+        let mut seen = HashSet::new();
+        let models = runs.iter().filter(|run| seen.insert(&run.model.name)).map(TimedModel::of_run).collect();
+        Self { device: plan.device, measure: plan.measure.clone(), models }
     }
 
     /// From a config without data.
@@ -130,10 +136,11 @@ impl TimingPlan {
         }
         let timed = |SizedModel { model, batch_size }| TimedModel {
             model,
+            step: step.clone(),
             train_batch_sizes: vec![batch_size],
             inference_batch_sizes: vec![batch_size],
         };
-        Ok(Self { device, step, measure, models: models.into_iter().map(timed).collect() })
+        Ok(Self { device, measure, models: models.into_iter().map(timed).collect() })
     }
 }
 

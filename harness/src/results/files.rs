@@ -11,12 +11,15 @@ use serde::{Deserialize, Serialize};
 use super::records::SCHEMA;
 use crate::error::{Error, Result};
 
+/// How temporary files are named.
+pub(crate) const WRITING: &str = ".writing-";
+
 /// Puts `bytes` at `path` in one step: through a temporary file beside it that reaches the disk before it takes the name, so
 /// that neither a crash nor a full disk leaves half a file.
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
     let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut builder = tempfile::Builder::new();
-    builder.prefix(".writing-");
+    builder.prefix(WRITING);
     // Temporary files are readable by their owner alone unless told otherwise; results are for sharing, within the umask.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));

@@ -118,6 +118,11 @@ impl RunFolder {
         self.path.join("config.toml")
     }
 
+    /// `run.log`, what the run's process said.
+    pub fn log_path(&self) -> PathBuf {
+        self.path.join("run.log")
+    }
+
     /// `checkpoint`, the folder of the run's state.
     pub fn checkpoint_path(&self) -> PathBuf {
         self.path.join("checkpoint")
@@ -153,14 +158,9 @@ impl RunFolder {
         read_csv(&self.path.join("predictions.csv"))
     }
 
-    /// Writes `done.json`, the run's last file, and takes away the `failed.json` of an attempt before.
+    /// Writes `done.json`, the run's last file.
     pub fn write_done(&self, record: &RunRecord) -> Result<()> {
-        write_json(&self.path.join("done.json"), record)?;
-        let failed = self.path.join("failed.json");
-        match fs::remove_file(&failed) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::io("delete", &failed)(error)),
-            _ => Ok(()),
-        }
+        write_json(&self.path.join("done.json"), record)
     }
 
     /// Reads `done.json`, if it is there.
@@ -171,6 +171,15 @@ impl RunFolder {
     /// Writes `failed.json`.
     pub fn write_failed(&self, record: &FailureRecord) -> Result<()> {
         write_json(&self.path.join("failed.json"), record)
+    }
+
+    /// Takes away the `failed.json` of an attempt before, if it is there.
+    pub fn remove_failed(&self) -> Result<()> {
+        let failed = self.path.join("failed.json");
+        match fs::remove_file(&failed) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::io("delete", &failed)(error)),
+            _ => Ok(()),
+        }
     }
 
     /// Reads `failed.json`, if it is there.

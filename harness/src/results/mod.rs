@@ -16,6 +16,7 @@ pub(crate) mod fixture;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use files::WRITING;
 pub use files::write_atomic;
 pub use folder::{ResultsFolder, RunFolder};
 pub use models::{ModelRuns, by_model};

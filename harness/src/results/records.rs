@@ -5,6 +5,8 @@
 //!             epochs.csv       an `EpochRecord` per epoch
 //!             timing.csv       a `TimingSample` per timed step
 //!             predictions.csv  a `PredictionRecord` per test image
+//!             run.log          what the run's process said, with the time
+//!             checkpoint/      the trained weights; until the run is complete, its state
 //!             done.json        a `RunRecord`, written last: its presence says that the run is complete
 //!             failed.json      a `FailureRecord` instead, if the run did not end well
 //! ```
@@ -109,6 +111,17 @@ pub struct RunRecord {
     pub peak_gflop_per_s: Option<f64>,
     /// Digest of all training batches, pixels and labels, in order: equal digests mean identical training data.
     pub batch_digest: String,
+    /// How often the run was stopped and taken up again.
+    #[serde(default)]
+    pub resumes: usize,
+    /// Runs that trained at once; with more than one, the times of training are not those of a run alone. What was timed after training
+    /// was timed alone in any case.
+    #[serde(default = "one")]
+    pub jobs: usize,
+}
+
+fn one() -> usize {
+    1
 }
 
 /// JSON has no word for a number that is not finite and says `null`; a loss can be one.
@@ -179,8 +192,12 @@ pub struct FailureRecord {
 pub enum FailureReason {
     /// The loss or a gradient was not a finite number.
     Diverged,
-    /// The process ended without a word: a panic, a signal, too little memory.
+    /// The process ended without a word: a panic, a signal.
     Crashed,
+    /// The process needed more memory than it was allowed, or than there was.
+    OutOfMemory,
+    /// The process took longer than it was allowed.
+    OutOfTime,
 }
 
 impl fmt::Display for FailureReason {
@@ -188,6 +205,8 @@ impl fmt::Display for FailureReason {
         f.write_str(match self {
             Self::Diverged => "diverged",
             Self::Crashed => "crashed",
+            Self::OutOfMemory => "out of memory",
+            Self::OutOfTime => "out of time",
         })
     }
 }

@@ -1,7 +1,13 @@
 //! Reading the runs of a folder.
 
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use rayon::prelude::*;
+
 use super::folder::{ResultsFolder, RunFolder};
-use super::records::{EpochRecord, FailureRecord, RunIdentity, RunRecord, TimingSample};
+use super::records::{EpochRecord, FailureRecord, MachineRecord, RunIdentity, RunRecord, TimingSample};
 use crate::error::{Error, Result};
 
 /// A run that has ended, with its records. The predictions, which are as many as there are test images, stay on disk until
@@ -16,10 +22,13 @@ pub struct Run {
     pub timing: Vec<TimingSample>,
     /// How it ended.
     pub outcome: Outcome,
+    /// Where it was done, if its folder of results says so.
+    pub machine: Option<Arc<MachineRecord>>,
 }
 
 /// How a run ended.
 #[derive(Debug, Clone)]
+#[expect(clippy::large_enum_variant, reason = "nearly all runs are of the large kind")]
 pub enum Outcome {
     /// As planned.
     Done(RunRecord),
@@ -34,6 +43,8 @@ pub struct Runs {
     pub ended: Vec<Run>,
     /// Names of those that have not: still running, or interrupted.
     pub unfinished: Vec<String>,
+    /// Names of completed runs that are in several folders and ended differently there.
+    pub disputed: Vec<String>,
 }
 
 impl Run {
@@ -61,7 +72,7 @@ impl Run {
         }
     }
 
-    fn read(folder: RunFolder) -> Result<Option<Self>> {
+    fn read(folder: RunFolder, machine: Option<Arc<MachineRecord>>) -> Result<Option<Self>> {
         // A run that failed and was done again has both files for a moment; what counts is that it is done.
         let outcome = match (folder.read_done()?, folder.read_failed()?) {
             (Some(record), _) => Outcome::Done(record),
@@ -70,7 +81,7 @@ impl Run {
         };
         let epochs = folder.read_epochs()?.unwrap_or_default();
         let timing = folder.read_timing()?.unwrap_or_default();
-        let run = Self { folder, epochs, timing, outcome };
+        let run = Self { folder, epochs, timing, outcome, machine };
         if run.identity().run != run.folder.name() {
             // A copied folder would count one seed twice.
             let problem = format!("holds the records of run `{}`", run.identity().run);
@@ -84,19 +95,56 @@ impl ResultsFolder {
     /// Reads all runs. They come in the order of `models`, the plan's model names; models that it does not name follow by
     /// name.
     pub fn read_runs(&self, models: &[String]) -> Result<Runs> {
-        let mut runs = Runs::default();
-        for folder in self.run_folders()? {
+        Runs::read(std::slice::from_ref(self), models)
+    }
+}
+
+impl Runs {
+    /// Reads the runs of several folders, in the order that [`read_runs`](ResultsFolder::read_runs) has. A run that is in more than one
+    /// of them counts once: as completed, if it is so in any, and as the first of these folders has it.
+    ///
+    /// # Errors
+    /// If a record cannot be read.
+    pub fn read(folders: &[ResultsFolder], models: &[String]) -> Result<Self> {
+        let mut paths = Vec::new();
+        for folder in folders {
+            let machine = folder.read_machine()?.map(Arc::new);
+            paths.extend(folder.run_folders()?.into_iter().map(|run| (run, machine.clone())));
+        }
+        let read = |(folder, machine): (RunFolder, Option<Arc<MachineRecord>>)| {
             let name = folder.name();
-            match Run::read(folder)? {
-                Some(run) => runs.ended.push(run),
-                None => runs.unfinished.push(name),
+            Ok((name, Run::read(folder, machine)?))
+        };
+        let found: Vec<(String, Option<Run>)> = paths.into_par_iter().map(read).collect::<Result<_>>()?;
+        let mut ended: BTreeMap<String, Run> = BTreeMap::new();
+        let (mut unfinished, mut disputed) = (BTreeSet::new(), BTreeSet::new());
+        for (name, run) in found {
+            let Some(run) = run else {
+                unfinished.insert(name);
+                continue;
+            };
+            match ended.entry(name) {
+                Entry::Vacant(entry) => _ = entry.insert(run),
+                Entry::Occupied(mut entry) => match (entry.get().done(), run.done()) {
+                    (Some(here), Some(there)) => {
+                        // Processors may round differently.
+                        if here.test_loss.to_bits() != there.test_loss.to_bits() {
+                            disputed.insert(run.folder.name());
+                        }
+                    }
+                    (None, Some(_)) => _ = entry.insert(run),
+                    (_, None) => {}
+                },
             }
         }
-        runs.ended.sort_by_cached_key(|run| {
+        unfinished.retain(|name| !ended.contains_key(name));
+        let places: HashMap<&String, usize> = models.iter().enumerate().map(|(at, model)| (model, at)).collect();
+        let mut ended: Vec<Run> = ended.into_values().collect();
+        ended.sort_by_cached_key(|run| {
             let identity = run.identity();
-            let place = models.iter().position(|model| *model == identity.model).unwrap_or(models.len());
+            let place = places.get(&identity.model).copied().unwrap_or(models.len());
             (place, identity.model.clone(), identity.seed, identity.run.clone())
         });
-        Ok(runs)
+        Ok(Self { ended, unfinished: unfinished.into_iter().collect(), disputed: disputed.into_iter().collect() })
     }
 }

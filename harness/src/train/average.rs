@@ -8,7 +8,7 @@ use crate::architecture::Architecture;
 use crate::config::EmaConfig;
 
 /// An exponential moving average of the weights, as [`EmaConfig`] says.
-pub(super) struct WeightAverage {
+pub struct WeightAverage {
     /// The model with the mean weights, without autodiff.
     model: Architecture,
     decay: f64,
@@ -16,6 +16,16 @@ pub(super) struct WeightAverage {
 }
 
 impl WeightAverage {
+    /// As it was after `steps` steps, with the mean weights in `model`, which is without autodiff.
+    pub(super) fn restored(config: EmaConfig, model: Architecture, steps: u64) -> Self {
+        Self { model, decay: config.decay, steps }
+    }
+
+    /// Steps taken in.
+    pub(super) fn steps(&self) -> u64 {
+        self.steps
+    }
+
     /// Begins with the weights of `model`.
     pub(super) fn new(config: EmaConfig, model: &Architecture) -> Self {
         Self { model: model.valid(), decay: config.decay, steps: 0 }

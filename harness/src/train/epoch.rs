@@ -1,108 +1,46 @@
 //! A pass over the training images, and one over images to evaluate.
 
-use std::ops::Range;
+use std::ops::{ControlFlow, Range};
 use std::sync::mpsc::sync_channel;
 use std::sync::{Mutex, PoisonError};
 
-use burn::module::Module;
 use burn::tensor::Device;
 use layers::SampleKeys;
 use rayon::prelude::*;
 
-use super::average::WeightAverage;
 use super::evaluate::{Evaluation, Prediction};
 use super::lanes::Lanes;
+use super::learner::Learner;
 use super::mixing::Mixing;
-use super::optimizer::Optimizer;
-use super::step::{Batch, Diverged, MicroBatch, StepOptions, check_finite, infer, one_hot, train_step};
+use super::step::{Batch, Diverged, MicroBatch, StepOptions, check_finite, infer, one_hot};
 use crate::architecture::Architecture;
-use crate::config::{EmaConfig, TrainConfig};
+use crate::config::TrainConfig;
 use crate::data::{BatchReader, Digest, Images, epoch_order};
 
-/// A model with its optimiser.
-pub struct Learner {
-    /// Absent only while a step computes.
-    model: Option<Architecture>,
-    optimizer: Optimizer,
-    average: Option<WeightAverage>,
-    /// The device that the model was made on, with autodiff.
-    device: Device,
-    /// Images that a lane takes at a time.
-    micro_batch: usize,
-    classes: usize,
-}
-
-/// What a training epoch found.
-#[derive(Debug, Clone, Default)]
+/// What a training epoch has found so far.
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct EpochStats {
+    /// Steps made.
+    pub steps: usize,
     /// Loss and hits of the images as they were met, each before the step that it was part of.
     pub seen: Evaluation,
     /// Learning rate of the last step.
     pub lr: f64,
 }
 
-impl Learner {
-    /// `model`, made on `device` with autodiff.
-    pub fn new(model: Architecture, optimizer: Optimizer, device: Device, micro_batch: usize, classes: usize) -> Self {
-        Self { model: Some(model), optimizer, average: None, device, micro_batch, classes }
-    }
-
-    /// The same, with an average of the weights from here on.
-    pub fn with_average(self, config: EmaConfig) -> Self {
-        let average = Some(WeightAverage::new(config, self.model()));
-        Self { average, ..self }
-    }
-
-    /// The model that training is about, without autodiff: with the average of the weights where there is one, else with those of the
-    /// last step.
-    pub fn result(&self) -> Architecture {
-        self.average.as_ref().map_or_else(|| self.model().valid(), |average| average.model().clone())
-    }
-
-    /// Whether [`result`](Self::result) is an average.
-    pub fn averages(&self) -> bool {
-        self.average.is_some()
-    }
-
-    /// The model with the weights of the last step.
-    pub fn model(&self) -> &Architecture {
-        self.model.as_ref().expect("no step is in work")
-    }
-
-    /// The device that the model is on, with autodiff.
-    pub fn device(&self) -> &Device {
-        &self.device
-    }
-
-    /// Number of classes.
-    pub fn classes(&self) -> usize {
-        self.classes
-    }
-
-    /// Images that a lane takes at a time.
-    pub fn micro_batch(&self) -> usize {
-        self.micro_batch
-    }
-
-    /// One optimiser step.
-    pub fn step(
-        &mut self,
-        lanes: &Lanes,
-        batch: &Batch<'_>,
-        options: StepOptions,
-    ) -> Result<super::StepResult, Diverged> {
-        let model = self.model.take().expect("no step is in work");
-        let (model, result) = train_step(model, &mut self.optimizer, lanes, batch, options, &self.device)?;
-        if let Some(average) = &mut self.average {
-            average.update(&model);
-        }
-        self.model = Some(model);
-        Ok(result)
-    }
+/// Where an epoch begins.
+#[derive(Debug, Clone, Default)]
+pub struct EpochStart {
+    /// Of order, augmentation and dropout, with the epoch.
+    pub seed: u64,
+    /// From 0.
+    pub epoch: u64,
+    /// What an earlier attempt made of it; its steps are left out.
+    pub made: EpochStats,
 }
 
-/// Trains on every image once, in the order of (seed, epoch); the last batch may be smaller. `epoch` counts from 0. `on_batch`
-/// is told what has been seen so far, and takes in the digests of the batch's images.
+/// Trains on every image once, in the order of seed and epoch; the last batch may be smaller. After every step, `on_step` is told what has been seen so far, takes in the digests of the
+/// batch's images, and says whether to go on; if not, the outcome is [`Break`](ControlFlow::Break).
 ///
 /// Lanes read the images of their micro-batches themselves, so that no core waits for another. Where a device computes by itself, the
 /// images of the next batches are read in the meantime, [`AHEAD`] of them at most.
@@ -112,26 +50,26 @@ pub fn train_epoch(
     reader: &BatchReader<'_>,
     images: &Images,
     recipe: &TrainConfig,
-    (seed, epoch): (u64, u64),
-    on_batch: impl FnMut(&EpochStats, &[Digest]),
-) -> Result<EpochStats, Diverged> {
+    EpochStart { seed, epoch, made: from }: EpochStart,
+    on_step: impl FnMut(&Learner, &EpochStats, &[Digest]) -> ControlFlow<()>,
+) -> Result<ControlFlow<(), EpochStats>, Diverged> {
     let order = epoch_order(images.len(), seed, epoch);
     let batches: Vec<&[u32]> = order.chunks(recipe.batch_size).collect();
-    let micro_batch = learner.micro_batch;
+    let micro_batch = learner.micro_batch();
     let mixing = |step: usize| Mixing::draw(reader.augment(), images.size(), [seed, epoch, step as u64]);
     let mixings: Vec<_> = (0..batches.len()).map(mixing).collect();
-    let samples = Samples { reader, size: images.size(), classes: learner.classes, recipe, epoch, mixings };
+    let samples = Samples { reader, size: images.size(), classes: learner.classes(), recipe, epoch, mixings };
     let pass = Pass { lanes, batches: &batches, image_size: images.size(), recipe, seed, epoch };
     let part_of = |batch: &[u32], part: usize| part * micro_batch..batch.len().min((part + 1) * micro_batch);
     if !lanes.are_the_caller() {
         let fetch = |step: usize, part: usize| samples.read(step, batches[step], part_of(batches[step], part));
-        return pass.run(learner, &fetch, on_batch);
+        return pass.run(learner, &fetch, from, on_step);
     }
     std::thread::scope(|scope| {
         let (sender, receiver) = sync_channel(AHEAD);
-        let (samples, batches) = (&samples, &batches);
+        let (samples, batches, first) = (&samples, &batches, from.steps);
         scope.spawn(move || {
-            for (step, batch) in batches.iter().enumerate() {
+            for (step, batch) in batches.iter().enumerate().skip(first) {
                 for part in 0..batch.len().div_ceil(micro_batch) {
                     let values = samples.read_in_parallel(step, batch, part_of(batch, part));
                     if sender.send(values).is_err() {
@@ -147,7 +85,7 @@ pub fn train_epoch(
             let receiver = receiver.lock().unwrap_or_else(PoisonError::into_inner);
             receiver.recv().expect("there are as many parts as are asked for")
         };
-        pass.run(learner, &fetch, on_batch)
+        pass.run(learner, &fetch, from, on_step)
     })
 }
 
@@ -243,13 +181,14 @@ impl Pass<'_> {
         &self,
         learner: &mut Learner,
         fetch: &(dyn Fn(usize, usize) -> SampleValues + Sync),
-        mut on_batch: impl FnMut(&EpochStats, &[Digest]),
-    ) -> Result<EpochStats, Diverged> {
+        from: EpochStats,
+        mut on_step: impl FnMut(&Learner, &EpochStats, &[Digest]) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<(), EpochStats>, Diverged> {
         let (classes, device, micro_batch, epoch) =
-            (learner.classes, learner.device.clone(), learner.micro_batch, self.epoch);
+            (learner.classes(), learner.device().clone(), learner.micro_batch(), self.epoch);
         let seed = self.seed;
-        let mut stats = EpochStats::default();
-        for (step, indices) in self.batches.iter().enumerate() {
+        let mut stats = from;
+        for (step, indices) in self.batches.iter().enumerate().skip(stats.steps) {
             let fetch = |part: usize| {
                 let SampleValues { values, labels, targets, digests, samples } = fetch(step, part);
                 let keys = SampleKeys { seed, epoch, samples };
@@ -264,9 +203,12 @@ impl Pass<'_> {
             for (logits, label) in result.logits.chunks_exact(classes).zip(&result.labels) {
                 stats.seen.add(logits, *label as usize);
             }
-            on_batch(&stats, &result.digests);
+            stats.steps = step + 1;
+            if on_step(learner, &stats, &result.digests).is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
         }
-        Ok(stats)
+        Ok(ControlFlow::Continue(stats))
     }
 }
 
@@ -300,6 +242,7 @@ pub fn evaluate(
 mod tests {
     use super::*;
     use crate::architecture::ArchitectureConfig;
+    use crate::train::average::WeightAverage;
     use crate::train::optimizer;
     use crate::weights::parameters;
 
@@ -337,12 +280,16 @@ mod tests {
         let optimizer = optimizer::build(&recipe.optimizer, recipe.decay, &model);
         let mut learner = Learner::new(model, optimizer, device, 4, CLASSES);
         if let Some(ema) = recipe.ema {
-            learner = learner.with_average(ema);
+            let average = WeightAverage::new(ema, learner.model());
+            learner = learner.with_average(average);
         }
         let reader = BatchReader::training(&images, &data, 9);
         let mut losses = Vec::new();
         for epoch in 0..2 {
-            let stats = train_epoch(&mut learner, lanes, &reader, &images, &recipe, (9, epoch), |_, _| {}).unwrap();
+            let start = EpochStart { seed: 9, epoch, made: EpochStats::default() };
+            let go_on = |_: &Learner, _: &EpochStats, _: &[Digest]| ControlFlow::Continue(());
+            let pass = train_epoch(&mut learner, lanes, &reader, &images, &recipe, start, go_on);
+            let ControlFlow::Continue(stats) = pass.unwrap() else { panic!("nobody stopped it") };
             losses.push(stats.seen.loss().to_bits());
         }
         let plain = Device::flex();

@@ -1,9 +1,12 @@
 //! What logits say about images.
 
+use serde::{Deserialize, Serialize};
+
 /// Loss and hits of a set of images. Every image counts the same.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Evaluation {
     images: usize,
+    #[serde(with = "super::checkpoint::bits")]
     loss_sum: f64,
     top1: usize,
     top5: usize,

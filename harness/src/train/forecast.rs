@@ -5,8 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use super::lanes::Lanes;
 use super::timing::TimingBench;
-use crate::config::{RunConfig, TimedModel, TimingPlan};
+use crate::config::{RunConfig, TimedModel};
 use crate::data::SplitSizes;
+use crate::device::DeviceName;
 use crate::error::Result;
 use crate::measure::{Enough, peak_rss_bytes};
 use crate::results::TimingMode;
@@ -46,10 +47,10 @@ impl StepCost {
     ///
     /// # Errors
     /// If the model's numbers leave the range of 32-bit floats.
-    pub fn measure(plan: &TimingPlan, timed: &TimedModel, device: &Device, lanes: &Lanes) -> Result<Self> {
+    pub fn measure(on: DeviceName, timed: &TimedModel, device: &Device, lanes: &Lanes) -> Result<Self> {
         const ENOUGH: Enough = Enough { warmup_seconds: 0.5, min_samples: 3, min_seconds: 0.5 };
         let batch_size = timed.train_batch_sizes.iter().copied().max().unwrap_or(1);
-        let mut bench = TimingBench::new(plan, timed, batch_size, device);
+        let mut bench = TimingBench::new(on, timed, batch_size, device);
         // As many micro-batches as lanes, and three times as many: lanes are then equally busy.
         let small = (lanes.threads() * bench.micro_batch()).min(batch_size);
         let large = (3 * small).min(batch_size);

@@ -4,20 +4,27 @@ mod average;
 mod checkpoint;
 mod epoch;
 mod evaluate;
+mod fit;
 mod forecast;
 mod lanes;
+mod learner;
 mod mixing;
 pub mod optimizer;
+mod recompute;
 mod run;
 mod size;
 mod step;
 mod timing;
 
-pub use epoch::{EpochStats, Learner, evaluate, train_epoch};
+#[cfg(test)]
+mod tests;
+
+pub use epoch::{EpochStart, EpochStats, evaluate, train_epoch};
 pub use evaluate::{Evaluation, Prediction};
 pub use forecast::{Forecast, StepCost, forecast};
 pub use lanes::Lanes;
-pub use run::{Event, RunContext, run};
+pub use learner::Learner;
+pub use run::{Event, Outcome, RunContext, run};
 pub use size::{micro_batch, micro_batch_on, model_size};
 pub use step::{Batch, Diverged, MicroBatch, StepOptions, StepResult, infer, train_step};
 pub use timing::{Timed, TimingBench, peak_gflop_per_s, time_inference, time_train_step};

@@ -6,7 +6,8 @@ use burn::optim::momentum::MomentumConfig;
 use burn::optim::{
     AdamConfig, AdamWConfig, AdjustLrFn, GradientsParams, LionConfig, ModuleOptimizer, MuonConfig, SgdConfig,
 };
-use burn::tensor::Tensor;
+use burn::store::RecordError;
+use burn::tensor::{Bytes, Tensor};
 
 use super::lanes::Lanes;
 use crate::config::{Decay, OptimizerConfig};
@@ -26,6 +27,20 @@ impl Optimizer {
             true => lanes.on_one(|| self.burn.step(lr, model, gradients)),
             false => self.burn.step(lr, model, gradients),
         }
+    }
+
+    /// What it remembers of past gradients, in Burn's own format, by the identities of the parameters.
+    pub(super) fn to_bytes(&self) -> Bytes {
+        self.burn.into_bytes().expect("memory takes every byte")
+    }
+
+    /// The same, with the memory that [`to_bytes`](Self::to_bytes) gave.
+    ///
+    /// # Errors
+    /// If the bytes are something else.
+    pub(super) fn with_bytes(self, bytes: Vec<u8>) -> Result<Self, RecordError> {
+        let burn = self.burn.from_bytes(Bytes::from_bytes_vec(bytes))?;
+        Ok(Self { burn, ..self })
     }
 }
 

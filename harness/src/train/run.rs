@@ -1,23 +1,23 @@
 //! A run from initial weights to records on disk.
 
-use std::time::Instant;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
-use burn::module::Module;
 use burn::tensor::Device;
 
-use super::epoch::{EpochStats, Learner, evaluate, train_epoch};
+use super::checkpoint::Checkpoints;
+use super::epoch::EpochStats;
 use super::evaluate::{Evaluation, Prediction};
+use super::fit::{Fitted, architecture, evaluate_images, fit, raw_evaluation};
 use super::lanes::Lanes;
-use super::optimizer;
-use super::size::{micro_batch_on, model_size};
-use super::step::Diverged;
-use super::step::StepOptions;
+use super::learner::Learner;
+use super::size::model_size;
+use super::step::{Diverged, StepOptions};
 use super::timing::{TIMED_LR, Timed, peak_gflop_per_s, time_inference, time_train_step};
-use crate::architecture::Architecture;
-use crate::config::{EvaluateOn, RunConfig};
+use crate::config::RunConfig;
 use crate::data::{BatchReader, Dataset, Images};
 use crate::error::Result;
-use crate::measure::{Enough, peak_rss_bytes};
+use crate::measure::{Enough, Machine, peak_rss_bytes};
 use crate::results::{
     EpochRecord, FailureReason, FailureRecord, PredictionRecord, RunFolder, RunIdentity, RunRecord, TimingMode,
     TimingSample,
@@ -32,8 +32,18 @@ pub struct RunContext<'a> {
     pub dataset: &'a Dataset,
     /// Where to compute, without autodiff.
     pub device: &'a Device,
-    /// Worker threads.
+    /// Worker threads of training.
     pub lanes: &'a Lanes,
+    /// Worker threads of what is timed: all of the machine's that the plan was given, even if several runs train at once.
+    pub timing_lanes: &'a Lanes,
+    /// Kept from others while something is timed.
+    pub machine: &'a Machine,
+    /// Runs that train at once.
+    pub jobs: usize,
+    /// Set when the run is to leave a checkpoint and end.
+    pub stop: &'a AtomicBool,
+    /// Greatest time between two checkpoints.
+    pub checkpoint_every: Duration,
     /// Where the records go.
     pub folder: &'a RunFolder,
     /// The records' heads.
@@ -42,6 +52,15 @@ pub struct RunContext<'a> {
 
 /// What happens during a run, for whoever shows it.
 pub enum Event<'a> {
+    /// Something that the run's log should say.
+    Remark(&'a str),
+    /// The run goes on where it was stopped: in an epoch from 1, after some of its steps.
+    Resumed {
+        /// The epoch.
+        epoch: usize,
+        /// Its steps that are made already.
+        steps: usize,
+    },
     /// A training step was made.
     Step {
         /// The epoch in work, from 1.
@@ -59,59 +78,78 @@ pub enum Event<'a> {
     Failed(&'a FailureRecord),
 }
 
-/// Training cut short, in an epoch from 1, or 0 before the first.
-struct Stopped {
-    epoch: usize,
-    why: Diverged,
+/// Why a run ended before its record.
+pub(super) enum Ending {
+    /// The numbers left the range of floats, in an epoch from 1.
+    Diverged { epoch: usize, why: Diverged },
+    /// It was asked to stop, and left a checkpoint.
+    Interrupted,
 }
 
-/// Trains, evaluates and times one model and leaves its records. A run that diverges leaves a record that says so, which is no
-/// error; errors are of files.
-pub fn run(context: &RunContext<'_>, on_event: &mut dyn FnMut(Event<'_>)) -> Result<()> {
+/// What became of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// It has a record: of its completion or of its failure.
+    Recorded,
+    /// It was asked to stop and can be taken up again.
+    Interrupted,
+}
+
+/// Trains, evaluates and times one model and leaves its records; goes on from the run's last checkpoint, if it has one. A run that
+/// diverges leaves a record that says so, which is no error; errors are of files.
+pub fn run(context: &RunContext<'_>, on_event: &mut dyn FnMut(Event<'_>)) -> Result<Outcome> {
     context.folder.create()?;
     match train_and_time(context, on_event)? {
         Ok(record) => {
             context.folder.write_done(&record)?;
+            Checkpoints::of(context.folder, &context.identity.run).clear_all()?;
             on_event(Event::Done(&record));
+            Ok(Outcome::Recorded)
         }
-        Err(Stopped { epoch, why }) => {
+        Err(Ending::Diverged { epoch, why }) => {
             let identity = context.identity.clone();
             let record = FailureRecord { identity, reason: FailureReason::Diverged, message: why.to_string(), epoch };
             context.folder.write_failed(&record)?;
             on_event(Event::Failed(&record));
+            Ok(Outcome::Recorded)
         }
+        Err(Ending::Interrupted) => Ok(Outcome::Interrupted),
     }
-    Ok(())
 }
 
 fn train_and_time(
     context: &RunContext<'_>,
     on_event: &mut dyn FnMut(Event<'_>),
-) -> Result<std::result::Result<RunRecord, Stopped>> {
-    let mut learner = new_learner(context)?;
-    let trained = match train(context, &mut learner, on_event)? {
-        Ok(trained) => trained,
-        Err(stopped) => return Ok(Err(stopped)),
+) -> Result<std::result::Result<RunRecord, Ending>> {
+    let Fitted { mut learner, position } = match fit(context, on_event)? {
+        Ok(fitted) => fitted,
+        Err(ending) => return Ok(Err(ending)),
     };
-    let epochs = trained.epochs;
+    let epochs = &position.epochs;
+    let diverged = |why| Ok(Err(Ending::Diverged { epoch: epochs.len(), why }));
+    let turn = context.machine.turn()?;
     let test = evaluate_images(context, &learner, &learner.result(), &context.dataset.test);
     let raw = raw_evaluation(context, &learner, &context.dataset.test);
     let ((evaluation, predictions), raw) = match test.and_then(|test| Ok((test, raw?))) {
         Ok(evaluated) => evaluated,
-        Err(why) => return Ok(Err(Stopped { epoch: epochs, why })),
+        Err(why) => return diverged(why),
     };
     context.folder.write_predictions(&prediction_records(&context.dataset.test, &predictions))?;
     let train_peak_rss_bytes = peak_rss_bytes();
     let dataset = context.dataset;
     let classes = dataset.classes.len();
-    let architecture = context.config.model.architecture.for_images(dataset.image_size, classes);
+    let architecture = architecture(context);
     // Before timing, whose steps go on training.
     weights::save(&weights::trained_weights(context.folder), &architecture, &learner.result())?;
+    drop(turn);
     on_event(Event::Timing);
+    let alone = context.machine.alone()?;
     match time(context, &mut learner) {
         Ok(samples) => context.folder.write_timing(&samples)?,
-        Err(why) => return Ok(Err(Stopped { epoch: epochs, why })),
+        Err(why) => return diverged(why),
     }
+    let peak_gflop_per_s = Some(peak_gflop_per_s(context.timing_lanes, context.device));
+    drop(alone);
     Ok(Ok(RunRecord {
         identity: context.identity.clone(),
         model_size: model_size(&architecture),
@@ -124,139 +162,15 @@ fn train_and_time(
         test_top5: evaluation.top5(classes),
         raw_test_loss: raw.as_ref().map(Evaluation::loss),
         raw_test_top1: raw.as_ref().map(Evaluation::top1),
-        train_seconds: trained.train_seconds,
-        eval_seconds: trained.eval_seconds,
+        train_seconds: epochs.iter().map(|record| record.train_seconds).sum(),
+        eval_seconds: epochs.iter().map(|record| record.eval_seconds).sum(),
         train_peak_rss_bytes,
         micro_batch: learner.micro_batch(),
-        peak_gflop_per_s: Some(peak_gflop_per_s(context.lanes, context.device)),
-        batch_digest: trained.batch_digest,
+        peak_gflop_per_s,
+        batch_digest: position.batches.to_hex(),
+        resumes: position.resumes,
+        jobs: context.jobs,
     }))
-}
-
-fn new_learner(context: &RunContext<'_>) -> Result<Learner> {
-    let RunContext { config, dataset, .. } = context;
-    let classes = dataset.classes.len();
-    let architecture = config.model.architecture.for_images(dataset.image_size, classes);
-    let device = context.device.clone().autodiff();
-    let mut model = architecture.init(config.seed, &device);
-    if let Some(init) = &config.model.init {
-        // What is adapted was said when the plan was checked.
-        (model, _) = weights::load(&init.path, &architecture, model)?;
-    }
-    let micro_batch = micro_batch_on(config.device, &config.model, &architecture, config.train.batch_size);
-    let optimizer = optimizer::build(&config.train.optimizer, config.train.decay, &model);
-    let learner = Learner::new(model, optimizer, device, micro_batch, classes);
-    Ok(match config.train.ema {
-        Some(ema) => learner.with_average(ema),
-        None => learner,
-    })
-}
-
-struct Trained {
-    epochs: usize,
-    train_seconds: f64,
-    eval_seconds: f64,
-    batch_digest: String,
-}
-
-fn train(
-    context: &RunContext<'_>,
-    learner: &mut Learner,
-    on_event: &mut dyn FnMut(Event<'_>),
-) -> Result<std::result::Result<Trained, Stopped>> {
-    let RunContext { config, dataset, lanes, .. } = context;
-    let (split, eval_images) = match config.train.evaluate_on {
-        EvaluateOn::Test => ("test", &dataset.test),
-        EvaluateOn::Val => ("val", &dataset.val),
-    };
-    let reader = BatchReader::training(&dataset.train, &config.data, config.seed);
-    let mut batches = blake3::Hasher::new();
-    let mut records: Vec<EpochRecord> = Vec::new();
-    for epoch in 0..config.train.epochs {
-        let start = Instant::now();
-        let trained = train_epoch(
-            learner,
-            lanes,
-            &reader,
-            &dataset.train,
-            &config.train,
-            (config.seed, epoch as u64),
-            |stats, digests| {
-                for digest in digests {
-                    batches.update(digest);
-                }
-                on_event(Event::Step { epoch: epoch + 1, stats });
-            },
-        );
-        let train_seconds = start.elapsed().as_secs_f64();
-        let start = Instant::now();
-        let evaluated = trained.and_then(|stats| {
-            let (evaluation, _) = evaluate_images(context, learner, &learner.result(), eval_images)?;
-            Ok((stats, evaluation, raw_evaluation(context, learner, eval_images)?))
-        });
-        let eval_seconds = start.elapsed().as_secs_f64();
-        let (stats, evaluation, raw) = match evaluated {
-            Ok(found) => found,
-            Err(why) => return Ok(Err(Stopped { epoch: epoch + 1, why })),
-        };
-        records.push(EpochRecord {
-            epoch: epoch + 1,
-            lr: stats.lr,
-            train_loss: stats.seen.loss(),
-            train_top1: stats.seen.top1(),
-            split: split.to_owned(),
-            eval_loss: evaluation.loss(),
-            eval_top1: evaluation.top1(),
-            eval_top5: evaluation.top5(dataset.classes.len()),
-            raw_eval_loss: raw.as_ref().map(Evaluation::loss),
-            raw_eval_top1: raw.as_ref().map(Evaluation::top1),
-            train_seconds,
-            eval_seconds,
-            train_images_per_s: dataset.train.len() as f64 / train_seconds,
-        });
-        context.folder.write_epochs(&records)?;
-        on_event(Event::Epoch(&records[epoch]));
-        if config.train.early_stopping.is_some_and(|early| has_stalled(&records, early.patience)) {
-            break;
-        }
-    }
-    Ok(Ok(Trained {
-        epochs: records.len(),
-        train_seconds: records.iter().map(|record| record.train_seconds).sum(),
-        eval_seconds: records.iter().map(|record| record.eval_seconds).sum(),
-        batch_digest: batches.finalize().to_hex().to_string(),
-    }))
-}
-
-/// Whether the best of the epochs lies `patience` epochs back.
-fn has_stalled(epochs: &[EpochRecord], patience: usize) -> bool {
-    match EpochRecord::best(epochs) {
-        Some(best) => epochs.len() >= best.epoch + patience,
-        None => false,
-    }
-}
-
-/// Loss and hits of the weights of the last step, where the model is an average of weights.
-fn raw_evaluation(
-    context: &RunContext<'_>,
-    learner: &Learner,
-    images: &Images,
-) -> std::result::Result<Option<Evaluation>, Diverged> {
-    match learner.averages() {
-        true => Ok(Some(evaluate_images(context, learner, &learner.model().valid(), images)?.0)),
-        false => Ok(None),
-    }
-}
-
-fn evaluate_images(
-    context: &RunContext<'_>,
-    learner: &Learner,
-    model: &Architecture,
-    images: &Images,
-) -> std::result::Result<(Evaluation, Vec<Prediction>), Diverged> {
-    let reader = BatchReader::evaluation(images, &context.config.data);
-    let sizes = (learner.micro_batch(), learner.classes());
-    evaluate(model, context.lanes, &reader, images, sizes, context.device)
 }
 
 fn prediction_records(images: &Images, predictions: &[Prediction]) -> Vec<PredictionRecord> {
@@ -271,7 +185,7 @@ fn prediction_records(images: &Images, predictions: &[Prediction]) -> Vec<Predic
 }
 
 fn time(context: &RunContext<'_>, learner: &mut Learner) -> std::result::Result<Vec<TimingSample>, Diverged> {
-    let RunContext { config, dataset, lanes, .. } = context;
+    let RunContext { config, dataset, timing_lanes: lanes, .. } = context;
     let measure = &config.measure;
     let enough = Enough::of(measure);
     let reader = BatchReader::evaluation(&dataset.train, &config.data);
@@ -294,34 +208,4 @@ fn time(context: &RunContext<'_>, learner: &mut Learner) -> std::result::Result<
         keep(TimingMode::Inference, batch_size, time_inference(learner, lanes, &timed(batch_size), enough));
     }
     Ok(all)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn training_stalls_when_the_best_epoch_lies_far_enough_back() {
-        let epoch = |(index, top1): (usize, &f64)| EpochRecord {
-            epoch: index + 1,
-            lr: 0.1,
-            train_loss: 1.0,
-            train_top1: 0.5,
-            split: "val".to_owned(),
-            eval_loss: 1.0,
-            eval_top1: *top1,
-            eval_top5: None,
-            raw_eval_loss: None,
-            raw_eval_top1: None,
-            train_seconds: 1.0,
-            eval_seconds: 1.0,
-            train_images_per_s: 1.0,
-        };
-        let stalled =
-            |top1s: &[f64], patience| has_stalled(&top1s.iter().enumerate().map(epoch).collect::<Vec<_>>(), patience);
-        assert!(!stalled(&[], 1) && !stalled(&[0.2], 1));
-        assert!(!stalled(&[0.2, 0.3, 0.25], 2) && stalled(&[0.2, 0.3, 0.25, 0.29], 2));
-        assert!(stalled(&[0.3, 0.3], 1), "as good is no better");
-        assert!(!stalled(&[0.1, f64::NAN, 0.2], 1));
-    }
 }

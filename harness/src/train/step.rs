@@ -6,9 +6,9 @@ use burn::tensor::activation::log_softmax;
 use burn::tensor::{Device, Tensor, TensorData};
 use layers::SampleKeys;
 
-use super::checkpoint::checkpointed_gradients;
 use super::lanes::Lanes;
 use super::optimizer::{Optimizer, gradient_norm, scale_gradients};
+use super::recompute::checkpointed_gradients;
 use crate::architecture::Architecture;
 use crate::config::TrainConfig;
 use crate::data::Digest;

@@ -3,13 +3,14 @@
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
-use super::epoch::Learner;
 use super::lanes::Lanes;
+use super::learner::Learner;
 use super::optimizer;
 use super::size::micro_batch_on;
 use super::step::{Batch, Diverged, MicroBatch, StepOptions, infer};
-use crate::config::{Decay, StepConfig, TimedModel, TimingPlan};
+use crate::config::{Decay, StepConfig, TimedModel};
 use crate::data::{BatchReader, Images};
+use crate::device::DeviceName;
 use crate::error::{Error, Result};
 use crate::measure::{Enough, SystemClock, sample};
 use crate::results::TimingMode;
@@ -74,21 +75,20 @@ pub fn time_inference(learner: &Learner, lanes: &Lanes, timed: &Timed<'_>, enoug
 
 /// A model set up to be timed without a dataset.
 pub struct TimingBench<'a> {
-    plan: &'a TimingPlan,
     timed: &'a TimedModel,
     learner: Learner,
 }
 
 impl<'a> TimingBench<'a> {
-    /// One of the plan's models with fresh weights, for batches of up to `batch_size` images.
-    pub fn new(plan: &'a TimingPlan, timed: &'a TimedModel, batch_size: usize, device: &Device) -> Self {
+    /// A model with fresh weights, for batches of up to `batch_size` images, on `device`, which is named `on`.
+    pub fn new(on: DeviceName, timed: &'a TimedModel, batch_size: usize, device: &Device) -> Self {
         let architecture = &timed.model.architecture;
         let (_, classes) = architecture.images();
-        let micro_batch = micro_batch_on(plan.device, &timed.model, architecture, batch_size);
+        let micro_batch = micro_batch_on(on, &timed.model, architecture, batch_size);
         let device = device.clone().autodiff();
         let model = architecture.init(0, &device);
-        let optimizer = optimizer::build(&plan.step.optimizer, Decay::All, &model);
-        Self { plan, timed, learner: Learner::new(model, optimizer, device, micro_batch, classes) }
+        let optimizer = optimizer::build(&timed.step.optimizer, Decay::All, &model);
+        Self { timed, learner: Learner::new(model, optimizer, device, micro_batch, classes) }
     }
 
     /// Images that a lane takes at a time.
@@ -107,7 +107,7 @@ impl<'a> TimingBench<'a> {
         let timed = Timed { images: &images, reader: &reader, batch_size };
         match mode {
             TimingMode::TrainStep => {
-                let StepConfig { clip_norm, gradient_checkpointing, .. } = self.plan.step;
+                let StepConfig { clip_norm, gradient_checkpointing, .. } = self.timed.step;
                 let options = StepOptions { lr: TIMED_LR, clip_norm, gradient_checkpointing };
                 time_train_step(&mut self.learner, lanes, &timed, options, enough).map_err(|diverged| {
                     let help = "the weights or the sizes of the model leave the range of 32-bit floats";

@@ -1,9 +1,10 @@
 //! A config's `init` key: weights that a model starts from.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use crate::config::Plan;
+use crate::config::{ModelConfig, Plan, RunConfig};
 use crate::error::{Error, Result};
 
 /// Finds the files of the models' `init` keys, beside the config or in the working directory, and notes their digests, which
@@ -12,29 +13,48 @@ use crate::error::{Error, Result};
 /// # Errors
 /// If a file is not there, or is another than the one that the plan was made with.
 pub fn resolve_initial(plan: &mut Plan, config: &Path) -> Result<()> {
-    for (index, model) in plan.models.iter_mut().enumerate() {
-        let Some(init) = &mut model.init else { continue };
-        let place = format!("{}: model.{index} (`{}`): init", config.display(), model.name);
-        init.path = find(&init.path, config, &place)?;
-        let digest = digest(&init.path)?;
-        if init.blake3.as_ref().is_some_and(|expected| *expected != digest) {
-            return Err(Error::input(
-                place,
-                format!("{} is another file than before: its digest is {digest}", init.path.display()),
-                "restore the file, or leave `init_blake3` away and choose another folder with --out",
-            ));
-        }
-        init.blake3 = Some(digest);
+    plan.models.iter_mut().try_for_each(|model| resolve(model, config))
+}
+
+/// As [`resolve_initial`], for files that a sweep names.
+///
+/// # Errors
+/// As there.
+pub fn resolve_runs(runs: &mut [RunConfig], config: &Path) -> Result<()> {
+    let unresolved = runs.iter_mut().map(|run| &mut run.model);
+    let mut unresolved = unresolved.filter(|model| model.init.as_ref().is_some_and(|init| init.blake3.is_none()));
+    unresolved.try_for_each(|model| resolve(model, config))
+}
+
+fn resolve(model: &mut ModelConfig, config: &Path) -> Result<()> {
+    let Some(init) = &mut model.init else { return Ok(()) };
+    let place = format!("{}: model `{}`: init", config.display(), model.name);
+    init.path = find(&init.path, config, &place)?;
+    let digest = digest(&init.path)?;
+    if init.blake3.as_ref().is_some_and(|expected| *expected != digest) {
+        return Err(Error::input(
+            place,
+            format!("{} is another file than before: its digest is {digest}", init.path.display()),
+            "restore the file, or leave `init_blake3` away and choose another folder with --out",
+        ));
     }
+    init.blake3 = Some(digest);
     Ok(())
 }
 
-/// Errs if a model's `init` file does not fit it; returns what will be adapted or left untrained, a line each.
-pub fn check_initial(plan: &Plan, classes: usize) -> Result<Vec<String>> {
+/// Errs if a run's `init` file does not fit its model; returns what will be adapted or left untrained, a line each.
+///
+/// # Errors
+/// As [`load`](super::load).
+pub fn check_initial(runs: &[RunConfig], classes: usize) -> Result<Vec<String>> {
     let mut lines = Vec::new();
-    for model in &plan.models {
+    let mut seen = HashSet::new();
+    for RunConfig { model, data, .. } in runs {
         let Some(init) = &model.init else { continue };
-        let config = model.architecture.for_images(plan.data.image_size, classes);
+        if !seen.insert(&model.name) {
+            continue;
+        }
+        let config = model.architecture.for_images(data.image_size, classes);
         lines.push(format!("{}: starts from {}", model.name, init.path.display()));
         lines.extend(super::check(&init.path, &config)?.into_iter().map(|note| format!("{}: {note}", model.name)));
     }

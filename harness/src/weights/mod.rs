@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 use layers::layout::Layout;
 
 pub use file::WeightsFile;
-pub use initial::{check_initial, resolve_initial};
+pub use initial::{check_initial, resolve_initial, resolve_runs};
 pub use values::Values;
 
 pub(crate) use describe::described;

@@ -131,6 +131,32 @@ pub(crate) fn replace<M: Module>(model: M, values: BTreeMap<String, Values>) -> 
     model
 }
 
+/// The module with the identities of its parameters replaced, which optimisers know them by.
+///
+/// # Panics
+/// If a parameter's path is not among `ids`.
+pub(crate) fn with_ids<M: Module>(model: M, ids: &BTreeMap<String, u64>) -> M {
+    struct Rename<'a> {
+        path: PathStack,
+        ids: &'a BTreeMap<String, u64>,
+    }
+    impl ModuleMapper for Rename<'_> {
+        fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+            let path = self.path.join();
+            let id = *self.ids.get(&path).unwrap_or_else(|| panic!("no identity for {path}"));
+            let values = param.val().detach();
+            param.transform_for_load(values, ParamId::from(id))
+        }
+        fn enter_module(&mut self, name: &str, container: &str) {
+            self.path.enter(name, container);
+        }
+        fn exit_module(&mut self, _: &str, container: &str) {
+            self.path.exit(container);
+        }
+    }
+    model.map(&mut Rename { path: PathStack::default(), ids })
+}
+
 /// A tensor's values on the host.
 pub(crate) fn host<const D: usize>(tensor: Tensor<D>) -> Values {
     let shape = tensor.dims();

@@ -1,0 +1,259 @@
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use clap::Args;
+
+use super::run::default_folder;
+use crate::config;
+use crate::device::DeviceName;
+use crate::error::{Error, Result};
+use crate::results::write_atomic;
+use crate::run_folder;
+use crate::runner;
+
+/// Arguments of `vitbench slurm`.
+#[derive(Debug, Args)]
+pub(super) struct SlurmArgs {
+    /// The config, such as `configs/quick.toml`
+    config: PathBuf,
+    /// Change a value of the config, such as `train.epochs=3`; may be given more than once
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    assignments: Vec<String>,
+    /// Folder for the results, which all nodes must see [default: results/NAME, with the config's name]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Where to compute [default: the config's `device`, or flex]
+    #[arg(long, value_name = "NAME")]
+    device: Option<DeviceName>,
+    /// Where datasets are, besides $VITBENCH_DATA and the cache folder; all nodes must see it
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// Slurm's partition
+    #[arg(long, value_name = "NAME")]
+    partition: Option<String>,
+    /// Time limit of a run, as Slurm writes it: 2:00:00 or 1-0; a run that needs more goes on in another go
+    #[arg(long, value_name = "TIME")]
+    time: Option<String>,
+    /// GPUs of a run, as Slurm writes them: 1 or h100:1
+    #[arg(long, value_name = "GPUS")]
+    gpus: Option<String>,
+    /// CPUs of a run
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    cpus: Option<u16>,
+    /// Runs at a time
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    array_limit: Option<u32>,
+    /// Submit the jobs as well
+    #[arg(long)]
+    submit: bool,
+}
+
+/// Slurm's own default of the greatest array, where it cannot be asked.
+const USUAL_MAX_ARRAY: usize = 1001;
+
+/// Seconds before the time limit at which a run is told to leave a checkpoint.
+const NOTICE_SECONDS: u32 = 120;
+
+/// Writes the scripts, and submits them if that is asked for.
+pub(super) fn execute(args: &SlurmArgs) -> Result<()> {
+    let mut plan = config::load(&args.config, &args.assignments)?;
+    plan.device = args.device.unwrap_or(plan.device);
+    let threads = args.cpus.map_or_else(|| super::threads(None), usize::from);
+    let data_dir = args.data_dir.as_deref().map(absolute).transpose()?;
+    let (runs, notes) = runner::identify(&mut plan, &args.config, data_dir.as_deref(), threads)?;
+    notes.iter().for_each(|note| println!("{note}"));
+    let out = args.out.clone().unwrap_or_else(|| default_folder(&args.config));
+    run_folder::open(&out, &plan, &runs, threads)?;
+    let out = absolute(&out)?;
+    let folder = out.join("slurm");
+    fs::create_dir_all(&folder).map_err(Error::io("create", &folder))?;
+
+    let names: Vec<&str> = runs.iter().map(|run| run.identity.run.as_str()).collect();
+    let job = args.config.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
+    let program = std::env::current_exe().map_err(Error::io("find", Path::new("this program")))?;
+    let scripts = Scripts { args, job, program, out, data_dir, folder: folder.clone() };
+    let max_array = max_array_size().unwrap_or(USUAL_MAX_ARRAY);
+    for (file, text) in [
+        ("runs.txt", format!("{}\n", names.join("\n"))),
+        ("run.sh", scripts.run()?),
+        ("report.sh", scripts.report()?),
+        ("submit.sh", scripts.submit(names.len(), max_array)?),
+    ] {
+        write_atomic(&folder.join(file), text.as_bytes())?;
+    }
+    let submit = folder.join("submit.sh");
+    if !args.submit {
+        println!("{} runs. To submit them: bash {}", names.len(), submit.display());
+        return Ok(());
+    }
+    let status = Command::new("bash").arg(&submit).status().map_err(Error::io("start", &submit))?;
+    if status.success() {
+        return Ok(());
+    }
+    let help = "Slurm's own words stand above; the script can be tried again as it is";
+    Err(Error::input(submit.display(), format!("the jobs were not submitted ({status})"), help))
+}
+
+fn absolute(path: &Path) -> Result<PathBuf> {
+    std::path::absolute(path).map_err(Error::io("find", path))
+}
+
+/// What the cluster allows, where this machine can ask it.
+fn max_array_size() -> Option<usize> {
+    let output = Command::new("scontrol").args(["show", "config"]).output().ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    let line = text.lines().find(|line| line.trim_start().starts_with("MaxArraySize"))?;
+    line.split('=').nth(1)?.trim().parse().ok()
+}
+
+struct Scripts<'a> {
+    args: &'a SlurmArgs,
+    job: String,
+    program: PathBuf,
+    out: PathBuf,
+    data_dir: Option<PathBuf>,
+    folder: PathBuf,
+}
+
+/// A path as a word of the shell.
+fn quoted(path: &Path) -> Result<String> {
+    let text = path.to_str().ok_or("it is not UTF-8");
+    let quoted = text.and_then(|text| shlex::try_quote(text).map_err(|_| "it holds a NUL"));
+    let word = quoted.map_err(|problem| Error::input(path.display(), problem, "choose another path"))?;
+    Ok(word.into_owned())
+}
+
+impl Scripts<'_> {
+    fn head(&self, what: &str, log: &str) -> Result<String> {
+        let log = self.folder.join(log);
+        // Directives are no shell: a path with spaces is quoted, and nothing else is special.
+        let mut head = format!("#!/bin/bash\n#SBATCH --job-name=\"vitbench {what} {}\"\n", self.job.replace('"', ""));
+        head += &format!("#SBATCH --output=\"{}\"\n", log.display());
+        if let Some(partition) = &self.args.partition {
+            head += &format!("#SBATCH --partition={partition}\n");
+        }
+        Ok(head)
+    }
+
+    /// One array task per run. Before its time is up, or when it is pre-empted, the run leaves a checkpoint and the task is queued
+    /// again.
+    fn run(&self) -> Result<String> {
+        let SlurmArgs { time, gpus, cpus, .. } = self.args;
+        let mut script = self.head("run", "%A_%a.log")?;
+        for (option, value) in
+            [("time", time.clone()), ("gpus", gpus.clone()), ("cpus-per-task", cpus.map(|n| n.to_string()))]
+        {
+            if let Some(value) = value {
+                script += &format!("#SBATCH --{option}={value}\n");
+            }
+        }
+        script +=
+            &format!("#SBATCH --signal=B:USR1@{NOTICE_SECONDS}\n#SBATCH --requeue\n#SBATCH --open-mode=append\n\n");
+        script += "# The line of this task in the list of runs, after those of the arrays before.\n";
+        script += &format!(
+            "run=$(sed -n \"$((${{1:-0}} + SLURM_ARRAY_TASK_ID + 1))p\" {})\n",
+            quoted(&self.folder.join("runs.txt"))?
+        );
+        script += &format!(
+            "{} run {} --out {} --only \"$run\"",
+            quoted(&self.program)?,
+            quoted(&self.out.join("plan.toml"))?,
+            quoted(&self.out)?
+        );
+        if let Some(data_dir) = &self.data_dir {
+            script += &format!(" --data-dir {}", quoted(data_dir)?);
+        }
+        if let Some(cpus) = cpus {
+            script += &format!(" --threads {cpus}");
+        }
+        script += " &\npid=$!\ntrap 'kill -USR1 \"$pid\" 2>/dev/null' USR1 TERM\n";
+        script += "wait \"$pid\"\nwhile kill -0 \"$pid\" 2>/dev/null; do wait \"$pid\"; done\nwait \"$pid\"\ncode=$?\n";
+        script += "# 130 and 143: it was asked to stop and has left a checkpoint.\n";
+        script += "if [ \"$code\" -eq 143 ] || [ \"$code\" -eq 130 ]; then\n";
+        script += "    scontrol requeue \"${SLURM_ARRAY_JOB_ID}_${SLURM_ARRAY_TASK_ID}\"\nfi\n";
+        script += "exit \"$code\"\n";
+        Ok(script)
+    }
+
+    fn report(&self) -> Result<String> {
+        let script = self.head("report", "report_%j.log")?;
+        Ok(format!("{script}\nexec {} report {}\n", quoted(&self.program)?, quoted(&self.out)?))
+    }
+
+    /// Arrays of as many tasks as the cluster takes, and the report after all of them.
+    fn submit(&self, runs: usize, max_array: usize) -> Result<String> {
+        let limit = self.args.array_limit.map_or_else(String::new, |limit| format!("%{limit}"));
+        let mut script = "#!/bin/bash\nset -e\njobs=\n".to_owned();
+        let run = quoted(&self.folder.join("run.sh"))?;
+        for first in (0..runs).step_by(max_array.max(1)) {
+            let last = (runs - first).min(max_array) - 1;
+            script += &format!("jobs+=:$(sbatch --parsable --array=0-{last}{limit} {run} {first})\n");
+        }
+        let report = quoted(&self.folder.join("report.sh"))?;
+        script += &format!("report=$(sbatch --parsable --dependency=afterany\"$jobs\" {report})\n");
+        script += &format!("echo \"{runs} runs in jobs ${{jobs#:}}, then the report in job $report\"\n");
+        Ok(script)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Only {
+        #[command(flatten)]
+        args: SlurmArgs,
+    }
+
+    fn scripts(arguments: &[&str], check: impl FnOnce(&Scripts<'_>)) {
+        let only = Only::parse_from([&["slurm", "configs/quick.toml"], arguments].concat());
+        check(&Scripts {
+            args: &only.args,
+            job: "quick".into(),
+            program: "/opt/vit bench/vitbench".into(),
+            out: "/scratch/it's".into(),
+            data_dir: Some("/data".into()),
+            folder: "/scratch/it's/slurm".into(),
+        });
+    }
+
+    #[test]
+    fn arrays_are_no_greater_than_the_cluster_takes() {
+        scripts(&["--array-limit", "8"], |scripts| {
+            let script = scripts.submit(2500, 1000).unwrap();
+            for array in ["--array=0-999%8", "--array=0-999%8", "--array=0-499%8"] {
+                assert!(script.contains(array), "{script}");
+            }
+            for offset in [" 0)\n", " 1000)\n", " 2000)\n"] {
+                assert!(script.contains(offset), "{script}");
+            }
+            assert_eq!(script.matches("--array").count(), 3);
+            assert!(script.contains("--dependency=afterany\"$jobs\""), "{script}");
+        });
+        scripts(&[], |scripts| assert!(scripts.submit(1, 1001).unwrap().contains("--array=0-0 ")));
+    }
+
+    #[test]
+    fn what_was_asked_for_reaches_the_script_and_paths_are_quoted() {
+        let arguments = ["--partition", "gpu", "--time", "1:00:00", "--gpus", "h100:1", "--cpus", "6"];
+        scripts(&arguments, |scripts| {
+            let script = scripts.run().unwrap();
+            for part in [
+                "#SBATCH --partition=gpu\n",
+                "#SBATCH --time=1:00:00\n",
+                "#SBATCH --gpus=h100:1\n",
+                "#SBATCH --cpus-per-task=6\n",
+                "#SBATCH --signal=B:USR1@120\n",
+                "#SBATCH --requeue\n",
+                "'/opt/vit bench/vitbench' run \"/scratch/it's/plan.toml\"",
+                " --data-dir /data --threads 6 &\n",
+            ] {
+                assert!(script.contains(part), "{part}:\n{script}");
+            }
+        });
+    }
+}

@@ -1,0 +1,58 @@
+//! The runs of a plan with their identities.
+
+use std::collections::HashSet;
+use std::path::Path;
+
+use rayon::prelude::*;
+
+use crate::config::{DataConfig, Plan, RunConfig};
+use crate::data::{self, Dataset};
+use crate::error::Result;
+use crate::results::RunIdentity;
+use crate::run_folder;
+use crate::weights;
+
+/// A run of a plan.
+#[derive(Debug, Clone)]
+pub struct PlannedRun {
+    /// Model, recipe, seed.
+    pub config: RunConfig,
+    /// Its name and what its records begin with.
+    pub identity: RunIdentity,
+}
+
+/// Reads all images that `plan` asks for, checks that its models fit them, and names its runs. `config` is the plan's file. Returns
+/// also what is to be said of weights that models start from, a line each.
+///
+/// # Errors
+/// If images or initial weights cannot be read or do not fit.
+pub fn identify(
+    plan: &mut Plan,
+    config: &Path,
+    data_dir: Option<&Path>,
+    threads: usize,
+) -> Result<(Vec<PlannedRun>, Vec<String>)> {
+    weights::resolve_initial(plan, config)?;
+    let mut runs = plan.runs();
+    weights::resolve_runs(&mut runs, config)?;
+    let mut notes = Vec::new();
+    // Which images the runs see, with their fingerprint; most plans have one set of them.
+    let mut known: Vec<(DataConfig, String)> = Vec::new();
+    for run in &runs {
+        let images = run.data.without_augmentation();
+        if !known.iter().any(|(seen, _)| *seen == images) {
+            let dataset: Dataset = data::load(&images, data_dir)?;
+            plan.check_models(&config.display().to_string(), dataset.classes.len())?;
+            notes.extend(weights::check_initial(&runs, dataset.classes.len())?);
+            known.push((images, dataset.fingerprint));
+        }
+    }
+    let mut said = HashSet::new();
+    notes.retain(|note: &String| said.insert(note.clone()));
+    let planned = |config: RunConfig| {
+        let images = config.data.without_augmentation();
+        let (_, fingerprint) = known.iter().find(|(seen, _)| *seen == images).expect("all images were read");
+        PlannedRun { identity: run_folder::identity(&config, fingerprint, threads), config }
+    };
+    Ok((runs.into_par_iter().map(planned).collect(), notes))
+}

@@ -1,0 +1,328 @@
+//! Starts workers, listens to them, and records what they cannot record themselves.
+
+use std::collections::VecDeque;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::Path;
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::time::Duration;
+
+use super::lock::RunLock;
+use super::log::RunLog;
+use super::messages::Message;
+use super::planned::PlannedRun;
+use super::signals::Stop;
+use super::watchdog::{OUT_OF_MEMORY, OUT_OF_TIME};
+use super::worker::{BUSY, WorkOptions, WorkOutcome, is_missing, work_here};
+use crate::config::DataConfig;
+use crate::data::{self, Dataset};
+use crate::error::{Error, Result};
+use crate::results::{FailureReason, FailureRecord, ResultsFolder, RunFolder, RunIdentity};
+use crate::run_folder;
+
+/// How to do the runs.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// What every run is done with; its `jobs` run at once.
+    pub work: WorkOptions,
+    /// Whether to do all runs in this process, one after the other.
+    pub in_process: bool,
+}
+
+/// What happens to a run, by its place among those that were given.
+#[derive(Debug)]
+pub enum Notice {
+    /// Its worker was started.
+    Started(usize),
+    /// It says something.
+    Said(usize, Message),
+    /// Its worker has ended.
+    Ended(usize),
+}
+
+/// What became of the runs that were given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Summary {
+    /// Those that had a record before, of completion or failure.
+    pub before: usize,
+    /// Those that have one now.
+    pub recorded: usize,
+    /// Those that other processes work on.
+    pub busy: usize,
+    /// Whether it was asked to stop before all were done.
+    pub interrupted: bool,
+}
+
+/// Does those of `runs` that have no record. `tell` is told what happens.
+///
+/// # Errors
+/// If a worker says that files cannot be read or written; the other runs that are in work are ended well before.
+pub fn supervise(
+    results: &ResultsFolder,
+    runs: &[PlannedRun],
+    options: &Options,
+    stop: &Stop,
+    tell: &mut dyn FnMut(Notice),
+) -> Result<Summary> {
+    let mut queue = VecDeque::new();
+    for (index, run) in runs.iter().enumerate() {
+        if is_missing(&results.run(&run.identity.run), options.work.retry_failed)? {
+            queue.push_back(index);
+        }
+    }
+    let before = runs.len() - queue.len();
+    let summary = Summary { before, recorded: before, ..Summary::default() };
+    let supervisor = Supervisor { results, runs, options, stop, summary };
+    match options.in_process {
+        true => supervisor.here(queue, tell),
+        false => supervisor.in_processes(queue, tell),
+    }
+}
+
+struct Supervisor<'a> {
+    results: &'a ResultsFolder,
+    runs: &'a [PlannedRun],
+    options: &'a Options,
+    stop: &'a Stop,
+    summary: Summary,
+}
+
+/// A worker at work.
+struct Worker {
+    run: usize,
+    /// What asks it to stop; that it is open says that somebody waits for it.
+    stdin: ChildStdin,
+    log: RunLog,
+    /// Its last words on standard error.
+    last_words: VecDeque<String>,
+}
+
+/// What threads hear from workers, by the run.
+enum Heard {
+    Message(usize, Message),
+    Error(usize, String),
+    Ended(usize, std::io::Result<ExitStatus>),
+}
+
+/// Lines of standard error that become part of a failure's record.
+const LAST_WORDS: usize = 3;
+
+impl Supervisor<'_> {
+    fn folder(&self, run: usize) -> RunFolder {
+        self.results.run(&self.runs[run].identity.run)
+    }
+
+    fn here(mut self, queue: VecDeque<usize>, tell: &mut dyn FnMut(Notice)) -> Result<Summary> {
+        let mut images: Option<(DataConfig, Dataset)> = None;
+        for run in queue {
+            if self.stop.is_asked() {
+                self.summary.interrupted = true;
+                break;
+            }
+            let (folder, config) = (self.folder(run), &self.runs[run].config);
+            run_folder::write_config(&folder, config)?;
+            let wanted = config.data.without_augmentation();
+            let at_hand = images.take().filter(|(data, _)| *data == wanted);
+            let (data, dataset) = match at_hand {
+                Some(at_hand) => at_hand,
+                None => (wanted, data::load(&config.data, self.options.work.data_dir.as_deref())?),
+            };
+            tell(Notice::Started(run));
+            let say = &mut |message| tell(Notice::Said(run, message));
+            let outcome = work_here(&folder, config, &dataset, &self.options.work, self.stop, say)?;
+            tell(Notice::Ended(run));
+            self.count(outcome);
+            images = Some((data, dataset));
+        }
+        Ok(self.summary)
+    }
+
+    fn count(&mut self, outcome: WorkOutcome) {
+        match outcome {
+            WorkOutcome::Recorded => self.summary.recorded += 1,
+            WorkOutcome::Busy => self.summary.busy += 1,
+            WorkOutcome::Interrupted => self.summary.interrupted = true,
+        }
+    }
+
+    fn in_processes(mut self, mut queue: VecDeque<usize>, tell: &mut dyn FnMut(Notice)) -> Result<Summary> {
+        let (sender, receiver) = channel();
+        let mut workers: Vec<Worker> = Vec::new();
+        let mut failed = None;
+        let mut told = false;
+        loop {
+            let stopping = self.stop.is_asked() || failed.is_some();
+            while !stopping
+                && workers.len() < self.options.work.jobs
+                && let Some(run) = queue.pop_front()
+            {
+                workers.push(self.start(run, &sender)?);
+                tell(Notice::Started(run));
+            }
+            if stopping && !told {
+                told = true;
+                for worker in &mut workers {
+                    // One that has just ended no longer listens.
+                    let _ = worker.stdin.write_all(b"stop\n");
+                }
+            }
+            if workers.is_empty() {
+                break;
+            }
+            match receiver.recv_timeout(Duration::from_millis(100)) {
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => unreachable!("this thread holds a sender"),
+                Ok(Heard::Message(run, message)) => {
+                    if let (Message::Line(line), Some(worker)) = (&message, find(&mut workers, run)) {
+                        worker.log.line(line);
+                    }
+                    tell(Notice::Said(run, message));
+                }
+                Ok(Heard::Error(run, line)) => {
+                    if let Some(worker) = find(&mut workers, run) {
+                        worker.log.line(&line);
+                        worker.last_words.push_back(line.clone());
+                        if worker.last_words.len() > LAST_WORDS {
+                            worker.last_words.pop_front();
+                        }
+                    }
+                    tell(Notice::Said(run, Message::Line(line)));
+                }
+                Ok(Heard::Ended(run, status)) => {
+                    let at = workers.iter().position(|worker| worker.run == run).expect("every worker ends once");
+                    let worker = workers.swap_remove(at);
+                    let status = status.map_err(Error::io("wait for the worker of", self.folder(run).path()))?;
+                    match self.ending(worker, status, tell) {
+                        Ok(outcome) => self.count(outcome),
+                        Err(error) => failed = failed.or(Some(error)),
+                    }
+                    tell(Notice::Ended(run));
+                }
+            }
+        }
+        self.summary.interrupted |= self.stop.is_asked() && !queue.is_empty();
+        failed.map_or(Ok(self.summary), Err)
+    }
+
+    fn start(&self, run: usize, sender: &Sender<Heard>) -> Result<Worker> {
+        let folder = self.folder(run);
+        run_folder::write_config(&folder, &self.runs[run].config)?;
+        let log = RunLog::open(&folder)?;
+        let program = std::env::current_exe().map_err(Error::io("find", Path::new("this program")))?;
+        let mut command = Command::new(&program);
+        let work = &self.options.work;
+        command.arg("work").arg(folder.path());
+        command.args(["--threads", &work.threads.to_string(), "--jobs", &work.jobs.to_string()]);
+        command.args(["--checkpoint-seconds", &work.checkpoint_every.as_secs_f64().to_string()]);
+        if let Some(data_dir) = &work.data_dir {
+            command.arg("--data-dir").arg(data_dir);
+        }
+        if let Some(bytes) = work.max_memory {
+            command.args(["--max-memory", &bytes.to_string()]);
+        }
+        if let Some(time) = work.max_time {
+            command.args(["--max-seconds", &time.as_secs_f64().to_string()]);
+        }
+        if work.retry_failed {
+            command.arg("--retry-failed");
+        }
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().map_err(Error::io("start", &program))?;
+        let stdin = child.stdin.take().expect("it is piped");
+        listen(run, child, sender);
+        Ok(Worker { run, stdin, log, last_words: VecDeque::new() })
+    }
+
+    /// What an ended worker leaves: a record of its own, one that is made here, or none.
+    fn ending(&self, mut worker: Worker, status: ExitStatus, tell: &mut dyn FnMut(Notice)) -> Result<WorkOutcome> {
+        let folder = self.folder(worker.run);
+        match status.code() {
+            Some(0) => return Ok(WorkOutcome::Recorded),
+            Some(code) if code == i32::from(BUSY) => return Ok(WorkOutcome::Busy),
+            Some(130 | 143) if self.stop.is_asked() => return Ok(WorkOutcome::Interrupted),
+            Some(code @ (2 | 3)) => {
+                return Err(Error::RunNotRecorded {
+                    run: self.runs[worker.run].identity.run.clone(),
+                    code: code as u8,
+                });
+            }
+            _ => {}
+        }
+        // The worker is gone, and its lock with it. If another process has it now, the run is in good hands.
+        let Some(_lock) = RunLock::take(&folder)? else { return Ok(WorkOutcome::Busy) };
+        if !is_missing(&folder, false)? {
+            return Ok(WorkOutcome::Recorded);
+        }
+        let record = failure(&self.runs[worker.run].identity, &folder, status, &worker.last_words)?;
+        worker.log.line(&record.message);
+        tell(Notice::Said(worker.run, Message::Line(format!("{}: {}", record.reason, record.message))));
+        folder.write_failed(&record)?;
+        Ok(WorkOutcome::Recorded)
+    }
+}
+
+fn find(workers: &mut [Worker], run: usize) -> Option<&mut Worker> {
+    workers.iter_mut().find(|worker| worker.run == run)
+}
+
+/// Why a worker ended without a record, as far as it can be told from outside.
+fn failure(
+    identity: &RunIdentity,
+    folder: &RunFolder,
+    status: ExitStatus,
+    last_words: &VecDeque<String>,
+) -> Result<FailureRecord> {
+    let words = last_words.iter().map(|line| line.trim()).collect::<Vec<_>>().join(" ");
+    let refused = words.contains("memory allocation of");
+    let (reason, how) = match status.code() {
+        Some(OUT_OF_MEMORY) => (FailureReason::OutOfMemory, String::new()),
+        Some(OUT_OF_TIME) => (FailureReason::OutOfTime, String::new()),
+        _ if refused => (FailureReason::OutOfMemory, format!("the run's process ended ({status})")),
+        None => (
+            FailureReason::Crashed,
+            format!("the run's process was ended from outside ({status}); systems do that when memory runs out"),
+        ),
+        Some(_) => (FailureReason::Crashed, format!("the run's process ended without a result ({status})")),
+    };
+    let message = [how, words].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(": ");
+    let epoch = folder.read_epochs()?.unwrap_or_default().len() + 1;
+    Ok(FailureRecord { identity: identity.clone(), reason, message, epoch })
+}
+
+/// Threads that hear a worker to its end.
+fn listen(run: usize, mut child: Child, sender: &Sender<Heard>) {
+    let out = child.stdout.take().expect("it is piped");
+    let err = child.stderr.take().expect("it is piped");
+    let message = move |line: String| match serde_json::from_str(&line) {
+        Ok(message) => Heard::Message(run, message),
+        // A library that prints.
+        Err(_) => Heard::Message(run, Message::Line(line)),
+    };
+    let threads =
+        [lines(out, sender.clone(), message), lines(err, sender.clone(), move |line| Heard::Error(run, line))];
+    let sender = sender.clone();
+    std::thread::spawn(move || {
+        for thread in threads {
+            let _ = thread.join();
+        }
+        let _ = sender.send(Heard::Ended(run, child.wait()));
+    });
+}
+
+fn lines(
+    from: impl Read + Send + 'static,
+    sender: Sender<Heard>,
+    heard: impl Fn(String) -> Heard + Send + 'static,
+) -> std::thread::JoinHandle<()> {
+    std::thread::spawn(move || {
+        let mut from = BufReader::new(from);
+        let mut bytes = Vec::new();
+        while from.read_until(b'\n', &mut bytes).is_ok_and(|read| read > 0) {
+            let line = String::from_utf8_lossy(&bytes).trim_end().to_owned();
+            if sender.send(heard(line)).is_err() {
+                break;
+            }
+            bytes.clear();
+        }
+    })
+}

@@ -1,0 +1,166 @@
+//! One run, from its folder's config to its records.
+
+use std::io::BufRead;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::lock::RunLock;
+use super::log::RunLog;
+use super::messages::{Message, Reporter};
+use super::signals::Stop;
+use super::watchdog;
+use crate::config::{self, RunConfig};
+use crate::data::{self, Dataset};
+use crate::error::{Error, Result};
+use crate::measure::Machine;
+use crate::results::{RunFolder, RunIdentity};
+use crate::run_folder;
+use crate::train::{self, Lanes, RunContext};
+
+/// Exit code of a worker whose run another process works on.
+pub const BUSY: u8 = 75;
+
+/// How to do a run.
+#[derive(Debug, Clone)]
+pub struct WorkOptions {
+    /// Where datasets are, besides the usual folders.
+    pub data_dir: Option<PathBuf>,
+    /// Worker threads of all runs that train at once, and of timing.
+    pub threads: usize,
+    /// Runs that train at once.
+    pub jobs: usize,
+    /// Greatest time between two checkpoints.
+    pub checkpoint_every: Duration,
+    /// Whether a run that failed is tried again.
+    pub retry_failed: bool,
+    /// Resident memory that the run may have, in bytes.
+    pub max_memory: Option<u64>,
+    /// Time that the run may take.
+    pub max_time: Option<Duration>,
+}
+
+/// What became of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WorkOutcome {
+    /// It has a record, of this attempt or of another process's.
+    Recorded,
+    /// It was asked to stop and left a checkpoint.
+    Interrupted,
+    /// Another process works on it.
+    Busy,
+}
+
+/// Does the run whose config lies in `folder`, unless it has a record or another process works on it. `say` is told what happens.
+///
+/// # Errors
+/// If files cannot be read or written, or the images are others than those that the run is named for.
+pub fn work(
+    folder: &RunFolder,
+    options: &WorkOptions,
+    stop: &Stop,
+    say: &mut dyn FnMut(Message),
+) -> Result<WorkOutcome> {
+    let Some(_lock) = RunLock::take(folder)? else { return Ok(WorkOutcome::Busy) };
+    if !is_missing(folder, options.retry_failed)? {
+        return Ok(WorkOutcome::Recorded);
+    }
+    watchdog::watch(options.max_memory, options.max_time);
+    let config = config::load_run(&folder.config_path())?;
+    let dataset = data::load(&config.data, options.data_dir.as_deref())?;
+    let identity = run_folder::identity(&config, &dataset.fingerprint, options.threads);
+    if identity.run != folder.name() {
+        return Err(Error::input(
+            folder.path().display(),
+            format!(
+                "with the images that are there now, this is run {}: data, config or program have changed",
+                identity.run
+            ),
+            "restore the images, or choose another folder with --out",
+        ));
+    }
+    do_run(folder, &config, identity, &dataset, options, stop, say)
+}
+
+/// As [`work`], of a run whose images are at hand, in this process.
+pub(super) fn work_here(
+    folder: &RunFolder,
+    config: &RunConfig,
+    dataset: &Dataset,
+    options: &WorkOptions,
+    stop: &Stop,
+    say: &mut dyn FnMut(Message),
+) -> Result<WorkOutcome> {
+    let Some(_lock) = RunLock::take(folder)? else { return Ok(WorkOutcome::Busy) };
+    if !is_missing(folder, options.retry_failed)? {
+        return Ok(WorkOutcome::Recorded);
+    }
+    let identity = run_folder::identity(config, &dataset.fingerprint, options.threads);
+    let mut log = RunLog::open(folder)?;
+    do_run(folder, config, identity, dataset, options, stop, &mut |message| {
+        if let Message::Line(line) = &message {
+            log.line(line);
+        }
+        say(message);
+    })
+}
+
+/// Whether the run is still to be done.
+pub(super) fn is_missing(folder: &RunFolder, retry_failed: bool) -> Result<bool> {
+    Ok(folder.read_done()?.is_none() && (retry_failed || folder.read_failed()?.is_none()))
+}
+
+fn do_run(
+    folder: &RunFolder,
+    config: &RunConfig,
+    identity: RunIdentity,
+    dataset: &Dataset,
+    options: &WorkOptions,
+    stop: &Stop,
+    say: &mut dyn FnMut(Message),
+) -> Result<WorkOutcome> {
+    // From here on it is no longer a run that failed, even if this attempt is cut short.
+    folder.remove_failed()?;
+    let device = config.device.open()?;
+    let machine = Machine::this()?;
+    let lanes = Lanes::on(config.device, (options.threads / options.jobs).max(1));
+    let timing_lanes = Lanes::on(config.device, options.threads);
+    let context = RunContext {
+        config,
+        dataset,
+        device: &device,
+        lanes: &lanes,
+        timing_lanes: &timing_lanes,
+        machine: &machine,
+        jobs: options.jobs,
+        stop: stop.flag(),
+        checkpoint_every: options.checkpoint_every,
+        folder,
+        identity,
+    };
+    let mut reporter = Reporter::new(config, dataset.train.len());
+    let outcome = train::run(&context, &mut |event| {
+        if let Some(message) = reporter.message(&event) {
+            say(message);
+        }
+    })?;
+    Ok(match outcome {
+        train::Outcome::Recorded => WorkOutcome::Recorded,
+        train::Outcome::Interrupted => WorkOutcome::Interrupted,
+    })
+}
+
+/// Watches standard input, which a supervisor holds open: a line on it asks to stop, its end means that the supervisor is gone, and
+/// with it everybody who would wait for this process.
+pub fn exit_when_supervisor_ends(stop: Stop) {
+    std::thread::spawn(move || {
+        let mut input = std::io::stdin().lock();
+        let mut line = String::new();
+        loop {
+            line.clear();
+            match input.read_line(&mut line) {
+                Ok(0) | Err(_) => std::process::exit(143),
+                Ok(_) => stop.ask(),
+            }
+        }
+    });
+}
