@@ -241,10 +241,10 @@ impl Supervisor<'_> {
             Some(code) if code == i32::from(BUSY) => return Ok(WorkOutcome::Busy),
             Some(130 | 143) if self.stop.is_asked() => return Ok(WorkOutcome::Interrupted),
             Some(code @ (2 | 3)) => {
-                return Err(Error::RunNotRecorded {
-                    run: self.runs[worker.run].identity.run.clone(),
-                    code: code as u8,
-                });
+                let run = self.runs[worker.run].identity.run.clone();
+                let words = worker.last_words.make_contiguous().join("\n");
+                let words = words.trim_start_matches("error: ").to_owned();
+                return Err(Error::RunNotRecorded { run, words, code: code as u8 });
             }
             _ => {}
         }
