@@ -1,0 +1,116 @@
+//! A sweep on a real Slurm, where one can be started: with `../shared/slurm` beside the repository and the right to install packages.
+
+#![cfg(target_os = "linux")]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+mod bench;
+
+use bench::{Bench, text};
+
+const CONFIG: &str = "seeds = [0, 1, 2]\n[data]\ndataset = 'shapes'\nimage_size = 16\ntrain_limit = 400\ntest_limit = 40\n\
+    [data.augment]\nhorizontal_flip = true\n[train]\nepochs = 60\nbatch_size = 16\noptimizer = { kind = 'adamw' }\nlr = 0.001\n\
+    [measure]\nwarmup_seconds = 0.0\nmin_samples = 2\nmin_seconds = 0.0\n[sweep]\ntrain.lr = [0.001, 0.01]\n\
+    [[model]]\nname = 'vit'\narchitecture = 'vit'\npatch_size = 4\nd_model = 16\ndepth = 1\nheads = 2\nd_ff = 32\n\
+    [[model]]\nname = 'conv'\narchitecture = 'conv_vit'\npatch_size = 4\nd_model = 16\ndepth = 1\nhead_channels = 8\nd_ff = 32\n";
+
+/// A cluster on this machine, stopped and removed in the end.
+struct Cluster {
+    scripts: PathBuf,
+    folder: tempfile::TempDir,
+    config: String,
+}
+
+impl Cluster {
+    /// `None`, with the reason printed, where there can be none.
+    fn start() -> Option<Self> {
+        let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/slurm");
+        if !scripts.is_dir() {
+            println!("skipped: {} is not there", scripts.display());
+            return None;
+        }
+        let folder = tempfile::Builder::new().prefix("slurm").tempdir_in("/tmp").unwrap();
+        let output = Command::new("bash").arg(scripts.join("start-local-slurm.sh")).arg(folder.path()).output().unwrap();
+        if !output.status.success() {
+            println!("skipped: no Slurm can be started here: {}", text(&output.stderr));
+            return None;
+        }
+        let out = text(&output.stdout);
+        let config = out.lines().find_map(|line| line.strip_prefix("export SLURM_CONF="))?.trim_matches(['\'', '"']).to_owned();
+        Some(Self { scripts, folder, config })
+    }
+
+    fn slurm(&self, program: &str, arguments: &[&str]) -> String {
+        let output = Command::new(program).env("SLURM_CONF", &self.config).args(arguments).output().unwrap();
+        text(&output.stdout)
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        let stop = self.scripts.join("stop-local-slurm.sh");
+        let _ = Command::new("bash").arg(stop).arg("--remove").arg(self.folder.path()).output();
+    }
+}
+
+fn rows(folder: &Path) -> BTreeMap<String, Vec<String>> {
+    let mut reader = csv::Reader::from_path(folder.join("summary.csv")).unwrap();
+    let headers = reader.headers().unwrap().clone();
+    let kept = ["model", "seed", "status", "params", "test_top1", "test_loss", "best_epoch", "best_eval_top1", "batch_digest"];
+    let at = |name: &str| headers.iter().position(|header| header == name).unwrap();
+    let row = |record: csv::StringRecord| {
+        (record[at("run")].to_owned(), kept.iter().map(|name| record[at(name)].to_owned()).collect())
+    };
+    reader.records().map(|record| row(record.unwrap())).collect()
+}
+
+fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !condition() {
+        assert!(start.elapsed() < Duration::from_secs(500), "waited for {what}");
+        std::thread::sleep(Duration::from_millis(300));
+    }
+}
+
+#[test]
+fn an_array_with_a_killed_and_a_requeued_task_gives_the_tables_of_the_undisturbed_sweep() {
+    let Some(cluster) = Cluster::start() else { return };
+    let bench = Bench::new(CONFIG);
+    bench.succeed(&["run", "plan.toml", "--out", "straight"]);
+
+    let out = bench.path("out");
+    let mut command = bench.command(&["slurm", "plan.toml", "--out", "out", "--partition", "test", "--time", "10", "--cpus", "1"]);
+    let submitted = command.args(["--array-limit", "2", "--submit"]).env("SLURM_CONF", &cluster.config).output().unwrap();
+    assert!(submitted.status.success(), "{}\n{}", text(&submitted.stdout), text(&submitted.stderr));
+    let said = text(&submitted.stdout);
+    let array = said.split("12 runs in jobs ").nth(1).and_then(|rest| rest.split(',').next()).unwrap_or_else(|| panic!("{said}"));
+
+    let log = |task: usize| {
+        let names = fs::read_to_string(out.join("slurm/runs.txt")).unwrap();
+        let run = names.lines().nth(task).unwrap().to_owned();
+        fs::read_to_string(out.join("runs").join(run).join("run.log")).unwrap_or_default()
+    };
+    // The first task is told to stop, as before its time limit; it is queued again by its own script.
+    wait_for("the first task's first epochs", || log(0).contains("epoch   3/60"));
+    cluster.slurm("scancel", &["--batch", "--signal=USR1", &format!("{array}_0")]);
+    // The worker of another one is killed: the run is a row that failed.
+    wait_for("the second task's first epochs", || log(1).contains("epoch   3/60"));
+    let names = fs::read_to_string(out.join("slurm/runs.txt")).unwrap();
+    let second = names.lines().nth(1).unwrap();
+    Command::new("pkill").args(["-KILL", "-f", &format!("vitbench work .*{second}")]).status().unwrap();
+
+    wait_for("the report", || out.join("report.md").is_file() && cluster.slurm("squeue", &["--noheader"]).trim().is_empty());
+    assert!(log(0).contains("goes on "), "{}", log(0));
+    let (expected, mut found) = (rows(&bench.path("straight")), rows(&out));
+    assert_eq!(found.len(), 12);
+    assert_eq!(found[second][2], "failed");
+    // Tried again, it goes on from its checkpoint, and all tables are those of the undisturbed sweep.
+    bench.succeed(&["run", "plan.toml", "--out", "out", "--retry", "failed"]);
+    assert!(log(1).contains("goes on "), "{}", log(1));
+    found = rows(&out);
+    assert_eq!(found, expected);
+}
