@@ -34,13 +34,15 @@ impl Cluster {
             return None;
         }
         let folder = tempfile::Builder::new().prefix("slurm").tempdir_in("/tmp").unwrap();
-        let output = Command::new("bash").arg(scripts.join("start-local-slurm.sh")).arg(folder.path()).output().unwrap();
+        let output =
+            Command::new("bash").arg(scripts.join("start-local-slurm.sh")).arg(folder.path()).output().unwrap();
         if !output.status.success() {
             println!("skipped: no Slurm can be started here: {}", text(&output.stderr));
             return None;
         }
         let out = text(&output.stdout);
-        let config = out.lines().find_map(|line| line.strip_prefix("export SLURM_CONF="))?.trim_matches(['\'', '"']).to_owned();
+        let config =
+            out.lines().find_map(|line| line.strip_prefix("export SLURM_CONF="))?.trim_matches(['\'', '"']).to_owned();
         Some(Self { scripts, folder, config })
     }
 
@@ -60,7 +62,8 @@ impl Drop for Cluster {
 fn rows(folder: &Path) -> BTreeMap<String, Vec<String>> {
     let mut reader = csv::Reader::from_path(folder.join("summary.csv")).unwrap();
     let headers = reader.headers().unwrap().clone();
-    let kept = ["model", "seed", "status", "params", "test_top1", "test_loss", "best_epoch", "best_eval_top1", "batch_digest"];
+    let kept =
+        ["model", "seed", "status", "params", "test_top1", "test_loss", "best_epoch", "best_eval_top1", "batch_digest"];
     let at = |name: &str| headers.iter().position(|header| header == name).unwrap();
     let row = |record: csv::StringRecord| {
         (record[at("run")].to_owned(), kept.iter().map(|name| record[at(name)].to_owned()).collect())
@@ -83,11 +86,17 @@ fn an_array_with_a_killed_and_a_requeued_task_gives_the_tables_of_the_undisturbe
     bench.succeed(&["run", "plan.toml", "--out", "straight"]);
 
     let out = bench.path("out");
-    let mut command = bench.command(&["slurm", "plan.toml", "--out", "out", "--partition", "test", "--time", "10", "--cpus", "1"]);
-    let submitted = command.args(["--array-limit", "2", "--submit"]).env("SLURM_CONF", &cluster.config).output().unwrap();
+    let mut command =
+        bench.command(&["slurm", "plan.toml", "--out", "out", "--partition", "test", "--time", "10", "--cpus", "1"]);
+    let submitted =
+        command.args(["--array-limit", "2", "--submit"]).env("SLURM_CONF", &cluster.config).output().unwrap();
     assert!(submitted.status.success(), "{}\n{}", text(&submitted.stdout), text(&submitted.stderr));
     let said = text(&submitted.stdout);
-    let array = said.split("12 runs in jobs ").nth(1).and_then(|rest| rest.split(',').next()).unwrap_or_else(|| panic!("{said}"));
+    let array = said
+        .split("12 runs in jobs ")
+        .nth(1)
+        .and_then(|rest| rest.split(',').next())
+        .unwrap_or_else(|| panic!("{said}"));
 
     let log = |task: usize| {
         let names = fs::read_to_string(out.join("slurm/runs.txt")).unwrap();
@@ -103,7 +112,9 @@ fn an_array_with_a_killed_and_a_requeued_task_gives_the_tables_of_the_undisturbe
     let second = names.lines().nth(1).unwrap();
     Command::new("pkill").args(["-KILL", "-f", &format!("vitbench work .*{second}")]).status().unwrap();
 
-    wait_for("the report", || out.join("report.md").is_file() && cluster.slurm("squeue", &["--noheader"]).trim().is_empty());
+    wait_for("the report", || {
+        out.join("report.md").is_file() && cluster.slurm("squeue", &["--noheader"]).trim().is_empty()
+    });
     assert!(log(0).contains("goes on "), "{}", log(0));
     let (expected, mut found) = (rows(&bench.path("straight")), rows(&out));
     assert_eq!(found.len(), 12);

@@ -31,6 +31,7 @@ pub(super) struct WorkArgs {
 
 /// Does a run and answers the process's exit code.
 pub(super) fn execute(args: &WorkArgs) -> Result<u8> {
+    runner::sum_up_panics();
     let stop = Stop::on_signals()?;
     runner::exit_when_supervisor_ends(stop.clone());
     let _ = rayon::ThreadPoolBuilder::new().num_threads(args.threads).build_global();

@@ -176,3 +176,22 @@ fn what_is_no_results_folder_is_not_opened() {
       help: give the folder the name of its run
     ");
 }
+
+/// Records as version 0.1.0 wrote them first. Every later version has to read them; a version with another schema adds a folder beside
+/// this one and leaves this one as it is.
+#[test]
+fn records_of_released_schemas_stay_readable() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/records-schema-1");
+    let folder = ResultsFolder::open(path).unwrap();
+    assert_eq!(folder.read_machine().unwrap().unwrap().cpu_cores, 2);
+    let runs = folder.read_runs(&[]).unwrap();
+    let [failed, done] = &runs.ended[..] else { panic!("two runs: {:?}", runs.unfinished) };
+    let (failed, done) = if done.done().is_some() { (failed, done) } else { (done, failed) };
+    let record = done.done().unwrap();
+    assert_eq!((record.model_size.params, record.jobs, record.resumes), (141_898, 1, 0));
+    assert!((record.test_top1 - 0.763).abs() < 1e-12);
+    assert_eq!((done.epochs.len(), done.timing.len()), (20, 158));
+    assert_eq!(done.folder.read_predictions().unwrap().unwrap().len(), 25);
+    assert_eq!(failed.failed().unwrap().reason, FailureReason::Diverged);
+    assert_eq!(summary_csv(&runs.ended).iter().filter(|byte| **byte == b'\n').count(), 3);
+}

@@ -17,4 +17,4 @@ pub use messages::Message;
 pub use planned::{PlannedRun, identify};
 pub use signals::Stop;
 pub use supervisor::{Notice, Options, Summary, supervise};
-pub use worker::{BUSY, WorkOptions, WorkOutcome, exit_when_supervisor_ends, work};
+pub use worker::{BUSY, WorkOptions, WorkOutcome, exit_when_supervisor_ends, sum_up_panics, work};

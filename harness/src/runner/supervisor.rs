@@ -13,7 +13,7 @@ use super::messages::Message;
 use super::planned::PlannedRun;
 use super::signals::Stop;
 use super::watchdog::{OUT_OF_MEMORY, OUT_OF_TIME};
-use super::worker::{BUSY, WorkOptions, WorkOutcome, is_missing, work_here};
+use super::worker::{BUSY, PANICKED, WorkOptions, WorkOutcome, is_missing, work_here};
 use crate::config::DataConfig;
 use crate::data::{self, Dataset};
 use crate::error::{Error, Result};
@@ -181,6 +181,9 @@ impl Supervisor<'_> {
                 Ok(Heard::Error(run, line)) => {
                     if let Some(worker) = find(&mut workers, run) {
                         worker.log.line(&line);
+                        if line.starts_with(PANICKED) {
+                            worker.last_words.clear();
+                        }
                         worker.last_words.push_back(line.clone());
                         if worker.last_words.len() > LAST_WORDS {
                             worker.last_words.pop_front();

@@ -1,7 +1,7 @@
 //! One run, from its folder's config to its records.
 
 use std::io::BufRead;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::lock::RunLock;
@@ -147,6 +147,23 @@ fn do_run(
         train::Outcome::Recorded => WorkOutcome::Recorded,
         train::Outcome::Interrupted => WorkOutcome::Interrupted,
     })
+}
+
+/// What begins the line that sums up a panic.
+pub(super) const PANICKED: &str = "panicked: ";
+
+/// After the usual account of a panic, one line that says the same without places on this machine: it becomes part of a record.
+pub fn sum_up_panics() {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        usual(info);
+        let message = info.payload_as_str().unwrap_or("without words").replace('\n', " ");
+        let place = info.location().map_or_else(String::new, |place| {
+            let file = Path::new(place.file()).file_name().unwrap_or_default().to_string_lossy();
+            format!(" ({file}:{})", place.line())
+        });
+        eprintln!("{PANICKED}{message}{place}");
+    }));
 }
 
 /// Watches standard input, which a supervisor holds open: a line on it asks to stop, its end means that the supervisor is gone, and
