@@ -4,15 +4,18 @@
 //! [`epoch_order`] gives. Both are pure functions of config, files and seeds: neither the number of threads nor the way a
 //! batch is cut changes a bit.
 
+mod archive;
 mod augment;
 mod batches;
 mod check;
 mod cifar;
+mod fetch;
 mod fingerprint;
 mod folders;
 mod image_folder;
 mod images;
 mod resize;
+mod sha256;
 mod shapes;
 mod split;
 
@@ -22,6 +25,7 @@ use crate::config::data::{DataConfig, DatasetName};
 use crate::error::Result;
 
 pub use batches::{BatchReader, Digest, epoch_order};
+pub use fetch::{Fetch, FetchEvent, Fetchable, Fetched, OnFetchEvent, fetch};
 use folders::Folders;
 pub use images::Images;
 use split::Purpose;

@@ -8,12 +8,13 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
-use sha2::{Digest, Sha256};
 
 pub(super) use self::version::{CIFAR10, CIFAR100};
-use self::version::{IMAGE_BYTES, PinnedFile, SIZE, Version};
+use self::version::{IMAGE_BYTES, SIZE};
+pub(super) use self::version::{PinnedFile, Version};
 use super::folders::list;
 use super::resize::resize_all;
+use super::sha256;
 use super::split::{Purpose, limit};
 use super::{Images, Source};
 use crate::config::data::DataConfig;
@@ -63,10 +64,10 @@ fn read_split(version: &Version, folder: &Path, split: &str, files: &[PinnedFile
 fn read_file(version: &Version, path: &Path, file: &PinnedFile) -> Result<(Vec<u32>, Vec<u8>)> {
     let record_bytes = version.label_bytes + IMAGE_BYTES;
     let bytes = read_exactly(version, path, file.records * record_bytes)?;
-    let digest: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    let digest = sha256::of(&bytes);
     if digest != file.sha256 {
         let problem = format!("SHA-256 is {digest}, expected {}: the file is damaged or another one", file.sha256);
-        return Err(Error::input(path.display(), problem, version.how_to_get()));
+        return Err(Error::damaged(path.display(), problem, version.how_to_get()));
     }
     let mut labels = Vec::with_capacity(file.records);
     let mut pixels = Vec::with_capacity(file.records * IMAGE_BYTES);
@@ -90,7 +91,7 @@ fn read_exactly(version: &Version, path: &Path, expected: usize) -> Result<Vec<u
     let length = file.metadata().map_err(Error::io("read", path))?.len();
     let wrong_length = |found: u64| {
         let problem = format!("found {} bytes, expected {}", thousands(found), thousands(expected as u64));
-        Error::input(path.display(), problem, version.how_to_get())
+        Error::damaged(path.display(), problem, version.how_to_get())
     };
     if length != expected as u64 {
         return Err(wrong_length(length));
@@ -102,7 +103,7 @@ fn read_exactly(version: &Version, path: &Path, expected: usize) -> Result<Vec<u
 }
 
 /// A number with commas between its thousands.
-fn thousands(number: u64) -> String {
+pub(super) fn thousands(number: u64) -> String {
     let digits = number.to_string();
     let mut out = String::new();
     for (index, digit) in digits.chars().enumerate() {
@@ -116,3 +117,5 @@ fn thousands(number: u64) -> String {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub(super) use tests::{TINY, three_records};
