@@ -6,8 +6,9 @@ use jiff::Timestamp;
 use sysinfo::System;
 
 use crate::config::{Plan, RunConfig};
+use crate::data::BadFile;
 use crate::error::{Error, Result};
-use crate::results::{MachineRecord, ResultsFolder, RunFolder, RunIdentity, SCHEMA, write_atomic};
+use crate::results::{ExcludedRecord, MachineRecord, ResultsFolder, RunFolder, RunIdentity, SCHEMA, write_atomic};
 
 /// Version of the program, part of every run's identity.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -43,6 +44,15 @@ pub fn identity(config: &RunConfig, data_fingerprint: &str, threads: usize) -> R
 fn file_name(name: &str) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '_' };
     name.chars().map(plain).take(40).collect()
+}
+
+/// Writes the list of files that were left out of the data beside the run's config, if there are any.
+pub fn write_excluded(folder: &RunFolder, excluded: &[BadFile]) -> Result<()> {
+    if excluded.is_empty() {
+        return Ok(());
+    }
+    let record = |bad: &BadFile| ExcludedRecord { file: bad.file.clone(), reason: bad.reason.clone() };
+    folder.write_excluded(&excluded.iter().map(record).collect::<Vec<_>>())
 }
 
 /// Writes the run's `config.toml`.

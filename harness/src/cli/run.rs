@@ -126,6 +126,10 @@ fn open(args: &RunArgs) -> Result<Session<'_>> {
     let notes = weights::check_initial(&plan, dataset.classes.len())?;
     if args.only.is_none() {
         notes.iter().for_each(|note| println!("{note}"));
+        if !dataset.excluded.is_empty() {
+            let count = dataset.excluded.len();
+            println!("{count} files cannot be decoded and are left out; every run lists them in its excluded.csv.");
+        }
     }
     let path = args.out.clone().unwrap_or_else(|| default_folder(&args.config));
     let folder = run_folder::open(&path, &plan, threads)?;
@@ -140,6 +144,7 @@ fn do_here(session: &Session<'_>, lanes: &Lanes, run: &Run) -> Result<()> {
     let Run { config, identity, position } = run;
     let folder = session.folder.run(&identity.run);
     run_folder::write_config(&folder, config)?;
+    run_folder::write_excluded(&folder, &session.dataset.excluded)?;
     let progress = Progress::new(config, session.dataset.train.len(), position);
     let context = RunContext {
         config,

@@ -11,8 +11,8 @@ mod timing;
 mod train;
 
 pub use data::{
-    AugmentConfig, ColorJitterConfig, DataConfig, DatasetName, MixConfig, PadAndCropConfig, RandAugmentConfig,
-    RandomErasingConfig, RandomResizedCropConfig,
+    AugmentConfig, ColorJitterConfig, DataConfig, DatasetName, MixConfig, OnBadFile, PadAndCropConfig,
+    RandAugmentConfig, RandomErasingConfig, RandomResizedCropConfig,
 };
 pub use measure::MeasureConfig;
 pub use plan::{InitConfig, ModelConfig, Plan, RunConfig};

@@ -136,7 +136,11 @@ fn row_error(path: &Path, headers: &csv::StringRecord, error: &csv::Error) -> Er
 }
 
 fn unreadable(path: &Path, line: Option<u64>, problem: impl ToString) -> Error {
-    Error::input(place(path, line), problem, "restore the file, or delete its run's folder and issue the command again")
+    Error::damaged(
+        place(path, line),
+        problem,
+        "restore the file, or delete its run's folder and issue the command again",
+    )
 }
 
 fn place(path: &Path, line: Option<u64>) -> String {

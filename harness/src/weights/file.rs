@@ -46,7 +46,7 @@ impl WeightsFile {
         })?;
         let about = file.metadata().map_err(Error::io("read", path))?;
         if !about.is_file() {
-            return Err(unusable(path, "it is no file"));
+            return Err(Error::input(path.display(), "it is no file", "give the path of a safetensors file"));
         }
         let header = read_header(&file, about.len(), path)?;
         let data_start = LENGTH_BYTES + header.len() as u64;
@@ -178,7 +178,7 @@ fn read_header(mut file: &File, file_bytes: u64, path: &Path) -> Result<Vec<u8>>
 }
 
 fn unusable(path: &Path, problem: impl ToString) -> Error {
-    Error::input(
+    Error::damaged(
         path.display(),
         problem,
         "the file is cut off, damaged or no safetensors file; fetch or export it again",

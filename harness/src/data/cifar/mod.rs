@@ -34,11 +34,12 @@ pub(super) fn load(version: &Version, config: &DataConfig, folders: &[PathBuf]) 
         train: split("train", version.train, config.train_limit, Purpose::LimitTrain)?,
         val: None,
         test: split("test", version.test, config.test_limit, Purpose::LimitTest)?,
+        excluded: Vec::new(),
     })
 }
 
 /// The first folder with any of the files, so that an incomplete copy is reported rather than passed over.
-fn find(version: &Version, folders: &[PathBuf]) -> Result<PathBuf> {
+pub(super) fn find(version: &Version, folders: &[PathBuf]) -> Result<PathBuf> {
     let candidates: Vec<PathBuf> = folders
         .iter()
         .flat_map(|folder| [folder.clone(), folder.join(version.subfolders[0]), folder.join(version.subfolders[1])])

@@ -9,6 +9,7 @@ pub(super) const SIZE: usize = 32;
 pub(super) const IMAGE_BYTES: usize = SIZE * SIZE * 3;
 
 /// A file that is used only if it is exactly this one.
+#[derive(Debug)]
 pub(in crate::data) struct PinnedFile {
     pub(in crate::data) name: &'static str,
     /// Images in it.
@@ -18,6 +19,7 @@ pub(in crate::data) struct PinnedFile {
 }
 
 /// One of the datasets.
+#[derive(Debug)]
 pub(in crate::data) struct Version {
     pub(in crate::data) name: &'static str,
     /// Where the files may lie within a data folder, besides directly in it.

@@ -30,6 +30,7 @@ pub(super) fn generate(config: &DataConfig) -> Result<Source> {
         train: split("train", 0, config.train_limit.unwrap_or(DEFAULT_TRAIN), config.image_size)?,
         val: None,
         test: split("test", 1, config.test_limit.unwrap_or(DEFAULT_TEST), config.image_size)?,
+        excluded: Vec::new(),
     })
 }
 

@@ -6,7 +6,7 @@ use crate::weights::{check, save};
 
 fn message(outcome: Result<impl std::fmt::Debug>) -> String {
     match outcome {
-        Err(error @ Error::Input { .. }) => error.to_string(),
+        Err(error @ (Error::Input { .. } | Error::Damaged { .. })) => error.to_string(),
         other => panic!("not refused as input: {other:?}"),
     }
 }
