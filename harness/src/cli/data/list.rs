@@ -3,7 +3,6 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::data;
-use crate::report::terminal_table;
 
 /// Arguments of `vitbench data list`.
 #[derive(Debug, Args)]
@@ -13,11 +12,9 @@ pub(super) struct ListArgs {
     data_dir: Option<PathBuf>,
 }
 
-/// Prints a table of datasets.
+/// Prints every dataset with its place, which is too long for a table and meant to be copied.
 pub(super) fn execute(args: &ListArgs) {
-    let mut table = terminal_table(&["dataset", "what", "where, or how to get it"]);
     for dataset in data::list(args.data_dir.as_deref()) {
-        table.add_row([dataset.name.as_str(), dataset.about, &dataset.place]);
+        println!("{:<14} {}\n{:14} {}", dataset.name, dataset.about, "", dataset.place);
     }
-    println!("{table}");
 }
