@@ -8,7 +8,7 @@ use burn::module::Module;
 use burn::tensor::Device;
 use criterion::{Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
 use vitbench::architecture::ArchitectureConfig;
-use vitbench::config::OptimizerConfig;
+use vitbench::config::{Decay, OptimizerConfig};
 use vitbench::train::{Batch, Lanes, Learner, MicroBatch, StepOptions, infer, micro_batch, optimizer};
 
 #[global_allocator]
@@ -58,8 +58,9 @@ fn bench(criterion: &mut Criterion) {
         let architecture = config.for_images(size, classes);
         let (plain, device, micro) = (Device::flex(), Device::flex().autodiff(), micro_batch(&architecture));
         let adamw = OptimizerConfig::Adamw { betas: [0.9, 0.999], eps: 1e-8, weight_decay: 0.01 };
-        let mut learner =
-            Learner::new(architecture.init(0, &device), optimizer::build(&adamw), device.clone(), micro, classes);
+        let model = architecture.init(0, &device);
+        let optimizer = optimizer::build(&adamw, Decay::All, &model);
+        let mut learner = Learner::new(model, optimizer, device.clone(), micro, classes);
         for (mode, id) in [("train_step", name.to_owned()), ("inference", format!("{name}/{images}"))] {
             let training = mode == "train_step";
             let parts = parts(images, micro, size, classes, if training { &device } else { &plain });

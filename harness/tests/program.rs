@@ -409,3 +409,51 @@ fn a_preview_shows_images_as_they_are_and_as_epochs_see_them() {
     assert_eq!(fs::read(bench.path("sheet.png")).unwrap(), fs::read(bench.path("same.png")).unwrap());
     assert!(bench.refused(&["data", "preview", "nowhere.toml"]).contains("there is no such config"));
 }
+
+#[test]
+fn a_plan_is_foreseen_without_training() {
+    let bench = Bench::new();
+    let json = bench.succeed(&["plan", "plan.toml", "--threads", "1", "--format", "json", "--set", "seeds=[3,4]"]);
+    let rows: Vec<serde_json::Value> = serde_json::from_str(&json).unwrap();
+    let keys: Vec<_> = rows.iter().map(|row| (row["model"].as_str().unwrap(), row["seed"].as_u64().unwrap())).collect();
+    assert_eq!(keys, [("vit", 3), ("conv", 3), ("vit", 4), ("conv", 4)]);
+    for row in &rows {
+        let images = ["train_images", "val_images", "test_images", "steps_per_epoch"].map(|key| row[key].as_u64());
+        assert_eq!(images, [54, 6, 20, 4].map(Some), "{row}");
+        let number = |key: &str| row[key].as_f64().unwrap();
+        assert!(number("run_s") > 2.0 * number("epoch_s") && number("epoch_s") > 0.0, "{row}");
+    }
+    let table = bench.succeed(&["plan", "plan.toml", "--threads", "1"]);
+    assert!(table.lines().take(4).all(|line| line.chars().count() <= 80) && table.contains("2 runs of 54"), "{table}");
+    assert!(!bench.path("results").exists(), "nothing is written");
+}
+
+#[test]
+fn averaged_weights_early_stopping_and_published_figures_reach_the_report() {
+    let bench = Bench::new();
+    let published =
+        "\n[[published]]\nmodel = 'vit'\nname = 'theirs'\nsource = 'a <b>report</b>'\neval_top1 = [[1, 0.25]]\n";
+    fs::write(bench.path("plan.toml"), format!("{CONFIG}{published}")).unwrap();
+    let recipe = ["train.lr=0.0", "train.epochs=9", "train.ema.decay=0.9", "train.early_stopping.patience=2"];
+    let mut arguments = vec!["run", "plan.toml", "--out", "out"];
+    recipe.iter().for_each(|assignment| arguments.extend(["--set", assignment]));
+    bench.succeed(&arguments);
+    // Without a learning rate no epoch is better than the first, and the average is the weights themselves.
+    for model in ["vit", "conv"] {
+        let epochs = epochs_without_times(&only_run(&bench.path("out"), model).join("epochs.csv"));
+        assert_eq!(epochs.len(), 3, "{epochs:?}");
+    }
+    let mut summary = csv::Reader::from_path(bench.path("out/summary.csv")).unwrap();
+    let headers = summary.headers().unwrap().clone();
+    for row in summary.records().map(Result::unwrap) {
+        let cell = |name: &str| row[headers.iter().position(|header| header == name).unwrap()].to_owned();
+        assert_eq!((cell("best_epoch"), cell("epochs")), ("1".into(), "3".into()));
+        assert_eq!(cell("raw_test_top1"), cell("test_top1"));
+        assert!(!cell("test_top1").is_empty());
+    }
+    let report = fs::read_to_string(bench.path("out/report.md")).unwrap();
+    assert!(report.contains("| theirs | 1 | 25.0 |") && report.contains("a &lt;b&gt;report"), "{report}");
+    let again = bench.refused(&["run", "plan.toml", "--set", "data.val_fraction=0.0"]);
+    assert!(again.contains("train.evaluate_on"), "{again}");
+    assert!(bench.refused(&["run", "plan.toml", "--set", "published.0.model=x"]).contains("published.0.model"));
+}

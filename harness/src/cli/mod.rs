@@ -4,6 +4,7 @@ mod data;
 mod devices;
 mod export;
 mod parity;
+mod plan;
 mod progress;
 mod report;
 mod run;
@@ -28,6 +29,8 @@ pub struct Cli {
 enum Command {
     /// Train and time the models of a config, then write tables, plots and a report
     Run(run::RunArgs),
+    /// List the runs of a config, with the time and memory that each will take, without training
+    Plan(plan::PlanArgs),
     /// Time training step and inference of a config's models without training them
     Time(time::TimeArgs),
     /// Print the models of a config: parameters, tokens, multiply-accumulates
@@ -54,6 +57,7 @@ impl Cli {
     pub fn execute(self) -> Result<()> {
         match self.command {
             Command::Run(args) => run::execute(&args),
+            Command::Plan(args) => plan::execute(&args),
             Command::Time(args) => time::execute(&args),
             Command::Summary(args) => summary::execute(&args),
             Command::Report(args) => report::execute(&args),

@@ -84,7 +84,7 @@ pub(super) fn execute(args: &RunArgs) -> Result<()> {
         }
     }
     if args.only.is_none() {
-        write_and_print(&session.folder, &session.plan.model_names())?;
+        write_and_print(&session.folder, &session.plan)?;
     }
     let mut failed = 0;
     for run in &runs {

@@ -6,13 +6,12 @@ use comfy_table::CellAlignment;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{self, TimedModel, TimingPlan};
-use crate::data::{BatchReader, Images};
 use crate::device::DeviceName;
 use crate::error::{Error, Result};
 use crate::measure::{Enough, peak_rss_bytes};
 use crate::report::{magnitude, terminal_table};
 use crate::results::{TimingMode, TimingSummary};
-use crate::train::{self, Lanes, Learner, StepOptions, TIMED_LR, Timed};
+use crate::train::{self, Lanes, TimingBench};
 
 /// Arguments of `vitbench time`.
 #[derive(Debug, Args)]
@@ -151,33 +150,14 @@ fn in_process_of_its_own(args: &TimeArgs, index: usize) -> Result<Row> {
 
 fn measure(plan: &TimingPlan, subject: &Subject<'_>, device: &burn::tensor::Device, lanes: &Lanes) -> Result<Row> {
     let Subject { timed, mode, batch_size } = *subject;
-    let architecture = &timed.model.architecture;
-    let (image_size, classes) = architecture.images();
-    let micro_batch = train::micro_batch_on(plan.device, &timed.model, architecture, batch_size);
-    let autodiff = device.clone().autodiff();
-    let optimizer = train::optimizer::build(&plan.step.optimizer);
-    let mut learner = Learner::new(architecture.init(0, &autodiff), optimizer, autodiff, micro_batch, classes);
-    let images = some_images(batch_size, image_size, classes);
-    let reader = BatchReader::plain(&images);
-    let timed_images = Timed { images: &images, reader: &reader, batch_size };
-    let enough = Enough::of(&plan.measure);
-    let seconds = match mode {
-        TimingMode::TrainStep => {
-            let config::StepConfig { clip_norm, gradient_checkpointing, .. } = plan.step;
-            let options = StepOptions { lr: TIMED_LR, clip_norm, gradient_checkpointing };
-            train::time_train_step(&mut learner, lanes, &timed_images, options, enough).map_err(|diverged| {
-                let help = "the weights or the sizes of the model leave the range of 32-bit floats";
-                Error::input(format!("model `{}`", timed.model.name), diverged, help)
-            })?
-        }
-        TimingMode::Inference => train::time_inference(&learner, lanes, &timed_images, enough),
-    };
+    let mut bench = TimingBench::new(plan, timed, batch_size, device);
+    let seconds = bench.time(mode, batch_size, lanes, Enough::of(&plan.measure))?;
     let timing = TimingSummary::of(mode, batch_size, &seconds).expect("a sample or more, and time goes on");
     Ok(Row {
         model: timed.model.name.clone(),
         mode,
         batch_size,
-        micro_batch: micro_batch.min(batch_size),
+        micro_batch: bench.micro_batch().min(batch_size),
         device: plan.device.as_str().to_owned(),
         threads: lanes.threads(),
         samples: timing.samples,
@@ -186,17 +166,10 @@ fn measure(plan: &TimingPlan, subject: &Subject<'_>, device: &burn::tensor::Devi
         p99_s: timing.p99_s,
         images_per_s: timing.images_per_s(),
         peak_rss_bytes: peak_rss_bytes(),
-        gflop_per_s: timing.gflop_per_s(&train::model_size(architecture)),
+        gflop_per_s: timing.gflop_per_s(&train::model_size(&timed.model.architecture)),
         peak_gflop_per_s: None,
         percent_of_peak: None,
     })
-}
-
-/// Images without meaning: what they show does not change how long they take.
-fn some_images(count: usize, size: usize, classes: usize) -> Images {
-    let pixels = (0..count * size * size * 3).map(|i| (i * 7919 % 251) as u8).collect();
-    let labels = (0..count).map(|i| (i % classes) as u32).collect();
-    Images::new(size, pixels, labels, (0..count).map(|i| i.to_string()).collect())
 }
 
 fn table(rows: &[Row], peak: f64) -> String {

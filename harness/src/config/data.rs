@@ -106,7 +106,7 @@ pub struct AugmentConfig {
     /// Random operations of one strength.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rand_augment: Option<RandAugmentConfig>,
-    /// Random changes of brightness, contrast and saturation, in random order.
+    /// Random changes of brightness, contrast, saturation and hue, in random order.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub color_jitter: Option<ColorJitterConfig>,
     /// A random rectangle of the normalised image set to zero.
@@ -146,7 +146,7 @@ pub struct RandAugmentConfig {
     pub magnitude: u32,
 }
 
-/// As torchvision's `ColorJitter`: factors from one minus to one plus these numbers.
+/// As torchvision's `ColorJitter`: factors from one minus to one plus these numbers, and a turn of the hue.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ColorJitterConfig {
@@ -159,6 +159,9 @@ pub struct ColorJitterConfig {
     /// Of saturation.
     #[serde(default)]
     pub saturation: f32,
+    /// Greatest turn of the hue to either side, as a part of the circle: from 0 to 0.5.
+    #[serde(default, skip_serializing_if = "super::is_zero")]
+    pub hue: f32,
 }
 
 /// As torchvision's `RandomErasing`.
@@ -192,6 +195,26 @@ pub struct RandomResizedCropConfig {
     /// Least and greatest width over height.
     #[serde(default = "default_ratio")]
     pub ratio: [f32; 2],
+    /// How the crop is enlarged.
+    #[serde(default, skip_serializing_if = "Interpolation::is_bilinear")]
+    pub interpolation: Interpolation,
+}
+
+/// What lies between pixels, as torchvision's transforms with antialiasing have it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Interpolation {
+    /// A weighted mean of the two nearest pixels in each direction.
+    #[default]
+    Bilinear,
+    /// A cubic through the four nearest pixels in each direction.
+    Bicubic,
+}
+
+impl Interpolation {
+    fn is_bilinear(&self) -> bool {
+        *self == Self::Bilinear
+    }
 }
 
 fn default_image_size() -> usize {
@@ -216,4 +239,28 @@ fn default_std() -> [f32; 3] {
 
 fn default_ratio() -> [f32; 2] {
     [3.0 / 4.0, 4.0 / 3.0]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The table as it is written, which is part of a run's identity.
+    fn written(table: &str) -> String {
+        toml::to_string(&toml::from_str::<AugmentConfig>(table).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn keys_that_came_later_are_not_written_where_they_change_nothing() {
+        let crop = "horizontal_flip = false\n\n[random_resized_crop]\nscale = [0.5, 1.0]\nratio = [1.0, 1.0]\n";
+        assert_eq!(written(crop), crop);
+        assert_eq!(written(&format!("{crop}interpolation = \"bilinear\"\n")), crop);
+        let bicubic = format!("{crop}interpolation = \"bicubic\"\n");
+        assert_eq!(written(&bicubic), bicubic);
+        let jitter = "horizontal_flip = false\n\n[color_jitter]\nbrightness = 0.5\ncontrast = 0.0\nsaturation = 0.0\n";
+        assert_eq!(written(jitter), jitter);
+        assert_eq!(written(&format!("{jitter}hue = 0.0\n")), jitter);
+        let hue = format!("{jitter}hue = 0.25\n");
+        assert_eq!(written(&hue), hue);
+    }
 }

@@ -7,17 +7,19 @@ mod edit;
 mod explain;
 mod measure;
 mod plan;
+mod published;
 mod timing;
 mod train;
 
 pub use data::{
-    AugmentConfig, ColorJitterConfig, DataConfig, DatasetName, MixConfig, OnBadFile, PadAndCropConfig,
+    AugmentConfig, ColorJitterConfig, DataConfig, DatasetName, Interpolation, MixConfig, OnBadFile, PadAndCropConfig,
     RandAugmentConfig, RandomErasingConfig, RandomResizedCropConfig,
 };
 pub use measure::MeasureConfig;
 pub use plan::{InitConfig, ModelConfig, Plan, RunConfig};
+pub use published::PublishedRun;
 pub use timing::{StepConfig, TimedModel, TimingPlan};
-pub use train::{OptimizerConfig, ScheduleConfig, TrainConfig};
+pub use train::{Decay, EarlyStoppingConfig, EmaConfig, EvaluateOn, OptimizerConfig, ScheduleConfig, TrainConfig};
 
 use std::path::Path;
 
@@ -76,4 +78,9 @@ fn from_toml<T: serde::de::DeserializeOwned>(text: &str, place: &str) -> Result<
         let key = error.path().to_string();
         explain::toml_error(place, Some(&key), error.inner())
     })
+}
+
+/// For keys that are written only where they do something.
+fn is_zero(value: &f32) -> bool {
+    *value == 0.0
 }

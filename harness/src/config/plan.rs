@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{DataConfig, MeasureConfig, TrainConfig};
+use super::{DataConfig, EvaluateOn, MeasureConfig, PublishedRun, TrainConfig};
 use crate::architecture::ArchitectureConfig;
 use crate::device::DeviceName;
 use crate::error::{Error, Result};
@@ -30,6 +30,9 @@ pub struct Plan {
     /// The models that are compared.
     #[serde(rename = "model")]
     pub models: Vec<ModelConfig>,
+    /// What others reported of these models; no part of any run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub published: Vec<PublishedRun>,
 }
 
 fn default_seeds() -> Vec<u64> {
@@ -112,6 +115,26 @@ impl Plan {
         }
         if let Some(name) = first_repeated(&self.model_names()) {
             return wrong("model", &format!("two models are named `{name}`"), "give each a `name` of its own");
+        }
+        for (index, published) in self.published.iter().enumerate() {
+            published.check(place, index, &self.model_names())?;
+        }
+        match (self.train.evaluate_on, self.data.val_fraction > 0.0) {
+            (EvaluateOn::Val, false) => {
+                return wrong(
+                    "data.val_fraction",
+                    "0 leaves no validation split to evaluate the epochs on",
+                    "set aside a share, such as 0.1; or say `train.evaluate_on = \"test\"`, as some published runs do",
+                );
+            }
+            (EvaluateOn::Test, true) => {
+                return wrong(
+                    "train.evaluate_on",
+                    "the test set is asked for while images are set aside for validation",
+                    "leave out `evaluate_on`, or train on those images as well: `data.val_fraction = 0.0`",
+                );
+            }
+            _ => {}
         }
         self.check_models(place, 2)
     }

@@ -23,12 +23,63 @@ pub struct TrainConfig {
     /// Greatest norm of all gradients together; longer ones are shortened to it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clip_norm: Option<f64>,
+    /// Which parameters `weight_decay` is for.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub decay: Decay,
+    /// Weights averaged over the steps, which then are the model's: evaluated, tested and saved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ema: Option<EmaConfig>,
+    /// Which images the model is evaluated on after every epoch.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub evaluate_on: EvaluateOn,
+    /// Ends training before its last epoch if the validation accuracy no longer grows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub early_stopping: Option<EarlyStoppingConfig>,
     /// Share of every target that is spread evenly over all classes (Szegedy et al. 2015, <https://arxiv.org/abs/1512.00567>).
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "super::is_zero")]
     pub label_smoothing: f32,
     /// Computes blocks again for the backward pass instead of keeping them: the same gradients in less memory and more time.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub gradient_checkpointing: bool,
+}
+
+/// The parameters that weight decay is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Decay {
+    /// All of them, as PyTorch does unless told otherwise.
+    #[default]
+    All,
+    /// Matrices alone: neither norms and biases nor positions and CLS token.
+    Matrices,
+}
+
+/// Exponential moving average of the weights (Polyak, Juditsky 1992).
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EmaConfig {
+    /// Share of the average that a step keeps. In the first steps it is `(1 + step) / (10 + step)` where that is less, so that the
+    /// initial weights are soon forgotten.
+    pub decay: f64,
+}
+
+/// The images that a model is evaluated on after every epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EvaluateOn {
+    /// The validation split.
+    #[default]
+    Val,
+    /// The test set, as some published runs do. There is no validation split then, and the report says what that means.
+    Test,
+}
+
+/// When to end training early.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EarlyStoppingConfig {
+    /// Epochs without a better validation accuracy after which training ends.
+    pub patience: usize,
 }
 
 /// What turns gradients into steps. Defaults are PyTorch's.
@@ -71,10 +122,45 @@ pub enum OptimizerConfig {
         #[serde(default)]
         weight_decay: f32,
     },
+    /// Steps of one size, the sign of a running mean of gradients: Chen et al. 2023, <https://arxiv.org/abs/2302.06675>. Its learning
+    /// rate is about a tenth of AdamW's, its weight decay as many times greater.
+    Lion {
+        /// Share of the running mean in a step, and its decay.
+        #[serde(default = "default_lion_betas")]
+        betas: [f32; 2],
+        /// Share of a weight that a step with learning rate 1 takes away.
+        #[serde(default)]
+        weight_decay: f32,
+    },
+    /// Orthogonalised momentum for the matrices within the blocks (Jordan et al. 2024, <https://kellerjordan.github.io/posts/muon>), AdamW
+    /// for all other parameters. Steps are scaled to AdamW's size (Liu et al. 2025, <https://arxiv.org/abs/2502.16982>), so that one
+    /// learning rate and one weight decay serve both.
+    Muon {
+        /// Decay of the running sum of gradients, in Nesterov's form.
+        #[serde(default = "default_muon_momentum")]
+        momentum: f64,
+        /// Decay of AdamW's two moments.
+        #[serde(default = "default_betas")]
+        betas: [f32; 2],
+        /// Added to the root of AdamW's second moment.
+        #[serde(default = "default_adam_eps")]
+        eps: f32,
+        /// Share of a weight that a step with learning rate 1 takes away.
+        #[serde(default = "default_adamw_weight_decay")]
+        weight_decay: f32,
+    },
 }
 
-fn is_zero(value: &f32) -> bool {
-    *value == 0.0
+fn default_lion_betas() -> [f32; 2] {
+    [0.9, 0.99]
+}
+
+fn default_muon_momentum() -> f64 {
+    0.95
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 fn default_betas() -> [f32; 2] {
@@ -147,6 +233,20 @@ impl TrainConfig {
             let problem = format!("{} is no share of a target", self.label_smoothing);
             return wrong("label_smoothing", problem, "take a number from 0 to below 1, such as 0.1");
         }
+        if let Some(EmaConfig { decay }) = self.ema.filter(|ema| !(0.0..1.0).contains(&ema.decay)) {
+            let problem = format!("{decay} is no share of an average");
+            return wrong("ema.decay", problem, "take a number from 0 to below 1, such as 0.999");
+        }
+        if self.early_stopping.is_some_and(|early| early.patience == 0) {
+            return wrong("early_stopping.patience", "0 epochs are over before they begin".into(), "take 1 or more");
+        }
+        if self.early_stopping.is_some() && self.evaluate_on == EvaluateOn::Test {
+            return wrong(
+                "early_stopping",
+                "would choose the last epoch by the test set".into(),
+                "give `data.val_fraction` and leave out `train.evaluate_on`, or train all epochs",
+            );
+        }
         if let Some(norm) = self.clip_norm.filter(|norm| norm.is_nan() || *norm <= 0.0) {
             return wrong("clip_norm", format!("{norm} is no positive number"), "take a number above 0, such as 1.0");
         }
@@ -212,6 +312,10 @@ mod tests {
             lr,
             schedule,
             clip_norm: None,
+            decay: Decay::All,
+            ema: None,
+            evaluate_on: EvaluateOn::Val,
+            early_stopping: None,
             label_smoothing: 0.0,
             gradient_checkpointing: false,
         }
@@ -238,6 +342,8 @@ mod tests {
     #[test]
     fn contradictions_are_named() {
         let points = vec![[0.0, 0.0], [1.0, 0.1]];
+        let constant = || train(Some(0.1), ScheduleConfig::Constant);
+        let patience = |patience| Some(EarlyStoppingConfig { patience });
         for (config, key) in [
             (train(None, ScheduleConfig::Constant), "train.lr"),
             (train(Some(f64::NAN), ScheduleConfig::Constant), "train.lr"),
@@ -245,7 +351,13 @@ mod tests {
             (train(None, ScheduleConfig::PiecewiseLinear { points: vec![[1.0, 0.1], [0.0, 0.0]] }), "schedule.points"),
             (train(Some(0.1), ScheduleConfig::Step { every_epochs: 0, gamma: 0.5 }), "every_epochs"),
             (train(Some(0.1), ScheduleConfig::Cosine { warmup_epochs: 10.0, final_lr: 0.0 }), "warmup_epochs"),
-            (TrainConfig { clip_norm: Some(0.0), ..train(Some(0.1), ScheduleConfig::Constant) }, "clip_norm"),
+            (TrainConfig { clip_norm: Some(0.0), ..constant() }, "clip_norm"),
+            (TrainConfig { ema: Some(EmaConfig { decay: 1.0 }), ..constant() }, "ema.decay"),
+            (TrainConfig { early_stopping: patience(0), ..constant() }, "early_stopping.patience"),
+            (
+                TrainConfig { early_stopping: patience(2), evaluate_on: EvaluateOn::Test, ..constant() },
+                "train.early_stopping: would choose",
+            ),
         ] {
             let error = config.check("x.toml").unwrap_err().to_string();
             assert!(error.contains(key), "{error}");

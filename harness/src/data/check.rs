@@ -79,6 +79,10 @@ fn check_jitter(jitter: &ColorJitterConfig) -> Result<()> {
             return refuse(&key, format!("is {range}"), "give a number of 0 or more, such as 0.1");
         }
     }
+    if !(0.0..=0.5).contains(&jitter.hue) {
+        let help = "give a part of the circle of hues from 0 to 0.5, such as 0.1";
+        return refuse("augment.color_jitter.hue", format!("is {}", jitter.hue), help);
+    }
     Ok(())
 }
 
@@ -148,6 +152,7 @@ mod tests {
             "dataset = 'image_folder'\npath = 'pets'\ntest_fraction = 0.5",
             "dataset = 'shapes'\naugment.random_resized_crop = { scale = [0.5, 1.0] }",
             "dataset = 'shapes'\naugment.random_resized_crop = { scale = [1.0, 1.0], ratio = [2.0, 2.0] }",
+            "dataset = 'shapes'\naugment.color_jitter = { hue = 0.5 }",
         ] {
             assert_eq!(answer(table), "ok", "{table}");
         }
@@ -184,6 +189,9 @@ mod tests {
                 "data.augment.rand_augment.operations: is 0\n",
             ),
             ("augment.color_jitter = { contrast = -0.1 }", "data.augment.color_jitter.contrast: is -0.1\n"),
+            ("augment.color_jitter = { hue = 0.6 }", "data.augment.color_jitter.hue: is 0.6\n"),
+            ("augment.color_jitter = { hue = -0.1 }", "data.augment.color_jitter.hue: is -0.1\n"),
+            ("augment.color_jitter = { hue = nan }", "data.augment.color_jitter.hue: is NaN\n"),
             ("augment.mixup = { alpha = 0.0 }", "data.augment.mixup.alpha: is 0\n"),
             ("augment.random_erasing = { probability = 1.5 }", "data.augment.random_erasing.probability: is 1.5\n"),
             (

@@ -18,6 +18,7 @@ mod inspect;
 mod resize;
 mod sha256;
 mod shapes;
+mod sizes;
 mod split;
 mod verify;
 
@@ -33,6 +34,7 @@ pub use fetch::{Fetch, FetchEvent, Fetchable, Fetched, OnFetchEvent, fetch};
 use folders::Folders;
 pub use images::Images;
 pub use inspect::{Info, Listed, inspect, list};
+pub use sizes::{SplitSizes, split_sizes};
 use split::Purpose;
 pub use verify::{Candidates, Verdict, bad_files_csv};
 

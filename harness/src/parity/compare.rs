@@ -7,7 +7,7 @@ use burn::tensor::{Device, Tensor};
 use super::fixture::{ADAM_STEPS, Fixture};
 use super::{Comparison, Measure, norm};
 use crate::architecture::Architecture;
-use crate::config::OptimizerConfig;
+use crate::config::{Decay, OptimizerConfig};
 use crate::error::Result;
 use crate::train::{Batch, Lanes, MicroBatch, StepOptions, optimizer, train_step};
 use crate::weights::{Matching, Values, parameters};
@@ -91,7 +91,7 @@ fn optimizer_steps(fixture: &Fixture, model: &Architecture, device: &Device) -> 
     let fetch = |_| micro_batch.clone();
     let batch = Batch { images: fixture.labels.len(), micro_batches: 1, fetch: &fetch };
     let options = StepOptions { lr: ADAM_LR, clip_norm: None, gradient_checkpointing: false };
-    let mut optimizer = optimizer::build(&ADAM);
+    let mut optimizer = optimizer::build(&ADAM, Decay::All, model);
     let mut model = model.clone();
     let mut losses = Vec::new();
     while losses.len() < ADAM_STEPS {

@@ -30,7 +30,7 @@ pub fn magnitude(value: f64) -> String {
 }
 
 /// A count with three significant digits and a metric suffix: `2.69 M`.
-pub(crate) fn count(value: f64) -> String {
+pub fn count(value: f64) -> String {
     for (unit, suffix) in [(1e12, " T"), (1e9, " G"), (1e6, " M"), (1e3, " k")] {
         // Not below the unit itself: 999,999 is 1.00 M, and 999 is 999.
         if value >= 0.9995 * unit && unit > 1e3 || value >= unit {

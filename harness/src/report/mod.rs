@@ -7,6 +7,7 @@ mod format;
 mod markdown;
 mod names;
 mod plots;
+mod published;
 mod sections;
 mod terminal;
 mod verdict;
@@ -17,17 +18,19 @@ mod tests;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::config::PublishedRun;
 use crate::error::{Error, Result};
 use crate::results::{ResultsFolder, epochs_csv, models_csv, summary_csv, throughput_csv, write_atomic};
 
 use plots::{Format, Plot};
 
-pub use format::magnitude;
+pub use format::{count, magnitude};
 pub use terminal::{summary_table, terminal_table};
 
 /// Makes tables, plots and `report.md` from the records of `folder` and answers which files it wrote. `models` are the plan's
-/// model names in their order. Plots that have nothing to show are left out, and taken away if they were there.
-pub fn write(folder: &ResultsFolder, models: &[String]) -> Result<Vec<PathBuf>> {
+/// model names in their order, `published` what others reported of them. Plots that have nothing to show are left out, and taken away
+/// if they were there.
+pub fn write(folder: &ResultsFolder, models: &[String], published: &[PublishedRun]) -> Result<Vec<PathBuf>> {
     let runs = folder.read_runs(models)?;
     let machine = folder.read_machine()?;
     let figures = figures::of_models(&runs.ended);
@@ -50,7 +53,7 @@ pub fn write(folder: &ResultsFolder, models: &[String]) -> Result<Vec<PathBuf>> 
     for plot in Plot::ALL {
         for format in Format::ALL {
             let path = plots.join(plot.file(format));
-            match plot.render(&figures, format)? {
+            match plot.render(&figures, published, format)? {
                 Some(bytes) => {
                     put(path, &bytes)?;
                     drawn.push(plot);
@@ -59,7 +62,7 @@ pub fn write(folder: &ResultsFolder, models: &[String]) -> Result<Vec<PathBuf>> 
             }
         }
     }
-    let report = sections::report(&runs, machine.as_ref(), &figures, &drawn);
+    let report = sections::report(&runs, machine.as_ref(), &figures, published, &drawn);
     put(root.join("report.md"), report.as_bytes())?;
     Ok(written)
 }

@@ -8,8 +8,10 @@ use super::format::{NONE, count, counted, gibibytes, grouped, magnitude, or_none
 use super::markdown::{Align, table};
 use super::names::{code, markdown, markdown_name, shorten};
 use super::plots::{Format, Plot};
+use super::published;
 use super::verdict;
-use crate::results::{FailureRecord, MachineRecord, Run, Runs, TimingMode};
+use crate::config::PublishedRun;
+use crate::results::{EpochRecord, FailureRecord, MachineRecord, Run, Runs, TimingMode};
 use crate::stats::sample_std;
 
 /// The whole report.
@@ -17,11 +19,15 @@ pub(crate) fn report(
     runs: &Runs,
     machine: Option<&MachineRecord>,
     figures: &[ModelFigures<'_>],
+    published: &[PublishedRun],
     plots: &[Plot],
 ) -> String {
     let mut text = head(runs, figures);
     text += &results(figures, plots);
     text += &section("Comparability", &comparability::notes(&runs.ended).concat());
+    if !published.is_empty() {
+        text += &section("Beside what others reported", &published::beside(figures, published));
+    }
     text += &learning(&runs.ended, plots);
     text += &timing(&runs.ended, plots);
     text += &cost(figures, plots);
@@ -161,8 +167,55 @@ fn learning(runs: &[Run], plots: &[Plot]) -> String {
             mixed.iter().map(|split| code(split)).collect::<Vec<_>>().join(", ")
         ),
     };
+    text += &best_and_last(runs);
     text += &images(plots, &[Plot::LearningCurves, Plot::LossCurves]);
     section("Learning", &text)
+}
+
+/// The best epoch beside the last.
+fn best_and_last(runs: &[Run]) -> String {
+    use Align::{Left, Right};
+    let averaged = runs.iter().any(|run| run.epochs.iter().any(|epoch| epoch.raw_eval_top1.is_some()));
+    let mut columns = vec![
+        ("Model", Left),
+        ("Seed", Right),
+        ("Images", Left),
+        ("Best top-1, %", Right),
+        ("in epoch", Right),
+        ("Last top-1, %", Right),
+        ("in epoch", Right),
+        ("Test top-1 at the end, %", Right),
+    ];
+    if averaged {
+        columns.extend([("Last top-1 without averaging, %", Right), ("Test top-1 without averaging, %", Right)]);
+    }
+    let row = |run: &Run| {
+        let (best, last) = (EpochRecord::best(&run.epochs)?, run.epochs.last()?);
+        let mut row = vec![
+            markdown_name(&run.identity().model),
+            run.identity().seed.to_string(),
+            last.split.clone(),
+            percent(best.eval_top1),
+            best.epoch.to_string(),
+            percent(last.eval_top1),
+            last.epoch.to_string(),
+            or_none(run.done().map(|record| record.test_top1), percent),
+        ];
+        if averaged {
+            row.push(or_none(last.raw_eval_top1, percent));
+            row.push(or_none(run.done().and_then(|record| record.raw_test_top1), percent));
+        }
+        Some(row)
+    };
+    let rows: Vec<_> = runs.iter().filter_map(row).collect();
+    if rows.is_empty() {
+        return String::new();
+    }
+    format!(
+        "\nThe best epoch is chosen by hindsight, so its accuracy is too good by some; test accuracy is always that of the weights at the \
+         end of training.\n\n{}",
+        table(&columns, &rows)
+    )
 }
 
 fn timing(runs: &[Run], plots: &[Plot]) -> String {

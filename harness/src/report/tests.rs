@@ -31,14 +31,14 @@ fn model(name: &str) -> Model {
 #[test]
 fn a_report_made_again_has_the_same_bytes() {
     let (_temporary, folder) = fixture::folder();
-    let written = write(&folder, &fixture::order()).unwrap();
+    let written = write(&folder, &fixture::order(), &[]).unwrap();
     let first = files(folder.path());
     // Four tables, six plots in two formats, the report; and the machine's record, which it only reads.
     assert_eq!((written.len(), first.len()), (17, 18));
     assert!(written.iter().all(|path| first.contains_key(path)));
 
     fs::remove_dir_all(folder.path().join("plots")).unwrap();
-    write(&folder, &fixture::order()).unwrap();
+    write(&folder, &fixture::order(), &[]).unwrap();
     assert!(files(folder.path()) == first);
 }
 
@@ -49,7 +49,7 @@ fn a_plot_that_has_nothing_to_show_any_more_is_taken_away() {
     let stale = folder.path().join("plots/accuracy.png");
     fs::write(&stale, "from before").unwrap();
     fixture::add_failed(&folder, &model("vit"), 0);
-    write(&folder, &[]).unwrap();
+    write(&folder, &[], &[]).unwrap();
     assert!(!stale.exists());
     let report = fs::read_to_string(folder.path().join("report.md")).unwrap();
     assert!(report.contains("No run was completed, so there is no verdict."));
@@ -61,7 +61,7 @@ fn a_plot_that_has_nothing_to_show_any_more_is_taken_away() {
 fn verdict_and_results() {
     let (_temporary, folder) = fixture::folder();
     let runs = folder.read_runs(&fixture::order()).unwrap();
-    let report = sections::report(&runs, None, &figures::of_models(&runs.ended), &[]);
+    let report = sections::report(&runs, None, &figures::of_models(&runs.ended), &[], &[]);
     let until_notes = report.split("\nTop-1 is").next().unwrap();
     insta::assert_snapshot!(until_notes, @r"
     # Vision Transformers compared: 3 models, 5 completed runs
@@ -138,12 +138,12 @@ fn hostile_names_stay_text() {
     }
     let runs = folder.read_runs(&[]).unwrap();
     let figures = figures::of_models(&runs.ended);
-    let report = sections::report(&runs, None, &figures, &Plot::ALL);
+    let report = sections::report(&runs, None, &figures, &[], &Plot::ALL);
     assert!(
         !report.contains("<script") && !report.contains("a|b") && !report.contains("\n# d") && !report.contains(&long)
     );
     for plot in Plot::ALL {
-        let svg = String::from_utf8(plot.render(&figures, Format::Svg).unwrap().unwrap()).unwrap();
+        let svg = String::from_utf8(plot.render(&figures, &[], Format::Svg).unwrap().unwrap()).unwrap();
         assert!(!svg.contains("<script") && svg.contains("&lt;script&gt;") && !svg.contains(&long));
     }
     assert!(String::from_utf8(summary_csv(&runs.ended)).unwrap().contains("\n1,'=1+1,vit,"));

@@ -90,6 +90,12 @@ pub struct RunRecord {
     pub test_top1: f64,
     /// Share of test images whose class is among the five likeliest; absent below six classes.
     pub test_top5: Option<f64>,
+    /// `test_loss` of the weights after the last step, where the model is an average of weights; absent where it is not.
+    #[serde(default)]
+    pub raw_test_loss: Option<f64>,
+    /// `test_top1` of those weights.
+    #[serde(default)]
+    pub raw_test_top1: Option<f64>,
     /// Time of all training epochs, evaluation aside.
     pub train_seconds: f64,
     /// Time of all evaluations.
@@ -206,12 +212,26 @@ pub struct EpochRecord {
     pub eval_top1: f64,
     /// Share of images whose class is among the five likeliest; empty below six classes.
     pub eval_top5: Option<f64>,
+    /// `eval_loss` of the weights after the epoch's last step, where the model is an average of weights; empty where it is not.
+    #[serde(default)]
+    pub raw_eval_loss: Option<f64>,
+    /// `eval_top1` of those weights.
+    #[serde(default)]
+    pub raw_eval_top1: Option<f64>,
     /// Time of the epoch's training steps, data preparation included.
     pub train_seconds: f64,
     /// Time of the evaluation.
     pub eval_seconds: f64,
     /// Training images over `train_seconds`.
     pub train_images_per_s: f64,
+}
+
+impl EpochRecord {
+    /// The first of the epochs with the greatest accuracy.
+    pub fn best(epochs: &[Self]) -> Option<&Self> {
+        let known = epochs.iter().filter(|epoch| !epoch.eval_top1.is_nan());
+        known.reduce(|best, epoch| if epoch.eval_top1 > best.eval_top1 { epoch } else { best })
+    }
 }
 
 /// What was timed.

@@ -126,6 +126,10 @@ struct SummaryRow {
     test_top1: Option<f64>,
     test_top5: Option<f64>,
     test_loss: Option<f64>,
+    raw_test_top1: Option<f64>,
+    epochs: usize,
+    eval_split: Option<String>,
+    best_epoch: Option<usize>,
     best_eval_top1: Option<f64>,
     last_eval_top1: Option<f64>,
     train_seconds: Option<f64>,
@@ -144,7 +148,8 @@ struct SummaryRow {
     version: String,
 }
 
-/// `summary.csv`: every run, those that failed with their reason. Throughputs are medians at the largest timed
+/// `summary.csv`: every run, those that failed with their reason. `test_top1` is that of the weights at the end of training, `best_` and
+/// `last_eval_top1` are those of the epochs on the images of `eval_split`. Throughputs are medians at the largest timed
 /// batch; `epoch_images_per_s` is that of training with the data read and augmented.
 pub fn summary_csv(runs: &[Run]) -> Vec<u8> {
     csv_text(&runs.iter().map(summary_row).collect::<Vec<_>>())
@@ -154,6 +159,7 @@ fn summary_row(run: &Run) -> SummaryRow {
     let (identity, done, failed) = (run.identity(), run.done(), run.failed());
     let train = run.largest_batch_timing(TimingMode::TrainStep);
     let inference = run.largest_batch_timing(TimingMode::Inference);
+    let best = EpochRecord::best(&run.epochs);
     SummaryRow {
         model: text_cell(&identity.model),
         architecture: text_cell(&identity.architecture),
@@ -167,7 +173,11 @@ fn summary_row(run: &Run) -> SummaryRow {
         test_top1: done.map(|record| record.test_top1),
         test_top5: done.and_then(|record| record.test_top5),
         test_loss: done.map(|record| record.test_loss),
-        best_eval_top1: run.epochs.iter().map(|epoch| epoch.eval_top1).reduce(f64::max),
+        raw_test_top1: done.and_then(|record| record.raw_test_top1),
+        epochs: run.epochs.len(),
+        eval_split: run.epochs.last().map(|epoch| epoch.split.clone()),
+        best_epoch: best.map(|epoch| epoch.epoch),
+        best_eval_top1: best.map(|epoch| epoch.eval_top1),
         last_eval_top1: run.epochs.last().map(|epoch| epoch.eval_top1),
         train_seconds: done.map(|record| record.train_seconds),
         train_batch_size: train.as_ref().map(|timing| timing.batch_size),

@@ -101,7 +101,7 @@ fn a_file_is_replaced_whole_and_leaves_nothing_beside_it() {
 #[test]
 fn damaged_records_are_named_with_file_and_line() {
     insta::assert_snapshot!(damaged("done.json", cut(40)), @r"
-    results/runs/vit-tiny-s0/done.json:33: the file is cut off: EOF while parsing a value at line 33 column 22
+    results/runs/vit-tiny-s0/done.json:35: the file is cut off: EOF while parsing a value at line 35 column 22
       help: restore the file, or delete its run's folder and issue the command again
     ");
     insta::assert_snapshot!(damaged("done.json", |path| fs::write(path, "").unwrap()), @r"
@@ -121,7 +121,7 @@ fn damaged_records_are_named_with_file_and_line() {
       help: restore the file, or delete its run's folder and issue the command again
     ");
     insta::assert_snapshot!(damaged("epochs.csv", replace(",val,", ",")), @r"
-    results/runs/vit-tiny-s0/epochs.csv:2: 11 fields where the header has 12: the file is cut off or damaged
+    results/runs/vit-tiny-s0/epochs.csv:2: 13 fields where the header has 14: the file is cut off or damaged
       help: restore the file, or delete its run's folder and issue the command again
     ");
     insta::assert_snapshot!(damaged("epochs.csv", replace("\n1,1,0.001", "\n1,1,fast")), @r"

@@ -4,24 +4,27 @@ use std::ops::Range;
 use std::sync::mpsc::sync_channel;
 use std::sync::{Mutex, PoisonError};
 
-use burn::optim::ModuleOptimizer;
+use burn::module::Module;
 use burn::tensor::Device;
 use layers::SampleKeys;
 use rayon::prelude::*;
 
+use super::average::WeightAverage;
 use super::evaluate::{Evaluation, Prediction};
 use super::lanes::Lanes;
 use super::mixing::Mixing;
+use super::optimizer::Optimizer;
 use super::step::{Batch, Diverged, MicroBatch, StepOptions, check_finite, infer, one_hot, train_step};
 use crate::architecture::Architecture;
-use crate::config::TrainConfig;
+use crate::config::{EmaConfig, TrainConfig};
 use crate::data::{BatchReader, Digest, Images, epoch_order};
 
 /// A model with its optimiser.
 pub struct Learner {
     /// Absent only while a step computes.
     model: Option<Architecture>,
-    optimizer: ModuleOptimizer,
+    optimizer: Optimizer,
+    average: Option<WeightAverage>,
     /// The device that the model was made on, with autodiff.
     device: Device,
     /// Images that a lane takes at a time.
@@ -40,17 +43,28 @@ pub struct EpochStats {
 
 impl Learner {
     /// `model`, made on `device` with autodiff.
-    pub fn new(
-        model: Architecture,
-        optimizer: ModuleOptimizer,
-        device: Device,
-        micro_batch: usize,
-        classes: usize,
-    ) -> Self {
-        Self { model: Some(model), optimizer, device, micro_batch, classes }
+    pub fn new(model: Architecture, optimizer: Optimizer, device: Device, micro_batch: usize, classes: usize) -> Self {
+        Self { model: Some(model), optimizer, average: None, device, micro_batch, classes }
     }
 
-    /// The model.
+    /// The same, with an average of the weights from here on.
+    pub fn with_average(self, config: EmaConfig) -> Self {
+        let average = Some(WeightAverage::new(config, self.model()));
+        Self { average, ..self }
+    }
+
+    /// The model that training is about, without autodiff: with the average of the weights where there is one, else with those of the
+    /// last step.
+    pub fn result(&self) -> Architecture {
+        self.average.as_ref().map_or_else(|| self.model().valid(), |average| average.model().clone())
+    }
+
+    /// Whether [`result`](Self::result) is an average.
+    pub fn averages(&self) -> bool {
+        self.average.is_some()
+    }
+
+    /// The model with the weights of the last step.
     pub fn model(&self) -> &Architecture {
         self.model.as_ref().expect("no step is in work")
     }
@@ -79,6 +93,9 @@ impl Learner {
     ) -> Result<super::StepResult, Diverged> {
         let model = self.model.take().expect("no step is in work");
         let (model, result) = train_step(model, &mut self.optimizer, lanes, batch, options, &self.device)?;
+        if let Some(average) = &mut self.average {
+            average.update(&model);
+        }
         self.model = Some(model);
         Ok(result)
     }
@@ -101,7 +118,9 @@ pub fn train_epoch(
     let order = epoch_order(images.len(), seed, epoch);
     let batches: Vec<&[u32]> = order.chunks(recipe.batch_size).collect();
     let micro_batch = learner.micro_batch;
-    let samples = Samples { reader, size: images.size(), classes: learner.classes, recipe, key: (seed, epoch) };
+    let mixing = |step: usize| Mixing::draw(reader.augment(), images.size(), [seed, epoch, step as u64]);
+    let mixings: Vec<_> = (0..batches.len()).map(mixing).collect();
+    let samples = Samples { reader, size: images.size(), classes: learner.classes, recipe, epoch, mixings };
     let pass = Pass { lanes, batches: &batches, images: images.len(), image_size: images.size(), recipe, seed, epoch };
     let part_of = |batch: &[u32], part: usize| part * micro_batch..batch.len().min((part + 1) * micro_batch);
     if !lanes.are_the_caller() {
@@ -153,18 +172,18 @@ struct Samples<'a> {
     size: usize,
     classes: usize,
     recipe: &'a TrainConfig,
-    /// Seed and epoch.
-    key: (u64, u64),
+    epoch: u64,
+    /// How the batch of each step is mixed: one draw for all its parts.
+    mixings: Vec<Option<Mixing>>,
 }
 
 impl Samples<'_> {
     /// Part of the batch of a step.
     fn read(&self, step: usize, batch: &[u32], part: Range<usize>) -> SampleValues {
-        let (seed, epoch) = self.key;
         let (mut labels, mut digests) = (Vec::new(), Vec::new());
         let indices = &batch[part.clone()];
         let mut values = self.fill(indices, &mut labels, Some(&mut digests));
-        let mut targets = match Mixing::draw(self.reader.augment(), self.size, [seed, epoch, step as u64]) {
+        let mut targets = match &self.mixings[step] {
             None => one_hot(&labels, self.classes),
             Some(mixing) => {
                 let others: Vec<u32> = part.map(|at| batch[(at + batch.len() - 1) % batch.len()]).collect();
@@ -186,7 +205,7 @@ impl Samples<'_> {
 
     fn fill(&self, indices: &[u32], labels: &mut Vec<i64>, digests: Option<&mut Vec<Digest>>) -> Vec<f32> {
         let mut values = vec![0.0; indices.len() * self.reader.values_per_image()];
-        self.reader.fill(indices, self.key.1, &mut values, labels, digests);
+        self.reader.fill(indices, self.epoch, &mut values, labels, digests);
         values
     }
 
@@ -287,7 +306,6 @@ mod tests {
     use crate::architecture::ArchitectureConfig;
     use crate::train::optimizer;
     use crate::weights::parameters;
-    use burn::module::Module;
 
     const MODELS: [&str; 4] = [
         "architecture = 'vit'\npatch_size = 4\nd_model = 24\ndepth = 2\nheads = 3\nd_ff = 40",
@@ -319,8 +337,12 @@ mod tests {
         .unwrap();
         let recipe: TrainConfig = toml::from_str(recipe).unwrap();
         let device = Device::flex().autodiff();
-        let mut learner =
-            Learner::new(config.init(3, &device), optimizer::build(&recipe.optimizer), device, 4, CLASSES);
+        let model = config.init(3, &device);
+        let optimizer = optimizer::build(&recipe.optimizer, recipe.decay, &model);
+        let mut learner = Learner::new(model, optimizer, device, 4, CLASSES);
+        if let Some(ema) = recipe.ema {
+            learner = learner.with_average(ema);
+        }
         let reader = BatchReader::training(&images, &data, 9);
         let mut losses = Vec::new();
         for epoch in 0..2 {
@@ -329,10 +351,9 @@ mod tests {
         }
         let plain = Device::flex();
         let reader = BatchReader::evaluation(&images, &data);
-        let (evaluation, _) =
-            evaluate(&learner.model().valid(), lanes, &reader, &images, (4, CLASSES), &plain).unwrap();
+        let (evaluation, _) = evaluate(&learner.result(), lanes, &reader, &images, (4, CLASSES), &plain).unwrap();
         losses.push(evaluation.loss().to_bits());
-        let weights = parameters::values(learner.model()).into_values().flat_map(|values| values.data);
+        let weights = parameters::values(&learner.result()).into_values().flat_map(|values| values.data);
         (losses, weights.map(f32::to_bits).collect())
     }
 
@@ -341,7 +362,9 @@ mod tests {
         let recipe = "epochs = 2\nbatch_size = 16\noptimizer = { kind = 'adamw' }\nlr = 0.01\nclip_norm = 0.5\n\
                       label_smoothing = 0.1";
         let checkpointing = format!("{recipe}\ngradient_checkpointing = true");
-        for recipe in [recipe, &checkpointing] {
+        let muon = recipe.replace("'adamw'", "'muon'") + "\ndecay = 'matrices'\nema = { decay = 0.9 }";
+        let lion = recipe.replace("'adamw'", "'lion'");
+        for recipe in [recipe, &checkpointing, &muon, &lion] {
             for model in MODELS {
                 let one = outcome(model, recipe, &Lanes::new(1));
                 for threads in [2, 3, 8] {

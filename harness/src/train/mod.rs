@@ -1,8 +1,10 @@
 //! Training: lanes, optimiser, steps, epochs, evaluation, and a run from beginning to end.
 
+mod average;
 mod checkpoint;
 mod epoch;
 mod evaluate;
+mod forecast;
 mod lanes;
 mod mixing;
 pub mod optimizer;
@@ -13,8 +15,9 @@ mod timing;
 
 pub use epoch::{EpochStats, Learner, evaluate, train_epoch};
 pub use evaluate::{Evaluation, Prediction};
+pub use forecast::{Forecast, StepCost, forecast};
 pub use lanes::Lanes;
 pub use run::{Event, RunContext, run};
 pub use size::{micro_batch, micro_batch_on, model_size};
 pub use step::{Batch, Diverged, MicroBatch, StepOptions, StepResult, infer, train_step};
-pub use timing::{TIMED_LR, Timed, peak_gflop_per_s, time_inference, time_train_step};
+pub use timing::{Timed, TimingBench, peak_gflop_per_s, time_inference, time_train_step};

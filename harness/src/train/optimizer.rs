@@ -1,36 +1,85 @@
 //! From a recipe's optimiser to Burn's, and what is done to gradients before a step.
 
-use burn::module::{Module, ModuleVisitor, Param};
+use burn::module::{Module, ModuleVisitor, Param, ParamGroup, ParamId};
 use burn::optim::decay::WeightDecayConfig;
 use burn::optim::momentum::MomentumConfig;
-use burn::optim::{AdamConfig, AdamWConfig, GradientsParams, ModuleOptimizer, SgdConfig};
+use burn::optim::{
+    AdamConfig, AdamWConfig, AdjustLrFn, GradientsParams, LionConfig, ModuleOptimizer, MuonConfig, SgdConfig,
+};
 use burn::tensor::Tensor;
 
-use crate::config::OptimizerConfig;
+use super::lanes::Lanes;
+use crate::config::{Decay, OptimizerConfig};
+use crate::weights::parameters::{self, ParameterPlace};
 
-/// The optimiser that a recipe names.
-///
-/// Burn's own defaults differ from PyTorch's (epsilon 1e-5, dampening 0.1), so every value is set here.
-pub fn build(config: &OptimizerConfig) -> ModuleOptimizer {
-    let l2 = |penalty: f32| (penalty > 0.0).then(|| WeightDecayConfig::new(penalty));
-    match *config {
-        OptimizerConfig::Adam { betas: [beta_1, beta_2], eps, weight_decay } => AdamConfig::new()
-            .with_beta_1(beta_1)
-            .with_beta_2(beta_2)
-            .with_epsilon(eps)
-            .with_weight_decay(l2(weight_decay))
-            .init(),
-        OptimizerConfig::Adamw { betas: [beta_1, beta_2], eps, weight_decay } => AdamWConfig::new()
-            .with_beta_1(beta_1)
-            .with_beta_2(beta_2)
-            .with_epsilon(eps)
-            .with_weight_decay(weight_decay)
-            .init(),
-        OptimizerConfig::Sgd { momentum, nesterov, weight_decay } => {
-            let momentum = (momentum > 0.0).then_some(MomentumConfig { momentum, dampening: 0.0, nesterov });
-            SgdConfig::new().with_momentum(momentum).with_weight_decay(l2(weight_decay)).init()
+/// What turns gradients into steps.
+pub struct Optimizer {
+    burn: ModuleOptimizer,
+    /// Whether its steps multiply matrices, whose sums must not be cut by the number of threads.
+    on_one_lane: bool,
+}
+
+impl Optimizer {
+    /// One step.
+    pub(super) fn step<M: Module + Send>(&mut self, lanes: &Lanes, lr: f64, model: M, gradients: GradientsParams) -> M {
+        match self.on_one_lane {
+            true => lanes.on_one(|| self.burn.step(lr, model, gradients)),
+            false => self.burn.step(lr, model, gradients),
         }
     }
+}
+
+/// The optimiser that a recipe names, for the parameters of `model`.
+///
+/// Burn's own defaults differ from PyTorch's (epsilon 1e-5, dampening 0.1), so every value is set here.
+pub fn build<M: Module>(config: &OptimizerConfig, decay: Decay, model: &M) -> Optimizer {
+    let places = parameters::places(model);
+    let decays = |place: &ParameterPlace| match decay {
+        Decay::All => true,
+        Decay::Matrices => place.rank == 2,
+    };
+    let group = |belongs: &dyn Fn(&ParameterPlace) -> bool| {
+        let ids: Vec<ParamId> = places.iter().filter(|place| belongs(place)).map(|place| place.id).collect();
+        ParamGroup::from_ids(ids)
+    };
+    let spared = group(&|place| !decays(place));
+    let l2 = |penalty: f32| (penalty > 0.0).then(|| WeightDecayConfig::new(penalty));
+    let mut on_one_lane = false;
+    let burn = match *config {
+        OptimizerConfig::Adam { betas: [beta_1, beta_2], eps, weight_decay } => {
+            let adam = AdamConfig::new().with_beta_1(beta_1).with_beta_2(beta_2).with_epsilon(eps);
+            let decaying = adam.clone().with_weight_decay(l2(weight_decay));
+            decaying.init().with_group(spared, adam.build(), None)
+        }
+        OptimizerConfig::Adamw { betas, eps, weight_decay } => {
+            adamw(betas, eps, weight_decay).init().with_group(spared, adamw(betas, eps, 0.0).build(), None)
+        }
+        OptimizerConfig::Sgd { momentum, nesterov, weight_decay } => {
+            let momentum = (momentum > 0.0).then_some(MomentumConfig { momentum, dampening: 0.0, nesterov });
+            let sgd = SgdConfig::new().with_momentum(momentum);
+            sgd.clone().with_weight_decay(l2(weight_decay)).init().with_group(spared, sgd.build(), None)
+        }
+        OptimizerConfig::Lion { betas: [beta_1, beta_2], weight_decay } => {
+            let lion = LionConfig::new().with_beta_1(beta_1).with_beta_2(beta_2);
+            let decaying = lion.clone().with_weight_decay(weight_decay);
+            decaying.init().with_group(spared, lion.with_weight_decay(0.0).build(), None)
+        }
+        OptimizerConfig::Muon { momentum, betas, eps, weight_decay } => {
+            on_one_lane = true;
+            let hidden = group(&|place| place.rank == 2 && place.path.starts_with("blocks."));
+            let muon = MuonConfig::new()
+                .with_momentum(MomentumConfig { momentum, dampening: 0.0, nesterov: true })
+                .with_adjust_lr_fn(AdjustLrFn::MatchRmsAdamW)
+                .with_weight_decay(l2(weight_decay));
+            let others = adamw(betas, eps, weight_decay).init();
+            others.with_group(spared, adamw(betas, eps, 0.0).build(), None).with_group(hidden, muon.build(), None)
+        }
+    };
+    Optimizer { burn, on_one_lane }
+}
+
+fn adamw([beta_1, beta_2]: [f32; 2], eps: f32, weight_decay: f32) -> AdamWConfig {
+    AdamWConfig::new().with_beta_1(beta_1).with_beta_2(beta_2).with_epsilon(eps).with_weight_decay(weight_decay)
 }
 
 /// The norm of all gradients taken as one vector. Burn's own clipping takes every tensor for itself, which is another thing
@@ -66,4 +115,98 @@ pub(super) fn scale_gradients<M: Module>(model: &M, gradients: &mut GradientsPar
         }
     }
     model.visit(&mut Scale { gradients, factor });
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use burn::module::ModuleMapper;
+    use burn::tensor::Device;
+
+    use super::*;
+    use crate::architecture::{Architecture, ArchitectureConfig};
+    use crate::weights::Values;
+
+    fn model() -> Architecture {
+        let config = "architecture = 'conv_vit'\npatch_size = 4\nd_model = 16\ndepth = 2\nhead_channels = 4\nd_ff = 32";
+        let config: ArchitectureConfig = toml::from_str(config).unwrap();
+        config.for_images(16, 5).init(1, &Device::flex().autodiff())
+    }
+
+    /// A gradient for every parameter: small numbers without a pattern, times `scale`.
+    fn gradients(model: &Architecture, scale: f64) -> GradientsParams {
+        struct Collect(GradientsParams, f64);
+        impl ModuleVisitor for Collect {
+            fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+                let values = param.val().inner();
+                let wave = (values.ones_like().cumsum(D - 1) * 2.3 + values * 37.0).sin();
+                self.0.register(param.id, wave * self.1);
+            }
+        }
+        let mut collect = Collect(GradientsParams::new(), scale);
+        model.visit(&mut collect);
+        collect.0
+    }
+
+    /// How far a step moves each parameter.
+    fn moves(config: &str, decay: Decay, scale: f64) -> BTreeMap<String, Vec<f32>> {
+        struct Ones;
+        impl ModuleMapper for Ones {
+            fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+                param.map(|values| values.ones_like().detach().require_grad())
+            }
+        }
+        let config: OptimizerConfig = toml::from_str(config).unwrap();
+        // All weights are one, so that decay shows in all of them alike.
+        let ones = model().map(&mut Ones);
+        let slopes = gradients(&ones, scale);
+        let mut optimizer = build(&config, decay, &ones);
+        let after = parameters::values(&optimizer.step(&Lanes::new(2), 0.1, ones, slopes));
+        let moved = |values: Values| values.data.into_iter().map(|value| value - 1.0).collect();
+        after.into_iter().map(|(path, values)| (path, moved(values))).collect()
+    }
+
+    #[test]
+    fn decay_is_for_all_parameters_or_for_matrices_alone() {
+        for kind in ["adamw", "sgd", "lion", "muon"] {
+            let config = format!("kind = '{kind}'\nweight_decay = 0.5");
+            for (decay, path, decays) in [
+                (Decay::All, "blocks.0.mlp_norm.gamma", true),
+                (Decay::All, "positions", true),
+                (Decay::All, "classifier.weight", true),
+                (Decay::Matrices, "blocks.0.mlp_norm.gamma", false),
+                (Decay::Matrices, "classifier.bias", false),
+                (Decay::Matrices, "positions", false),
+                (Decay::Matrices, "classifier.weight", true),
+                (Decay::Matrices, "blocks.1.mlp.up.weight", true),
+            ] {
+                // A gradient of zero moves nothing by itself.
+                let moved = &moves(&config, decay, 0.0)[path];
+                let expected = if decays { -0.1 * 0.5 } else { 0.0 };
+                assert!(moved.iter().all(|by| (by - expected).abs() < 1e-6), "{kind} {decay:?} {path}: {moved:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn muon_orthogonalises_the_matrices_of_blocks_and_leaves_the_rest_to_adamw() {
+        let moved = moves("kind = 'muon'\nweight_decay = 0.0", Decay::Matrices, 1e-3);
+        let rms = |path: &str| {
+            let values = &moved[path];
+            (values.iter().map(|by| by * by).sum::<f32>() / values.len() as f32).sqrt()
+        };
+        for path in ["classifier.weight", "patch_embedding.weight", "blocks.0.mlp.up.bias", "positions"] {
+            assert!(
+                (rms(path) - 0.1).abs() < 2e-3,
+                "AdamW's first step is the learning rate, {path} moved {}",
+                rms(path)
+            );
+        }
+        // Not all directions of a gradient of low rank are raised to one.
+        for path in ["blocks.0.mlp.up.weight", "blocks.1.attention.unify_heads.weight"] {
+            assert!(rms(path) < 0.25 * 0.1, "orthogonal steps are a fifth of that at most, {path} moved {}", rms(path));
+            assert!(rms(path) > 1e-3, "{path} moved {}", rms(path));
+        }
+    }
 }

@@ -13,7 +13,8 @@ use super::size::{micro_batch_on, model_size};
 use super::step::Diverged;
 use super::step::StepOptions;
 use super::timing::{TIMED_LR, Timed, peak_gflop_per_s, time_inference, time_train_step};
-use crate::config::RunConfig;
+use crate::architecture::Architecture;
+use crate::config::{EvaluateOn, RunConfig};
 use crate::data::{BatchReader, Dataset, Images};
 use crate::error::Result;
 use crate::measure::{Enough, peak_rss_bytes};
@@ -92,19 +93,20 @@ fn train_and_time(
         Ok(trained) => trained,
         Err(stopped) => return Ok(Err(stopped)),
     };
-    let epochs = context.config.train.epochs;
-    let test = match evaluate_images(context, &learner, &context.dataset.test) {
+    let epochs = trained.epochs;
+    let test = evaluate_images(context, &learner, &learner.result(), &context.dataset.test);
+    let raw = raw_evaluation(context, &learner, &context.dataset.test);
+    let ((evaluation, predictions), raw) = match test.and_then(|test| Ok((test, raw?))) {
         Ok(evaluated) => evaluated,
         Err(why) => return Ok(Err(Stopped { epoch: epochs, why })),
     };
-    let (evaluation, predictions) = test;
     context.folder.write_predictions(&prediction_records(&context.dataset.test, &predictions))?;
     let train_peak_rss_bytes = peak_rss_bytes();
     let dataset = context.dataset;
     let classes = dataset.classes.len();
     let architecture = context.config.model.architecture.for_images(dataset.image_size, classes);
     // Before timing, whose steps go on training.
-    weights::save(&weights::trained_weights(context.folder), &architecture, learner.model())?;
+    weights::save(&weights::trained_weights(context.folder), &architecture, &learner.result())?;
     on_event(Event::Timing);
     match time(context, &mut learner) {
         Ok(samples) => context.folder.write_timing(&samples)?,
@@ -120,6 +122,8 @@ fn train_and_time(
         test_loss: evaluation.loss(),
         test_top1: evaluation.top1(),
         test_top5: evaluation.top5(classes),
+        raw_test_loss: raw.as_ref().map(Evaluation::loss),
+        raw_test_top1: raw.as_ref().map(Evaluation::top1),
         train_seconds: trained.train_seconds,
         eval_seconds: trained.eval_seconds,
         train_peak_rss_bytes,
@@ -140,10 +144,16 @@ fn new_learner(context: &RunContext<'_>) -> Result<Learner> {
         (model, _) = weights::load(&init.path, &architecture, model)?;
     }
     let micro_batch = micro_batch_on(config.device, &config.model, &architecture, config.train.batch_size);
-    Ok(Learner::new(model, optimizer::build(&config.train.optimizer), device, micro_batch, classes))
+    let optimizer = optimizer::build(&config.train.optimizer, config.train.decay, &model);
+    let learner = Learner::new(model, optimizer, device, micro_batch, classes);
+    Ok(match config.train.ema {
+        Some(ema) => learner.with_average(ema),
+        None => learner,
+    })
 }
 
 struct Trained {
+    epochs: usize,
     train_seconds: f64,
     eval_seconds: f64,
     batch_digest: String,
@@ -155,9 +165,9 @@ fn train(
     on_event: &mut dyn FnMut(Event<'_>),
 ) -> Result<std::result::Result<Trained, Stopped>> {
     let RunContext { config, dataset, lanes, .. } = context;
-    let (split, eval_images) = match dataset.val.is_empty() {
-        true => ("test", &dataset.test),
-        false => ("val", &dataset.val),
+    let (split, eval_images) = match config.train.evaluate_on {
+        EvaluateOn::Test => ("test", &dataset.test),
+        EvaluateOn::Val => ("val", &dataset.val),
     };
     let reader = BatchReader::training(&dataset.train, &config.data, config.seed);
     let mut batches = blake3::Hasher::new();
@@ -180,9 +190,12 @@ fn train(
         );
         let train_seconds = start.elapsed().as_secs_f64();
         let start = Instant::now();
-        let evaluated = trained.and_then(|stats| Ok((stats, evaluate_images(context, learner, eval_images)?.0)));
+        let evaluated = trained.and_then(|stats| {
+            let (evaluation, _) = evaluate_images(context, learner, &learner.result(), eval_images)?;
+            Ok((stats, evaluation, raw_evaluation(context, learner, eval_images)?))
+        });
         let eval_seconds = start.elapsed().as_secs_f64();
-        let (stats, evaluation) = match evaluated {
+        let (stats, evaluation, raw) = match evaluated {
             Ok(found) => found,
             Err(why) => return Ok(Err(Stopped { epoch: epoch + 1, why })),
         };
@@ -195,28 +208,55 @@ fn train(
             eval_loss: evaluation.loss(),
             eval_top1: evaluation.top1(),
             eval_top5: evaluation.top5(dataset.classes.len()),
+            raw_eval_loss: raw.as_ref().map(Evaluation::loss),
+            raw_eval_top1: raw.as_ref().map(Evaluation::top1),
             train_seconds,
             eval_seconds,
             train_images_per_s: dataset.train.len() as f64 / train_seconds,
         });
         context.folder.write_epochs(&records)?;
         on_event(Event::Epoch(&records[epoch]));
+        if config.train.early_stopping.is_some_and(|early| has_stalled(&records, early.patience)) {
+            break;
+        }
     }
     Ok(Ok(Trained {
+        epochs: records.len(),
         train_seconds: records.iter().map(|record| record.train_seconds).sum(),
         eval_seconds: records.iter().map(|record| record.eval_seconds).sum(),
         batch_digest: batches.finalize().to_hex().to_string(),
     }))
 }
 
+/// Whether the best of the epochs lies `patience` epochs back.
+fn has_stalled(epochs: &[EpochRecord], patience: usize) -> bool {
+    match EpochRecord::best(epochs) {
+        Some(best) => epochs.len() >= best.epoch + patience,
+        None => false,
+    }
+}
+
+/// Loss and hits of the weights of the last step, where the model is an average of weights.
+fn raw_evaluation(
+    context: &RunContext<'_>,
+    learner: &Learner,
+    images: &Images,
+) -> std::result::Result<Option<Evaluation>, Diverged> {
+    match learner.averages() {
+        true => Ok(Some(evaluate_images(context, learner, &learner.model().valid(), images)?.0)),
+        false => Ok(None),
+    }
+}
+
 fn evaluate_images(
     context: &RunContext<'_>,
     learner: &Learner,
+    model: &Architecture,
     images: &Images,
 ) -> std::result::Result<(Evaluation, Vec<Prediction>), Diverged> {
     let reader = BatchReader::evaluation(images, &context.config.data);
     let sizes = (learner.micro_batch(), learner.classes());
-    evaluate(&learner.model().valid(), context.lanes, &reader, images, sizes, context.device)
+    evaluate(model, context.lanes, &reader, images, sizes, context.device)
 }
 
 fn prediction_records(images: &Images, predictions: &[Prediction]) -> Vec<PredictionRecord> {
@@ -254,4 +294,34 @@ fn time(context: &RunContext<'_>, learner: &mut Learner) -> std::result::Result<
         keep(TimingMode::Inference, batch_size, time_inference(learner, lanes, &timed(batch_size), enough));
     }
     Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn training_stalls_when_the_best_epoch_lies_far_enough_back() {
+        let epoch = |(index, top1): (usize, &f64)| EpochRecord {
+            epoch: index + 1,
+            lr: 0.1,
+            train_loss: 1.0,
+            train_top1: 0.5,
+            split: "val".to_owned(),
+            eval_loss: 1.0,
+            eval_top1: *top1,
+            eval_top5: None,
+            raw_eval_loss: None,
+            raw_eval_top1: None,
+            train_seconds: 1.0,
+            eval_seconds: 1.0,
+            train_images_per_s: 1.0,
+        };
+        let stalled =
+            |top1s: &[f64], patience| has_stalled(&top1s.iter().enumerate().map(epoch).collect::<Vec<_>>(), patience);
+        assert!(!stalled(&[], 1) && !stalled(&[0.2], 1));
+        assert!(!stalled(&[0.2, 0.3, 0.25], 2) && stalled(&[0.2, 0.3, 0.25, 0.29], 2));
+        assert!(stalled(&[0.3, 0.3], 1), "as good is no better");
+        assert!(!stalled(&[0.1, f64::NAN, 0.2], 1));
+    }
 }

@@ -1,14 +1,14 @@
 //! One optimiser step, and one inference pass.
 
 use burn::module::Module;
-use burn::optim::{GradientsAccumulator, GradientsParams, ModuleOptimizer};
+use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Device, Tensor, TensorData};
 use layers::SampleKeys;
 
 use super::checkpoint::checkpointed_gradients;
 use super::lanes::Lanes;
-use super::optimizer::{gradient_norm, scale_gradients};
+use super::optimizer::{Optimizer, gradient_norm, scale_gradients};
 use crate::architecture::Architecture;
 use crate::config::TrainConfig;
 use crate::data::Digest;
@@ -117,7 +117,7 @@ const WAITING_BYTES: usize = 64 << 20;
 /// Forward, mean cross-entropy, backward over all lanes, and one step of the optimiser.
 pub fn train_step(
     model: Architecture,
-    optimizer: &mut ModuleOptimizer,
+    optimizer: &mut Optimizer,
     lanes: &Lanes,
     batch: &Batch<'_>,
     options: StepOptions,
@@ -158,7 +158,7 @@ pub fn train_step(
             scale_gradients(&model, &mut gradients, factor);
         }
     }
-    Ok((optimizer.step(options.lr, model, gradients), result))
+    Ok((optimizer.step(lanes, options.lr, model, gradients), result))
 }
 
 /// What a lane makes of a micro-batch.

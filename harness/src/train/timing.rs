@@ -5,12 +5,17 @@ use burn::tensor::{Device, Tensor};
 
 use super::epoch::Learner;
 use super::lanes::Lanes;
+use super::optimizer;
+use super::size::micro_batch_on;
 use super::step::{Batch, Diverged, MicroBatch, StepOptions, infer};
+use crate::config::{Decay, StepConfig, TimedModel, TimingPlan};
 use crate::data::{BatchReader, Images};
+use crate::error::{Error, Result};
 use crate::measure::{Enough, SystemClock, sample};
+use crate::results::TimingMode;
 
 /// Learning rate of timed steps: small enough to leave the weights where they are, and no special case of any optimiser.
-pub const TIMED_LR: f64 = 1e-7;
+pub(super) const TIMED_LR: f64 = 1e-7;
 
 /// Images to time with.
 pub struct Timed<'a> {
@@ -43,7 +48,7 @@ pub fn time_train_step(
     timed: &Timed<'_>,
     options: StepOptions,
     enough: Enough,
-) -> Result<Vec<f64>, Diverged> {
+) -> std::result::Result<Vec<f64>, Diverged> {
     let parts = timed.micro_batches(learner, true);
     let fetch = |part: usize| parts[part].clone();
     let batch = Batch { images: timed.batch_size, micro_batches: parts.len(), fetch: &fetch };
@@ -65,6 +70,60 @@ pub fn time_inference(learner: &Learner, lanes: &Lanes, timed: &Timed<'_>, enoug
     let fetch = |part: usize| parts[part].clone();
     let batch = Batch { images: timed.batch_size, micro_batches: parts.len(), fetch: &fetch };
     sample(&SystemClock::default(), enough, || drop(infer(&model, lanes, &batch)))
+}
+
+/// A model set up to be timed without a dataset.
+pub struct TimingBench<'a> {
+    plan: &'a TimingPlan,
+    timed: &'a TimedModel,
+    learner: Learner,
+}
+
+impl<'a> TimingBench<'a> {
+    /// One of the plan's models with fresh weights, for batches of up to `batch_size` images.
+    pub fn new(plan: &'a TimingPlan, timed: &'a TimedModel, batch_size: usize, device: &Device) -> Self {
+        let architecture = &timed.model.architecture;
+        let (_, classes) = architecture.images();
+        let micro_batch = micro_batch_on(plan.device, &timed.model, architecture, batch_size);
+        let device = device.clone().autodiff();
+        let model = architecture.init(0, &device);
+        let optimizer = optimizer::build(&plan.step.optimizer, Decay::All, &model);
+        Self { plan, timed, learner: Learner::new(model, optimizer, device, micro_batch, classes) }
+    }
+
+    /// Images that a lane takes at a time.
+    pub fn micro_batch(&self) -> usize {
+        self.learner.micro_batch()
+    }
+
+    /// Seconds of steps on batches of this size.
+    ///
+    /// # Errors
+    /// If the model's numbers leave the range of 32-bit floats.
+    pub fn time(&mut self, mode: TimingMode, batch_size: usize, lanes: &Lanes, enough: Enough) -> Result<Vec<f64>> {
+        let (image_size, classes) = self.timed.model.architecture.images();
+        let images = some_images(batch_size, image_size, classes);
+        let reader = BatchReader::plain(&images);
+        let timed = Timed { images: &images, reader: &reader, batch_size };
+        match mode {
+            TimingMode::TrainStep => {
+                let StepConfig { clip_norm, gradient_checkpointing, .. } = self.plan.step;
+                let options = StepOptions { lr: TIMED_LR, clip_norm, gradient_checkpointing };
+                time_train_step(&mut self.learner, lanes, &timed, options, enough).map_err(|diverged| {
+                    let help = "the weights or the sizes of the model leave the range of 32-bit floats";
+                    Error::input(format!("model `{}`", self.timed.model.name), diverged, help)
+                })
+            }
+            TimingMode::Inference => Ok(time_inference(&self.learner, lanes, &timed, enough)),
+        }
+    }
+}
+
+/// Images without meaning: what they show does not change how long they take.
+fn some_images(count: usize, size: usize, classes: usize) -> Images {
+    let pixels = (0..count * size * size * 3).map(|i| (i * 7919 % 251) as u8).collect();
+    let labels = (0..count).map(|i| (i % classes) as u32).collect();
+    Images::new(size, pixels, labels, (0..count).map(|i| i.to_string()).collect())
 }
 
 /// The greatest rate of matrix products in f32 that all lanes together were seen to reach, in GFLOP/s (1e9 floating-point

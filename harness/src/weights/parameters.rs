@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::optim::GradientsParams;
 use burn::tensor::{Tensor, TensorData};
 
@@ -62,6 +62,39 @@ fn visit<M: Module>(model: &M, gradients: Option<&GradientsParams>) -> BTreeMap<
         }
     }
     let mut visitor = Collect { path: PathStack::default(), gradients, found: BTreeMap::new() };
+    model.visit(&mut visitor);
+    visitor.found
+}
+
+/// A parameter's place in its module.
+pub struct ParameterPlace {
+    /// Names from the module down, with dots between.
+    pub path: String,
+    /// Number of axes.
+    pub rank: usize,
+    /// What optimisers know it by.
+    pub id: ParamId,
+}
+
+/// The places of all parameters.
+pub fn places<M: Module>(model: &M) -> Vec<ParameterPlace> {
+    #[derive(Default)]
+    struct Collect {
+        path: PathStack,
+        found: Vec<ParameterPlace>,
+    }
+    impl ModuleVisitor for Collect {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            self.found.push(ParameterPlace { path: self.path.join(), rank: D, id: param.id });
+        }
+        fn enter_module(&mut self, name: &str, container: &str) {
+            self.path.enter(name, container);
+        }
+        fn exit_module(&mut self, _: &str, container: &str) {
+            self.path.exit(container);
+        }
+    }
+    let mut visitor = Collect::default();
     model.visit(&mut visitor);
     visitor.found
 }

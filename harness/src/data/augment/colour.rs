@@ -54,6 +54,60 @@ pub(super) fn saturation(canvas: &mut Canvas, factor: f64) {
     }
 }
 
+/// Turns every colour by this part of the circle of hues, from -0.5 to 0.5.
+pub(super) fn hue(canvas: &mut Canvas, turn: f64) {
+    let [red, green, blue] = canvas.planes_mut();
+    for ((red, green), blue) in red.iter_mut().zip(green).zip(blue) {
+        let colour = turned([*red, *green, *blue].map(|value| f32::from(value) / 255.0), turn as f32);
+        // As torchvision makes bytes of values from 0 to 1: cut, with 1 just below 256.
+        [*red, *green, *blue] = colour.map(|value| (value * 255.999) as u8);
+    }
+}
+
+/// A colour whose hue is turned, and whose greatest and least value stay. The order of operations is torchvision's: the last bit may
+/// decide where values are cut.
+fn turned([red, green, blue]: [f32; 3], turn: f32) -> [f32; 3] {
+    let (greatest, least) = (red.max(green).max(blue), red.min(green).min(blue));
+    if greatest == least {
+        return [red, green, blue];
+    }
+    let range = greatest - least;
+    let saturation = range / greatest;
+    let [from_red, from_green, from_blue] = [red, green, blue].map(|value| (greatest - value) / range);
+    let sixths = if greatest == red {
+        from_blue - from_green
+    } else if greatest == green {
+        2.0 + from_red - from_blue
+    } else {
+        4.0 + from_green - from_red
+    };
+    let hue = within_circle(within_circle(sixths / 6.0 + 1.0) + turn);
+    let sector = (hue * 6.0) as u8;
+    let part = hue * 6.0 - f32::from(sector);
+    let value = |fall: f32| (greatest * (1.0 - fall)).clamp(0.0, 1.0);
+    let (low, falling, rising) = (value(saturation), value(saturation * part), value(saturation * (1.0 - part)));
+    match sector {
+        1 => [falling, greatest, low],
+        2 => [low, greatest, rising],
+        3 => [low, falling, greatest],
+        4 => [rising, low, greatest],
+        5 => [greatest, low, falling],
+        // From red again, and 6 if rounding made the circle full.
+        _ => [greatest, rising, low],
+    }
+}
+
+/// The same place on a circle of length 1, from one that is at most one round off.
+fn within_circle(place: f32) -> f32 {
+    if place < 0.0 {
+        place + 1.0
+    } else if place >= 1.0 {
+        place - 1.0
+    } else {
+        place
+    }
+}
+
 /// Smoothed at factor 0, nothing at 1. The border is not smoothed.
 pub(super) fn sharpness(canvas: &mut Canvas, factor: f64) {
     let Canvas { size, values, spare, .. } = canvas;
@@ -130,20 +184,26 @@ pub(super) fn equalize(canvas: &mut Canvas) {
     }
 }
 
-/// Brightness, contrast and saturation by random factors in random order.
+/// Brightness, contrast, saturation and hue by random amounts in random order.
 pub(super) fn jitter(config: &ColorJitterConfig, canvas: &mut Canvas, rng: &mut impl Rng) {
     type Change = fn(&mut Canvas, f64);
     let ranges: [(Change, f32); 3] =
         [(brightness, config.brightness), (contrast, config.contrast), (saturation, config.saturation)];
-    let mut changes = ranges.map(|(change, range)| {
+    let changes = ranges.map(|(change, range)| {
         let range = f64::from(range);
         let low = (1.0 - range).max(0.0);
         (change, range, low + (1.0 + range - low) * rng.random::<f64>())
     });
+    let mut changes = changes.to_vec();
+    // After the others and only if asked for, so that without it the draws are those of earlier versions, which had no hue.
+    if config.hue > 0.0 {
+        let range = f64::from(config.hue);
+        changes.push((hue, range, range * (2.0 * rng.random::<f64>() - 1.0)));
+    }
     changes.shuffle(rng);
-    for (change, range, factor) in changes {
+    for (change, range, amount) in changes {
         if range > 0.0 {
-            change(canvas, factor);
+            change(canvas, amount);
         }
     }
 }

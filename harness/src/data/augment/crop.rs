@@ -1,59 +1,19 @@
 //! Crops: of random size, resized, and of a padded image.
 
-use rand::{Rng, RngExt};
+use rand::Rng;
 
 use super::Canvas;
-use crate::config::data::RandomResizedCropConfig;
-
-/// Room for a crop in work: one row between two rows of the image, and where each column lies in it.
-pub(super) struct Rows {
-    row: Vec<f32>,
-    columns: Vec<Between>,
-}
-
-/// A place between two neighbours of a line: `(1 - weight) * line[low] + weight * line[high]`.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-struct Between {
-    low: usize,
-    high: usize,
-    weight: f32,
-}
-
-impl Rows {
-    pub(super) fn new(size: usize) -> Self {
-        Self { row: vec![0.0; size], columns: vec![Between::default(); size] }
-    }
-}
-
-/// Part of an image, in pixels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Window {
-    pub(super) top: usize,
-    pub(super) left: usize,
-    pub(super) height: usize,
-    pub(super) width: usize,
-}
+use super::window::{Window, random_sides};
+use crate::config::data::{Interpolation, RandomResizedCropConfig};
 
 impl Window {
-    /// Draws as torchvision's `RandomResizedCrop` does: area and logarithm of the aspect ratio are uniform; after ten draws
-    /// that do not fit, the largest window in the middle whose aspect ratio is allowed.
+    /// Draws as torchvision's `RandomResizedCrop` does: after ten draws that do not fit, the largest window in the middle whose
+    /// aspect ratio is allowed.
     pub(super) fn random(config: &RandomResizedCropConfig, size: usize, rng: &mut impl Rng) -> Self {
-        let side = size as f64;
-        let [scale, ratio] = [config.scale, config.ratio].map(|bounds| bounds.map(f64::from));
-        let log_ratio = ratio.map(f64::ln);
-        let mut uniform = |[low, high]: [f64; 2]| low + (high - low) * rng.random::<f64>();
-        for _ in 0..10 {
-            let area = side * side * uniform(scale);
-            let aspect = uniform(log_ratio).exp();
-            let width = (area * aspect).sqrt().round_ties_even() as usize;
-            let height = (area / aspect).sqrt().round_ties_even() as usize;
-            if (1..=size).contains(&width) && (1..=size).contains(&height) {
-                let top = rng.random_range(0..=size - height);
-                let left = rng.random_range(0..=size - width);
-                return Self { top, left, height, width };
-            }
+        match random_sides(config.scale, config.ratio, 1..=size, size, rng) {
+            Some([width, height]) => Self::somewhere([height, width], size, rng),
+            None => Self::central(config.ratio.map(f64::from), size),
         }
-        Self::central(ratio, size)
     }
 
     pub(super) fn central([least, greatest]: [f64; 2], size: usize) -> Self {
@@ -69,26 +29,33 @@ impl Window {
         Self { top: (size - height) / 2, left: (size - width) / 2, height, width }
     }
 
-    /// Fills the canvas with this part of it: bilinear, pixel centres at halves, nothing from beyond the window's edge.
+    /// Fills the canvas with this part of it: pixel centres at halves, nothing from beyond the window's edge.
     ///
-    /// A window is never larger than the canvas, so this only ever enlarges, and antialiasing would change nothing.
-    pub(super) fn resize(self, canvas: &mut Canvas) {
-        let Canvas { size, values, spare, rows: Rows { row, columns } } = canvas;
-        let size = *size;
-        for (target, column) in columns.iter_mut().enumerate() {
-            *column = between(target, size, self.width);
+    /// A window is never larger than the canvas, so this only ever enlarges, and nothing needs to be smoothed before.
+    pub(super) fn resize(self, interpolation: Interpolation, canvas: &mut Canvas) {
+        match interpolation {
+            Interpolation::Bilinear => self.resize_by(bilinear, canvas),
+            Interpolation::Bicubic => self.resize_by(bicubic, canvas),
         }
+    }
+
+    fn resize_by<const OTHERS: usize>(self, place: fn(usize, usize, usize) -> Place<OTHERS>, canvas: &mut Canvas) {
+        let Canvas { size, values, spare, row } = canvas;
+        let size = *size;
+        let places = |sources| (0..size).map(|target| place(target, size, sources)).collect::<Vec<_>>();
+        let (rows, columns) = (places(self.height), places(self.width));
         let row = &mut row[..self.width];
         for (source, target) in values.chunks_exact(size * size).zip(spare.chunks_exact_mut(size * size)) {
-            for (y, target) in target.chunks_exact_mut(size).enumerate() {
-                let Between { low, high, weight } = between(y, size, self.height);
+            for (target, place) in target.chunks_exact_mut(size).zip(&rows) {
                 let line = |row: usize| &source[(self.top + row) * size + self.left..][..self.width];
-                for ((value, low), high) in row.iter_mut().zip(line(low)).zip(line(high)) {
-                    let [low, high] = [low, high].map(|value| f32::from(*value));
-                    *value = low + (high - low) * weight;
+                let (first, others) = (line(place.first), place.others.map(|(row, weight)| (line(row), weight)));
+                for (x, value) in row.iter_mut().enumerate() {
+                    *value = weighed(f32::from(first[x]), others.map(|(line, weight)| (f32::from(line[x]), weight)));
                 }
-                for (value, column) in target.iter_mut().zip(columns.iter()) {
-                    *value = rounded(row[column.low] + (row[column.high] - row[column.low]) * column.weight);
+                for (value, place) in target.iter_mut().zip(&columns) {
+                    let sum = weighed(row[place.first], place.others.map(|(x, weight)| (row[x], weight)));
+                    // A cubic goes beyond the values that it lies between; two pixels' mean is spared the time.
+                    *value = rounded(if OTHERS > 1 { sum.clamp(0.0, 255.0) } else { sum });
                 }
             }
         }
@@ -96,12 +63,50 @@ impl Window {
     }
 }
 
-/// Where the `target`-th of `targets` pixels lies among `sources` pixels over the same length.
-fn between(target: usize, targets: usize, sources: usize) -> Between {
-    let place = (target as f32 + 0.5) * (sources as f32 / targets as f32) - 0.5;
-    let place = place.clamp(0.0, (sources - 1) as f32);
-    let low = place as usize;
-    Between { low, high: (low + 1).min(sources - 1), weight: place - low as f32 }
+/// What lies between the pixels of a line: a pixel, and others with their weights. The first one's weight is what they leave of one.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Place<const OTHERS: usize> {
+    first: usize,
+    others: [(usize, f32); OTHERS],
+}
+
+/// The values of a [`Place`] as one.
+fn weighed<const OTHERS: usize>(first: f32, others: [(f32, f32); OTHERS]) -> f32 {
+    others.into_iter().fold(first, |sum, (value, weight)| sum + (value - first) * weight)
+}
+
+/// Where the middle of the `target`-th of `targets` pixels lies among the middles of `sources` pixels over the same length.
+fn middle(target: usize, targets: usize, sources: usize) -> f32 {
+    (target as f32 + 0.5) * (sources as f32 / targets as f32) - 0.5
+}
+
+/// Between the two nearest pixels.
+fn bilinear(target: usize, targets: usize, sources: usize) -> Place<1> {
+    let middle = middle(target, targets, sources).clamp(0.0, (sources - 1) as f32);
+    let low = middle as usize;
+    Place { first: low, others: [((low + 1).min(sources - 1), middle - low as f32)] }
+}
+
+/// Between the four nearest pixels. At the line's ends, those that there are make up for those that are missing, as in PyTorch's
+/// antialiased interpolation; its plain one repeats the last pixel.
+fn bicubic(target: usize, targets: usize, sources: usize) -> Place<3> {
+    let middle = middle(target, targets, sources);
+    let below = middle.floor();
+    let last = (sources - 1) as f32;
+    let pixels = [below, below - 1.0, below + 1.0, below + 2.0].map(|pixel| {
+        let weight = if (0.0..=last).contains(&pixel) { cubic((middle - pixel).abs()) } else { 0.0 };
+        (pixel.clamp(0.0, last) as usize, weight)
+    });
+    let sum: f32 = pixels.iter().map(|(_, weight)| weight).sum();
+    let [(first, _), others @ ..] = pixels;
+    Place { first, others: others.map(|(pixel, weight)| (pixel, weight / sum)) }
+}
+
+/// The kernel of cubic convolution at a distance of up to 2, with the constant -1/2 (Keys 1981,
+/// <https://doi.org/10.1109/TASSP.1981.1163711>), which PyTorch takes where it antialiases.
+fn cubic(distance: f32) -> f32 {
+    let d = distance;
+    if d <= 1.0 { (1.5 * d - 2.5) * d * d + 1.0 } else { ((2.5 - 0.5 * d) * d - 4.0) * d + 2.0 }
 }
 
 /// The nearest byte, the even one of two, of a number from 0 to 255. The sum's last bit stands for one, so that the addition rounds;

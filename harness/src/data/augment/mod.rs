@@ -6,25 +6,28 @@ mod crop;
 mod erase;
 mod geometry;
 mod rand_augment;
+mod window;
 
 use layers::random::generator;
 use rand::RngExt;
 
 use crate::config::data::{AugmentConfig, ColorJitterConfig, PadAndCropConfig, RandAugmentConfig};
 use crate::config::data::{RandomErasingConfig, RandomResizedCropConfig};
+use window::Window;
 
 /// One image in work: `[3, size, size]`, and room for what comes out of a step.
 pub(super) struct Canvas {
     size: usize,
     pub(super) values: Vec<u8>,
     spare: Vec<u8>,
-    rows: crop::Rows,
+    /// Room for one row between two rows.
+    row: Vec<f32>,
 }
 
 impl Canvas {
     pub(super) fn new(size: usize) -> Self {
         let values = vec![0; 3 * size * size];
-        Self { size, spare: values.clone(), values, rows: crop::Rows::new(size) }
+        Self { size, spare: values.clone(), values, row: vec![0.0; size] }
     }
 
     /// Puts an image onto the canvas: `[size, size, 3]`, interleaved.
@@ -78,7 +81,9 @@ impl Step {
     pub(super) fn apply(self, canvas: &mut Canvas, seed: u64, epoch: u64, index: u64) {
         let mut rng = generator([seed, epoch, index, self.purpose()]);
         match self {
-            Self::RandomResizedCrop(config) => crop::Window::random(&config, canvas.size, &mut rng).resize(canvas),
+            Self::RandomResizedCrop(config) => {
+                Window::random(&config, canvas.size, &mut rng).resize(config.interpolation, canvas);
+            }
             Self::PadAndCrop(config) => {
                 let [top, left] = [(); 2].map(|()| rng.random_range(0..=2 * config.padding));
                 crop::shift(canvas, config.padding, [top, left]);
@@ -112,8 +117,8 @@ pub(super) fn random_erasing(
     [seed, epoch, index]: [u64; 3],
 ) {
     let mut rng = generator([seed, epoch, index, u64::from_le_bytes(*b"aug eras")]);
-    if let Some(area) = erase::Area::random(config, size, &mut rng) {
-        area.erase(values, size);
+    if let Some(window) = Window::random_to_erase(config, size, &mut rng) {
+        window.erase(values, size);
     }
 }
 

@@ -43,9 +43,14 @@ impl Version {
         self.train.iter().chain(self.test)
     }
 
+    /// Numbers of training and test images.
+    pub(in crate::data) fn counts(&self) -> [usize; 2] {
+        [self.train, self.test].map(|files| files.iter().map(|file| file.records).sum())
+    }
+
     /// Number of images.
     pub(in crate::data) fn records(&self) -> usize {
-        self.files().map(|file| file.records).sum()
+        self.counts().iter().sum()
     }
 
     /// Bytes of a file.

@@ -44,6 +44,13 @@ pub(super) fn load(config: &DataConfig, folders: &Folders) -> Result<Source> {
     Ok(Source { classes, train, val, test, excluded })
 }
 
+/// Files of the train, validation and test split, before limits; `None` if the folder has no validation images of its own.
+pub(super) fn counts(config: &DataConfig, folders: &Folders) -> Result<(usize, Option<usize>, usize)> {
+    let root = find(config.path.as_deref().unwrap_or(Path::new("")), &folders.data)?;
+    let Splits { train, val, test, .. } = list_splits(&root, config)?;
+    Ok((train.labels.len(), val.map(|val| val.labels.len()), test.labels.len()))
+}
+
 /// The folder that the config names, in the first data folder that has it.
 fn find(path: &Path, folders: &[PathBuf]) -> Result<PathBuf> {
     // Joining an absolute path gives that path; without any data folder it still counts.

@@ -23,13 +23,19 @@ const KEY: u64 = u64::from_le_bytes(*b"shapes 1");
 const DEFAULT_TRAIN: usize = 5_000;
 const DEFAULT_TEST: usize = 1_000;
 
+/// Numbers of training and test images.
+pub(super) fn counts(config: &DataConfig) -> [usize; 2] {
+    [config.train_limit.unwrap_or(DEFAULT_TRAIN), config.test_limit.unwrap_or(DEFAULT_TEST)]
+}
+
 /// Generates both splits, of as many images as the limits say.
 pub(super) fn generate(config: &DataConfig) -> Result<Source> {
+    let [train, test] = counts(config);
     Ok(Source {
         classes: Figure::ALL.iter().map(|figure| figure.name().to_owned()).collect(),
-        train: split("train", 0, config.train_limit.unwrap_or(DEFAULT_TRAIN), config.image_size)?,
+        train: split("train", 0, train, config.image_size)?,
         val: None,
-        test: split("test", 1, config.test_limit.unwrap_or(DEFAULT_TEST), config.image_size)?,
+        test: split("test", 1, test, config.image_size)?,
         excluded: Vec::new(),
     })
 }

@@ -6,16 +6,23 @@ use super::curves::{Curve, Curves, Spot};
 use super::look::{self, Look};
 use super::rows::{Mark, Panel, Row, Rows, Value};
 use super::scatter::{Dot, Scatter};
+use crate::config::PublishedRun;
 use crate::report::figures::{Estimate, ModelFigures};
 use crate::report::format::{count, magnitude, percent};
 use crate::report::names::{plain, shorten};
 use crate::results::{EpochRecord, TimingMode};
 use crate::stats::Interval;
 
-/// Accuracy of every epoch, in percent.
-pub(crate) fn learning_curves(models: &[ModelFigures<'_>]) -> Option<Curves> {
-    let (over, curves) =
+/// Accuracy of every epoch, in percent, beside what others reported.
+pub(crate) fn learning_curves(models: &[ModelFigures<'_>], published: &[PublishedRun]) -> Option<Curves> {
+    let (over, mut curves) =
         (over_seeds(models), curves(models, |epoch| 100.0 * epoch.eval_top1, |epoch| 100.0 * epoch.train_top1));
+    curves.extend(published.iter().zip(look::of_others()).map(|(run, look)| Curve {
+        name: name(&run.name),
+        look,
+        eval: points(&run.eval_top1),
+        train: points(&run.train_top1),
+    }));
     (!curves.is_empty()).then(|| Curves {
         title: format!("Accuracy by epoch{over}"),
         y_title: "Top-1 accuracy, %".to_owned(),
@@ -23,6 +30,15 @@ pub(crate) fn learning_curves(models: &[ModelFigures<'_>]) -> Option<Curves> {
         eval: split(models).to_owned(),
         curves,
     })
+}
+
+/// Shares by epoch, in percent.
+fn points(shares: &[(usize, f64)]) -> Vec<Spot> {
+    let spot = |(epoch, share): &(usize, f64)| {
+        let value = 100.0 * share;
+        Spot { epoch: *epoch, mean: value, low: value, high: value }
+    };
+    shares.iter().map(spot).collect()
 }
 
 /// Loss of every epoch, in nats.

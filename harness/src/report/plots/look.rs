@@ -68,6 +68,13 @@ pub(crate) fn of_models(models: &[ModelFigures<'_>]) -> Vec<Look> {
     looks
 }
 
+/// Looks of runs that are not ours: grey, each with a marker and a shade of its own.
+pub(crate) fn of_others() -> impl Iterator<Item = Look> {
+    let shades = [RGBColor(60, 60, 60), RGBColor(130, 130, 130), RGBColor(165, 165, 165)];
+    let markers = [Marker::Diamond, Marker::Triangle, Marker::Square, Marker::Circle];
+    (0..).map(move |index| Look { color: shades[index % shades.len()], marker: markers[index % markers.len()] })
+}
+
 /// The `index`th of `count` shades of a colour, from darker to lighter; the colour itself if it is alone.
 fn shade(color: RGBColor, index: usize, count: usize) -> RGBColor {
     if count < 2 {

@@ -22,6 +22,7 @@ use std::fs;
 use plotters::prelude::{BitMapBackend, DrawingBackend, IntoDrawingArea, SVGBackend};
 use plotters::style::WHITE;
 
+use crate::config::PublishedRun;
 use crate::error::{Error, Result};
 use crate::report::figures::ModelFigures;
 use canvas::{Canvas, Drawn, Letters};
@@ -101,9 +102,14 @@ impl Plot {
     }
 
     /// Draws the plot; `None` if the models have nothing to show in it.
-    pub(crate) fn render(self, models: &[ModelFigures<'_>], format: Format) -> Result<Option<Vec<u8>>> {
+    pub(crate) fn render(
+        self,
+        models: &[ModelFigures<'_>],
+        published: &[PublishedRun],
+        format: Format,
+    ) -> Result<Option<Vec<u8>>> {
         match self {
-            Self::LearningCurves => render(data::learning_curves(models), format),
+            Self::LearningCurves => render(data::learning_curves(models, published), format),
             Self::LossCurves => render(data::loss_curves(models), format),
             Self::Accuracy => render(data::accuracy(models), format),
             Self::Throughput => render(data::throughput(models), format),

@@ -9,7 +9,8 @@ fn runs(folder: &ResultsFolder) -> Vec<Run> {
 
 fn svgs(runs: &[Run]) -> Vec<Option<String>> {
     let figures = figures::of_models(runs);
-    let svg = |plot: Plot| plot.render(&figures, Format::Svg).unwrap().map(|bytes| String::from_utf8(bytes).unwrap());
+    let svg =
+        |plot: Plot| plot.render(&figures, &[], Format::Svg).unwrap().map(|bytes| String::from_utf8(bytes).unwrap());
     Plot::ALL.map(svg).to_vec()
 }
 
@@ -33,7 +34,7 @@ fn all_plots_are_drawn_in_both_formats() {
         let svg = svg.expect("a plot");
         assert!(svg.starts_with("<svg width=\"800\"") && svg.ends_with("</svg>\n"), "{svg}");
     }
-    let png = Plot::Accuracy.render(&figures::of_models(&runs), Format::Png).unwrap().unwrap();
+    let png = Plot::Accuracy.render(&figures::of_models(&runs), &[], Format::Png).unwrap().unwrap();
     assert_eq!(&png[..8], b"\x89PNG\r\n\x1a\n");
     // The header says width, then height: 104 above the rows, 112 for each of three, 118 below.
     assert_eq!((&png[16..20], &png[20..24]), (&1600_u32.to_be_bytes()[..], &558_u32.to_be_bytes()[..]));

@@ -1,0 +1,142 @@
+//! How long a run will take, and how much memory, from a few steps of its model.
+
+use burn::tensor::Device;
+use serde::{Deserialize, Serialize};
+
+use super::lanes::Lanes;
+use super::timing::TimingBench;
+use crate::config::{RunConfig, TimedModel, TimingPlan};
+use crate::data::SplitSizes;
+use crate::error::Result;
+use crate::measure::{Enough, peak_rss_bytes};
+use crate::results::TimingMode;
+use crate::stats::median;
+
+/// What a model's steps cost on this machine. A training step of `n` images takes `step_s + n * image_s`: the optimiser's work does
+/// not depend on the batch.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct StepCost {
+    /// Seconds of a training step besides its images.
+    pub step_s: f64,
+    /// Seconds of an image in training.
+    pub image_s: f64,
+    /// Seconds of an image in evaluation.
+    pub eval_image_s: f64,
+    /// Greatest resident memory of the process that measured, without images.
+    pub peak_rss_bytes: Option<u64>,
+}
+
+/// What a run will cost.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Forecast {
+    /// Optimiser steps of an epoch.
+    pub steps: usize,
+    /// Seconds of an epoch's training steps.
+    pub train_epoch_s: f64,
+    /// Seconds of an epoch with its evaluation.
+    pub epoch_s: f64,
+    /// Seconds of the run: all epochs, the test set, timing.
+    pub run_s: f64,
+    /// Memory, images included.
+    pub memory_bytes: Option<u64>,
+}
+
+impl StepCost {
+    /// Makes a few steps of two batch sizes, each a few times, which takes some seconds.
+    ///
+    /// # Errors
+    /// If the model's numbers leave the range of 32-bit floats.
+    pub fn measure(plan: &TimingPlan, timed: &TimedModel, device: &Device, lanes: &Lanes) -> Result<Self> {
+        const ENOUGH: Enough = Enough { warmup_seconds: 0.5, min_samples: 3, min_seconds: 0.5 };
+        let batch_size = timed.train_batch_sizes.iter().copied().max().unwrap_or(1);
+        let mut bench = TimingBench::new(plan, timed, batch_size, device);
+        // As many micro-batches as lanes, and three times as many: lanes are then equally busy.
+        let small = (lanes.threads() * bench.micro_batch()).min(batch_size);
+        let large = (3 * small).min(batch_size);
+        let mut seconds_of = |mode, images: usize| -> Result<f64> {
+            let seconds = bench.time(mode, images, lanes, ENOUGH)?;
+            Ok(median(&seconds).expect("there are samples"))
+        };
+        let eval_image_s = seconds_of(TimingMode::Inference, large)? / large as f64;
+        let few = seconds_of(TimingMode::TrainStep, small)?;
+        let many = if large > small { seconds_of(TimingMode::TrainStep, large)? } else { few };
+        let (step_s, image_s) = line((small, few), (large, many));
+        Ok(Self { step_s, image_s, eval_image_s, peak_rss_bytes: peak_rss_bytes() })
+    }
+}
+
+/// Intercept and slope of the line through two points; with noise, no part of it is negative.
+fn line((n, t): (usize, f64), (more, longer): (usize, f64)) -> (f64, f64) {
+    let slope =
+        if more > n { ((longer - t) / (more - n) as f64).clamp(0.0, longer / more as f64) } else { t / n as f64 };
+    (longer - slope * more as f64, slope)
+}
+
+/// What a run on this many images will cost if its steps cost as much as was measured. Reading images is not counted: it keeps the
+/// lanes busy for a small share of the time. Nor is early stopping, which nobody can foresee.
+pub fn forecast(config: &RunConfig, sizes: SplitSizes, cost: &StepCost) -> Forecast {
+    let train = &config.train;
+    let steps = sizes.train.div_ceil(train.batch_size);
+    let train_epoch_s = steps as f64 * cost.step_s + sizes.train as f64 * cost.image_s;
+    // Averaged weights are evaluated beside those of the last step.
+    let passes = if train.ema.is_some() { 2.0 } else { 1.0 };
+    let eval = |images: usize| passes * images as f64 * cost.eval_image_s;
+    let epoch_s = train_epoch_s + eval(if sizes.val > 0 { sizes.val } else { sizes.test });
+    let image_bytes = (3 * config.data.image_size * config.data.image_size) as u64;
+    let images = (sizes.train + sizes.val + sizes.test) as u64;
+    Forecast {
+        steps,
+        train_epoch_s,
+        epoch_s,
+        run_s: train.epochs as f64 * epoch_s + eval(sizes.test) + timing_s(config, cost),
+        memory_bytes: cost.peak_rss_bytes.map(|bytes| bytes + images * image_bytes),
+    }
+}
+
+/// Seconds that are spent on timing after training.
+fn timing_s(config: &RunConfig, cost: &StepCost) -> f64 {
+    let measure = &config.measure;
+    let recipe = vec![config.train.batch_size];
+    let figure = |step_s: f64| {
+        let samples = (measure.min_samples as f64 * step_s).max(measure.min_seconds);
+        measure.warmup_seconds.max(step_s) + samples
+    };
+    let train = measure.train_batch_sizes.as_ref().unwrap_or(&recipe);
+    let inference = measure.inference_batch_sizes.as_ref().unwrap_or(&recipe);
+    let train_s: f64 = train.iter().map(|images| figure(cost.step_s + *images as f64 * cost.image_s)).sum();
+    let inference_s: f64 = inference.iter().chain(&[1]).map(|images| figure(*images as f64 * cost.eval_image_s)).sum();
+    train_s + inference_s
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config;
+
+    #[test]
+    fn two_points_make_a_line_without_negative_parts() {
+        let near = |(a, b): (f64, f64), (c, d): (f64, f64)| (a - c).abs() < 1e-12 && (b - d).abs() < 1e-12;
+        assert!(near(line((4, 3.0), (12, 7.0)), (1.0, 0.5)));
+        assert!(near(line((4, 2.0), (4, 2.0)), (0.0, 0.5)), "one point says nothing of the step alone");
+        assert!(near(line((4, 1.0), (12, 7.0)), (0.0, 7.0 / 12.0)), "no negative intercept");
+        assert!(near(line((4, 3.0), (12, 2.0)), (2.0, 0.0)), "no negative slope");
+    }
+
+    #[test]
+    fn a_run_is_the_sum_of_its_parts() {
+        let text = "seeds = [0]\n[data]\ndataset = 'shapes'\nimage_size = 10\n[train]\nepochs = 4\nbatch_size = 10\nlr = 0.1\n\
+                    optimizer.kind = 'sgd'\nema = { decay = 0.9 }\n[measure]\nwarmup_seconds = 1.0\nmin_samples = 10\n\
+                    min_seconds = 2.0\n[[model]]\narchitecture = 'conv_vit'\npatch_size = 5\nd_model = 8\ndepth = 1\n\
+                    head_channels = 4\nd_ff = 8\n";
+        let plan = config::parse(text, "plan.toml", &[]).unwrap();
+        let cost = StepCost { step_s: 0.5, image_s: 0.1, eval_image_s: 0.05, peak_rss_bytes: Some(1000) };
+        let forecast = forecast(&plan.runs()[0], SplitSizes { train: 95, val: 20, test: 40 }, &cost);
+        assert_eq!(forecast.steps, 10);
+        assert!((forecast.train_epoch_s - (10.0 * 0.5 + 95.0 * 0.1)).abs() < 1e-9);
+        assert!((forecast.epoch_s - (14.5 + 2.0 * 20.0 * 0.05)).abs() < 1e-9);
+        // Training steps of 10 images take 1.5 s, inference 0.5 s, latency 0.05 s.
+        let timing = (1.5 + 15.0) + (1.0 + 5.0) + (1.0 + 2.0);
+        assert!((forecast.run_s - (4.0 * 16.5 + 2.0 * 40.0 * 0.05 + timing)).abs() < 1e-9, "{}", forecast.run_s);
+        assert_eq!(forecast.memory_bytes, Some(1000 + 155 * 300));
+    }
+}
