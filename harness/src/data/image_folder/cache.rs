@@ -85,6 +85,7 @@ fn key(paths: &[PathBuf], size: usize) -> blake3::Hash {
 }
 
 /// The bad files, the file as a map of memory, and where in it the pixels begin, if it is there, whole, and what it says it is.
+#[expect(unsafe_code, reason = "a map of memory is as safe as the file is left alone, which the compiler cannot know")]
 fn open(path: &Path, size: usize, count: usize) -> Option<(Bad, Mmap, usize)> {
     let mut file = File::open(path).ok()?;
     let mut head = [0; HEAD];
