@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use sysinfo::System;
 
-use crate::config::{Plan, RunConfig};
+use crate::bounded;
+use crate::config::{self, Plan, RunConfig};
 use crate::data::BadFile;
 use crate::error::{Error, Result};
 use crate::results::{ExcludedRecord, MachineRecord, ResultsFolder, RunFolder, RunIdentity, SCHEMA, write_atomic};
@@ -69,9 +70,9 @@ pub fn write_config(folder: &RunFolder, config: &RunConfig) -> Result<()> {
 pub fn open(path: &Path, plan: &Plan, threads: usize) -> Result<ResultsFolder> {
     let text = toml::to_string(plan).expect("a plan is TOML");
     let plan_path = path.join("plan.toml");
-    match std::fs::read_to_string(&plan_path) {
-        Ok(present) if present == text => {}
-        Ok(present) => return Err(different(path, &present, &text)),
+    match bounded::read(&plan_path, config::MAX_BYTES) {
+        Ok(present) if present == text.as_bytes() => {}
+        Ok(present) => return Err(different(path, &String::from_utf8_lossy(&present), &text)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             refuse_foreign_files(path)?;
             let folder = ResultsFolder::create_or_open(path)?;

@@ -102,7 +102,8 @@ fn open(path: &Path, size: usize, count: usize) -> Option<(Bad, Mmap, usize)> {
     if head != self::head(size, count, &map[HEAD..start], &map[start..]) {
         return None;
     }
-    Some((serde_json::from_slice(&map[HEAD..start]).ok()?, map, start))
+    let bad: Bad = serde_json::from_slice(&map[HEAD..start]).ok()?;
+    bad.iter().all(|(place, _)| *place < count).then_some((bad, map, start))
 }
 
 fn head(size: usize, count: usize, list: &[u8], pixels: &[u8]) -> [u8; HEAD] {

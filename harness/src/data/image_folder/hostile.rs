@@ -176,7 +176,7 @@ fn notes_without_end_are_passed_over() {
     // The same in a PNG, as one chunk.
     let png = encoded(&flag(), ImageFormat::Png);
     let bytes = [&png[..33], &chunk(b"eXIf", &vec![0x41; 40 << 20]), &png[33..]].concat();
-    assert!(outcome(&bytes).is_ok_and(|out| out.len() == 12) || outcome(&bytes).is_err());
+    assert_eq!(outcome(&bytes), outcome(&png));
 }
 
 /// The smallest CMYK JPEG: one block, of which only the mean is coded. `inks` are means from 0 to 255, as Adobe stores them: inverted.
