@@ -18,6 +18,10 @@ const MAX_SIDE: u32 = 30_000;
 /// Greatest memory that decoding one file may take, in bytes: enough for a photo of 60 megapixels.
 const MAX_MEMORY: u64 = 240 << 20;
 
+/// Greatest memory for what stands in a PNG file beside the image, in bytes. A colour profile there is compressed, and may unpack to a
+/// thousand times its length; one that is longer is passed over by the decoder, and no use is made of any.
+const MAX_NOTES: u64 = 8 << 20;
+
 /// Greatest length of a file, in bytes.
 const MAX_FILE: u64 = 64 << 20;
 
@@ -183,7 +187,8 @@ fn decoder(bytes: &[u8], format: ImageFormat) -> Result<impl ImageDecoder + '_, 
     let mut limits = Limits::default();
     limits.max_image_width = Some(MAX_SIDE);
     limits.max_image_height = Some(MAX_SIDE);
-    limits.max_alloc = Some(MAX_MEMORY);
+    // Not for the pixels, whose memory the head was asked for, but for what the decoders take besides.
+    limits.max_alloc = Some(if format == ImageFormat::Png { MAX_NOTES } else { MAX_MEMORY });
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     reader.limits(limits);
     reader.into_decoder().map_err(|error| said(&error))

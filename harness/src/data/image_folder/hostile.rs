@@ -173,10 +173,19 @@ fn notes_without_end_are_passed_over() {
     assert_eq!(outcome(&bytes).unwrap().len(), 12);
     let too_long = [&jpeg[..2], &segment.repeat(1100), &jpeg[2..]].concat();
     assert!(outcome(&too_long).unwrap_err().contains("at most 67108864 are read"));
-    // The same in a PNG, as one chunk.
+    // The same in a PNG, as one chunk, up to a length.
     let png = encoded(&flag(), ImageFormat::Png);
-    let bytes = [&png[..33], &chunk(b"eXIf", &vec![0x41; 40 << 20]), &png[33..]].concat();
-    assert_eq!(outcome(&bytes), outcome(&png));
+    let with = |name: &[u8; 4], content: &[u8]| [&png[..33], &chunk(name, content), &png[33..]].concat();
+    assert_eq!(outcome(&with(b"eXIf", &vec![0x41; 4 << 20])), outcome(&png));
+    assert!(outcome(&with(b"eXIf", &vec![0x41; 40 << 20])).unwrap_err().contains("too large"));
+    // A colour profile of a gigabyte in a megabyte.
+    let mut deflated = flate2::write::ZlibEncoder::new(b"a\0\0".to_vec(), flate2::Compression::fast());
+    for _ in 0..1024 {
+        std::io::Write::write_all(&mut deflated, &vec![0; 1 << 20]).unwrap();
+    }
+    let started = std::time::Instant::now();
+    assert_eq!(outcome(&with(b"iCCP", &deflated.finish().unwrap())), outcome(&png));
+    assert!(started.elapsed().as_millis() < 500, "most of it is not unpacked");
 }
 
 /// The smallest CMYK JPEG: one block, of which only the mean is coded. `inks` are means from 0 to 255, as Adobe stores them: inverted.
