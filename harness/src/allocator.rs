@@ -11,6 +11,7 @@ const NEVER: c_long = -1;
 
 /// Keeps freed memory in the process. A training step frees what the next one asks for again; given back to the system in
 /// between, every page would be faulted in and cleared anew. Without effect where another allocator is in charge.
+#[expect(unsafe_code, reason = "mimalloc's options are set by a function of C")]
 pub fn keep_freed_memory() {
     // SAFETY: the function only stores a number that mimalloc reads atomically; the option exists, as the test below shows.
     unsafe { mi_option_set(PURGE_DELAY, NEVER) }
@@ -21,6 +22,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[expect(unsafe_code, reason = "as above")]
     fn the_option_is_the_one_that_is_meant() {
         let get = || {
             // SAFETY: reads a number.

@@ -15,6 +15,16 @@ pub enum Error {
         /// What would be right.
         help: String,
     },
+    /// A file is not what it should be: cut off, changed, of another kind, or hostile.
+    #[error("{place}: {problem}\n  help: {help}")]
+    Damaged {
+        /// Which file, and where in it.
+        place: String,
+        /// What is wrong with it.
+        problem: String,
+        /// What would be right.
+        help: String,
+    },
     /// The file system said no.
     #[error("cannot {action} {}: {source}", path.display())]
     Io {
@@ -68,19 +78,25 @@ impl Error {
         Self::Input { place: place.to_string(), problem: problem.to_string(), help: help.to_string() }
     }
 
+    /// An [`Error::Damaged`] from anything that prints.
+    pub fn damaged(place: impl ToString, problem: impl ToString, help: impl ToString) -> Self {
+        Self::Damaged { place: place.to_string(), problem: problem.to_string(), help: help.to_string() }
+    }
+
     /// Turns an I/O error into one that names action and file, for `map_err`.
     pub fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::Io { action, path, source }
     }
 
-    /// The process's exit code: 1 when runs failed or tensors disagree, 2 when input or files are at fault, 130 or 143 when it was
-    /// asked to stop.
+    /// The process's exit code: 1 when runs failed or tensors disagree, 2 when what was asked for cannot be done, 3 when
+    /// a file is damaged, 130 or 143 when it was asked to stop.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::RunsFailed { .. } | Self::Disagreement { .. } => 1,
             Self::Input { .. } | Self::Io { .. } => 2,
             Self::RunNotRecorded { code, .. } | Self::Interrupted { code } => *code,
+            Self::Damaged { .. } => 3,
         }
     }
 }

@@ -3,6 +3,7 @@
 
 pub mod allocator;
 pub mod architecture;
+mod bounded;
 pub mod cli;
 pub mod config;
 pub mod data;

@@ -6,9 +6,13 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use sysinfo::System;
 
-use crate::config::{Plan, RunConfig};
+use crate::bounded;
+use crate::config::{self, Plan, RunConfig};
+use crate::data::BadFile;
 use crate::error::{Error, Result};
-use crate::results::{MachineRecord, ResultsFolder, RunFolder, RunIdentity, SCHEMA, WRITING, write_atomic};
+use crate::results::{
+    ExcludedRecord, MachineRecord, ResultsFolder, RunFolder, RunIdentity, SCHEMA, WRITING, write_atomic,
+};
 use crate::runner::PlannedRun;
 
 /// Version of the program, part of every run's identity.
@@ -47,6 +51,15 @@ fn file_name(name: &str) -> String {
     name.chars().map(plain).take(40).collect()
 }
 
+/// Writes the list of files that were left out of the data beside the run's config, if there are any.
+pub fn write_excluded(folder: &RunFolder, excluded: &[BadFile]) -> Result<()> {
+    if excluded.is_empty() {
+        return Ok(());
+    }
+    let record = |bad: &BadFile| ExcludedRecord { file: bad.file.clone(), reason: bad.reason.clone() };
+    folder.write_excluded(&excluded.iter().map(record).collect::<Vec<_>>())
+}
+
 /// Writes the run's `config.toml`.
 pub fn write_config(folder: &RunFolder, config: &RunConfig) -> Result<()> {
     folder.create()?;
@@ -62,14 +75,14 @@ pub fn write_config(folder: &RunFolder, config: &RunConfig) -> Result<()> {
 pub fn open(path: &Path, plan: &Plan, runs: &[PlannedRun], threads: usize) -> Result<ResultsFolder> {
     let text = toml::to_string(plan).expect("a plan is TOML");
     let plan_path = path.join("plan.toml");
-    match std::fs::read_to_string(&plan_path) {
-        Ok(present) if present == text => {}
+    match bounded::read(&plan_path, config::MAX_BYTES) {
+        Ok(present) if present == text.as_bytes() => {}
         Ok(present) => {
             let known: HashSet<&str> = runs.iter().map(|run| run.identity.run.as_str()).collect();
             let folder = ResultsFolder::create_or_open(path)?;
             let strange = folder.run_folders()?.into_iter().find(|run| !known.contains(run.name().as_str()));
             if let Some(run) = strange {
-                return Err(different(path, &run.name(), &present, &text));
+                return Err(different(path, &run.name(), &String::from_utf8_lossy(&present), &text));
             }
             write_atomic(&plan_path, text.as_bytes())?;
         }

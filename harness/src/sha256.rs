@@ -1,10 +1,15 @@
-//! SHA-256 digests in hex, as `sha256sum` prints them.
+//! SHA-256 digests in hex, as makers of data sets publish them and `sha256sum` prints them.
 
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
 
 use sha2::{Digest, Sha256};
+
+/// The digest of bytes.
+pub(crate) fn of(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
+}
 
 /// The digest of a file, read in pieces.
 pub(crate) fn of_file(path: &Path) -> io::Result<String> {
@@ -27,7 +32,7 @@ impl<W: Write> Hashing<W> {
 
     /// The digest of all that was written.
     pub(crate) fn finish(self) -> String {
-        self.hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+        hex(&self.hasher.finalize())
     }
 }
 
@@ -41,4 +46,8 @@ impl<W: Write> Write for Hashing<W> {
     fn flush(&mut self) -> io::Result<()> {
         self.inner.flush()
     }
+}
+
+fn hex(digest: &[u8]) -> String {
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }

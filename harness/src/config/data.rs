@@ -29,6 +29,24 @@ impl DatasetName {
     }
 }
 
+/// What happens if a file cannot be decoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnBadFile {
+    /// Nothing is computed; the first ten are named, and how many there are.
+    #[default]
+    Error,
+    /// It is left out. Which ones is recorded with the run and part of the data's fingerprint.
+    Exclude,
+}
+
+impl OnBadFile {
+    /// Left out of resolved configs, so that runs keep the names that they have always had.
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// The `[data]` table of a config.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -38,6 +56,9 @@ pub struct DataConfig {
     /// The folder of an `image_folder`, relative to the data folder.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<PathBuf>,
+    /// What happens if files of an `image_folder` cannot be decoded.
+    #[serde(default, skip_serializing_if = "OnBadFile::is_default")]
+    pub on_bad_file: OnBadFile,
     /// Height and width that every image is brought to, in pixels.
     #[serde(default = "default_image_size")]
     pub image_size: usize,

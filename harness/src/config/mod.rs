@@ -14,7 +14,7 @@ mod timing;
 mod train;
 
 pub use data::{
-    AugmentConfig, ColorJitterConfig, DataConfig, DatasetName, Interpolation, MixConfig, PadAndCropConfig,
+    AugmentConfig, ColorJitterConfig, DataConfig, DatasetName, Interpolation, MixConfig, OnBadFile, PadAndCropConfig,
     RandAugmentConfig, RandomErasingConfig, RandomResizedCropConfig,
 };
 pub use measure::MeasureConfig;
@@ -24,8 +24,10 @@ pub use sweep::SweepConfig;
 pub use timing::{StepConfig, TimedModel, TimingPlan};
 pub use train::{Decay, EarlyStoppingConfig, EmaConfig, EvaluateOn, OptimizerConfig, ScheduleConfig, TrainConfig};
 
+use std::io;
 use std::path::Path;
 
+use crate::bounded;
 use crate::error::{Error, Result};
 
 /// Stands in for the number of an image folder's classes where nobody reads its files.
@@ -41,9 +43,13 @@ pub fn load_timing(path: &Path, assignments: &[String]) -> Result<TimingPlan> {
     parse_timing(&read(path)?, &path.display().to_string(), assignments)
 }
 
+/// Bytes of a config at most.
+pub(crate) const MAX_BYTES: u64 = 1 << 20;
+
 fn read(path: &Path) -> Result<String> {
-    std::fs::read_to_string(path).map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => Error::input(
+    let text = bounded::read(path, MAX_BYTES).and_then(|bytes| String::from_utf8(bytes).map_err(io::Error::other));
+    text.map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => Error::input(
             path.display(),
             "there is no such config",
             "the configs that come with the suite are in `configs/`; `configs/quick.toml` is the one to start with",

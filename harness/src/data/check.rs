@@ -1,6 +1,6 @@
 //! Refuses a `[data]` table that makes no sense, before any file is touched.
 
-use crate::config::data::{AugmentConfig, ColorJitterConfig, DataConfig, DatasetName, RandomErasingConfig};
+use crate::config::data::{AugmentConfig, ColorJitterConfig, DataConfig, DatasetName, OnBadFile, RandomErasingConfig};
 use crate::error::{Error, Result};
 
 /// Greatest accepted height and width, in pixels: beyond it is a typing error rather than a wish.
@@ -17,6 +17,10 @@ const MIN_SHAPES_SIZE: usize = 16;
 pub(super) fn check(config: &DataConfig) -> Result<()> {
     check_size(config)?;
     check_path(config)?;
+    if config.on_bad_file == OnBadFile::Exclude && config.dataset != DatasetName::ImageFolder {
+        let problem = "is `exclude`, but only the files of dataset = \"image_folder\" can be left out one by one";
+        return refuse("on_bad_file", problem, "leave it out; the other datasets are whole or not used");
+    }
     for (key, limit) in [("train_limit", config.train_limit), ("test_limit", config.test_limit)] {
         if limit == Some(0) {
             return refuse(key, "is 0", "give at least 1, or leave the key out to take all images");
@@ -165,6 +169,7 @@ mod tests {
             ("test_fraction = 0.0", "data.test_fraction: is 0\n"),
             ("image_size = 15", "data.image_size: is 15\n  help: give 16 to 4096 pixels"),
             ("image_size = 1000000000", "data.image_size: is 1000000000\n"),
+            ("on_bad_file = 'exclude'", "data.on_bad_file: is `exclude`, but only"),
             ("path = 'pets'", "data.path: is `pets`, but only"),
             ("std = [0.2, 0.0, 0.2]", "data.std: is [0.2, 0.0, 0.2]\n"),
             ("mean = [0.2, inf, 0.2]", "data.mean: is [0.2, inf, 0.2]\n"),

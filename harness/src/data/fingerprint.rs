@@ -1,11 +1,12 @@
 //! What tells whether two runs saw the same data.
 
-use super::Images;
+use super::{BadFile, Images};
 
-/// BLAKE3 digest, in hex, over image size, class names, and labels and pixels of the three splits in their order.
+/// BLAKE3 digest, in hex, over image size, class names, labels and pixels of the three splits in their order, and the names of
+/// files that were left out.
 ///
-/// It does not depend on names of files, threads or machine, as long as the pixels do not.
-pub(super) fn fingerprint(classes: &[String], splits: [&Images; 3]) -> String {
+/// Apart from those, it does not depend on names of files, threads or machine, as long as the pixels do not.
+pub(super) fn fingerprint(classes: &[String], splits: [&Images; 3], excluded: &[BadFile]) -> String {
     let mut hasher = blake3::Hasher::new_derive_key("vitbench 2025 dataset fingerprint 1");
     let number = |hasher: &mut blake3::Hasher, number: usize| {
         hasher.update(&(number as u64).to_le_bytes());
@@ -26,6 +27,11 @@ pub(super) fn fingerprint(classes: &[String], splits: [&Images; 3]) -> String {
             hasher.update(images.pixels(index));
         }
     }
+    // Written only if there are any, so that whole datasets keep the fingerprint that they have always had.
+    for bad in excluded {
+        number(&mut hasher, bad.file.len());
+        hasher.update(bad.file.as_bytes());
+    }
     hasher.finalize().to_hex().to_string()
 }
 
@@ -38,12 +44,15 @@ mod tests {
         let classes = |names: [&str; 2]| names.map(String::from);
         let images = |label: u32, value: u8| Images::new(1, vec![value; 3], vec![label], vec!["x".into()]);
         let (a, none) = (images(0, 1), Images::empty(1));
+        let bad = |file: &str| BadFile { file: file.into(), reason: "bad".into() };
         let all = [
-            fingerprint(&classes(["a", "b"]), [&a, &none, &a]),
-            fingerprint(&classes(["ab", ""]), [&a, &none, &a]),
-            fingerprint(&classes(["a", "b"]), [&a, &a, &none]),
-            fingerprint(&classes(["a", "b"]), [&images(1, 1), &none, &a]),
-            fingerprint(&classes(["a", "b"]), [&images(0, 2), &none, &a]),
+            fingerprint(&classes(["a", "b"]), [&a, &none, &a], &[]),
+            fingerprint(&classes(["ab", ""]), [&a, &none, &a], &[]),
+            fingerprint(&classes(["a", "b"]), [&a, &a, &none], &[]),
+            fingerprint(&classes(["a", "b"]), [&images(1, 1), &none, &a], &[]),
+            fingerprint(&classes(["a", "b"]), [&images(0, 2), &none, &a], &[]),
+            fingerprint(&classes(["a", "b"]), [&a, &none, &a], &[bad("x")]),
+            fingerprint(&classes(["a", "b"]), [&a, &none, &a], &[bad("x"), bad("y")]),
         ];
         for (i, one) in all.iter().enumerate() {
             assert_eq!(one.len(), 64);

@@ -4,29 +4,38 @@
 //! [`epoch_order`] gives. Both are pure functions of config, files and seeds: neither the number of threads nor the way a
 //! batch is cut changes a bit.
 
+mod archive;
 mod augment;
 mod batches;
 mod check;
 mod cifar;
+mod fetch;
 mod fingerprint;
 mod folders;
 mod image_folder;
 mod images;
+mod inspect;
 mod resize;
 mod shapes;
 mod sizes;
 mod split;
+mod verify;
 
 use std::path::Path;
+
+use serde::Serialize;
 
 use crate::config::data::{DataConfig, DatasetName};
 use crate::error::Result;
 
 pub use batches::{BatchReader, Digest, epoch_order};
+pub use fetch::{Fetch, FetchEvent, Fetchable, Fetched, OnFetchEvent, fetch};
 use folders::Folders;
 pub use images::Images;
+pub use inspect::{Info, Listed, inspect, list};
 pub use sizes::{SplitSizes, split_sizes};
 use split::Purpose;
+pub use verify::{Candidates, Verdict, bad_files_csv};
 
 /// Images of one task, in three splits that share no image.
 #[derive(Debug, Clone)]
@@ -43,8 +52,19 @@ pub struct Dataset {
     pub val: Images,
     /// What models are judged by.
     pub test: Images,
-    /// BLAKE3 digest, in hex, of image size, classes, and the labels and pixels of each split in order.
+    /// Files that cannot be decoded and that the config says to leave out.
+    pub excluded: Vec<BadFile>,
+    /// BLAKE3 digest, in hex, of image size, classes, the labels and pixels of each split in order, and the files left out.
     pub fingerprint: String,
+}
+
+/// A file that is of no use.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct BadFile {
+    /// Its path within the dataset's folder, with slashes.
+    pub file: String,
+    /// What is wrong with it.
+    pub reason: String,
 }
 
 /// What a source hands over: limits are applied, validation images not yet carved out of `train`.
@@ -54,6 +74,8 @@ struct Source {
     /// Validation images of the source's own.
     val: Option<Images>,
     test: Images,
+    /// What was left out.
+    excluded: Vec<BadFile>,
 }
 
 /// Reads or generates the images that `config` asks for.
@@ -62,8 +84,8 @@ struct Source {
 ///
 /// # Errors
 ///
-/// [`Error::Input`](crate::error::Error::Input) for a value that makes no sense, and for files that are absent, damaged or
-/// not what they should be; [`Error::Io`](crate::error::Error::Io) if the system cannot read one.
+/// [`Error::Input`](crate::error::Error::Input) for a value that makes no sense, and for files that are absent;
+/// [`Error::Damaged`](crate::error::Error::Damaged) for files that are not what they should be; [`Error::Io`](crate::error::Error::Io) if the system cannot read one.
 pub fn load(config: &DataConfig, data_dir: Option<&Path>) -> Result<Dataset> {
     load_from(config, &Folders::of_user(data_dir))
 }
@@ -77,14 +99,23 @@ fn load_from(config: &DataConfig, folders: &Folders) -> Result<Dataset> {
         DatasetName::Cifar100 => cifar::load(&cifar::CIFAR100, config, &folders.data)?,
         DatasetName::ImageFolder => image_folder::load(config, folders)?,
     };
-    let Source { classes, mut train, val, test } = source;
+    let Source { classes, mut train, val, test, excluded } = source;
     let val = match val {
         Some(val) => val,
         None if config.val_fraction == 0.0 => Images::empty(config.image_size),
         None => carve_val(&mut train, config)?,
     };
-    let fingerprint = fingerprint::fingerprint(&classes, [&train, &val, &test]);
-    Ok(Dataset { name: config.dataset, classes, image_size: config.image_size, train, val, test, fingerprint })
+    let fingerprint = fingerprint::fingerprint(&classes, [&train, &val, &test], &excluded);
+    Ok(Dataset {
+        name: config.dataset,
+        classes,
+        image_size: config.image_size,
+        train,
+        val,
+        test,
+        excluded,
+        fingerprint,
+    })
 }
 
 fn carve_val(train: &mut Images, config: &DataConfig) -> Result<Images> {

@@ -2,6 +2,8 @@
 
 use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use image::metadata::Orientation;
+use image::{DynamicImage, GenericImageView, RgbImage};
 use rayon::prelude::*;
 
 use super::Images;
@@ -36,15 +38,67 @@ impl SquareResizer {
     pub(super) fn resize(&mut self, pixels: &[u8], [height, width]: [u32; 2], out: &mut [u8]) {
         assert_eq!(pixels.len(), 3 * width as usize * height as usize, "`pixels` is [height, width, 3]");
         assert_eq!(out.len() / 3, self.target.len() / 4, "`out` is [size, size, 3]");
+        let mut buffer = std::mem::take(&mut self.target);
+        let mut target =
+            Image::from_slice_u8(self.size, self.size, &mut buffer, PixelType::U8x4).expect("four bytes a pixel");
+        self.convert(pixels, [height, width], &mut target);
+        drop(target);
+        drop_fourth(&buffer, out);
+        self.target = buffer;
+    }
+}
+
+/// An image of more pixels than this is brought to its new height in strips of so many columns.
+const LARGE: u64 = 4 << 20;
+const STRIP: u32 = 256;
+
+impl SquareResizer {
+    /// As [`resize`](Self::resize), of an image of any kind. A large one takes little memory besides its own: the library makes the
+    /// vertical pass first, column by column, so strips come out as the whole would.
+    pub(super) fn resize_image(&mut self, image: DynamicImage, out: &mut [u8]) {
+        let (width, height) = image.dimensions();
+        if u64::from(width) * u64::from(height) <= LARGE {
+            return self.resize(image.into_rgb8().as_raw(), [height, width], out);
+        }
+        let (size, row) = (self.size, 3 * width as usize);
+        let mut squat = vec![0; row * size as usize];
+        for left in (0..width).step_by(STRIP as usize) {
+            let columns = STRIP.min(width - left);
+            let strip = image.crop_imm(left, 0, columns, height).into_rgb8();
+            let mut target = Image::new(columns, size, PixelType::U8x4);
+            self.convert(strip.as_raw(), [height, columns], &mut target);
+            let (from, count) = (3 * left as usize, 3 * columns as usize);
+            for (to, pixels) in squat.chunks_exact_mut(row).zip(target.buffer().chunks_exact(4 * columns as usize)) {
+                drop_fourth(pixels, &mut to[from..from + count]);
+            }
+        }
+        drop(image);
+        self.resize(&squat, [size, width], out);
+    }
+
+    /// Turns or mirrors the resized image in place, as its file asks for.
+    pub(super) fn turn(&self, orientation: Orientation, out: &mut [u8]) {
+        if orientation == Orientation::NoTransforms {
+            return;
+        }
+        let image = RgbImage::from_raw(self.size, self.size, out.to_vec()).expect("`out` is [size, size, 3]");
+        let mut image = DynamicImage::from(image);
+        image.apply_orientation(orientation);
+        out.copy_from_slice(image.as_bytes());
+    }
+
+    /// Resizes `[height, width, 3]` into `target`.
+    fn convert(&mut self, pixels: &[u8], [height, width]: [u32; 2], target: &mut Image<'_>) {
         self.source.clear();
         self.source.extend(pixels.chunks_exact(3).flat_map(|rgb| [rgb[0], rgb[1], rgb[2], 0]));
         let source = ImageRef::new(width, height, &self.source, PixelType::U8x4).expect("four bytes a pixel");
-        let mut target =
-            Image::from_slice_u8(self.size, self.size, &mut self.target, PixelType::U8x4).expect("four bytes a pixel");
-        self.resizer.resize(&source, &mut target, &self.options).expect("both are U8x4");
-        for (rgb, rgbx) in out.chunks_exact_mut(3).zip(self.target.chunks_exact(4)) {
-            rgb.copy_from_slice(&rgbx[..3]);
-        }
+        self.resizer.resize(&source, target, &self.options).expect("both are U8x4");
+    }
+}
+
+fn drop_fourth(rgbx: &[u8], rgb: &mut [u8]) {
+    for (rgb, rgbx) in rgb.chunks_exact_mut(3).zip(rgbx.chunks_exact(4)) {
+        rgb.copy_from_slice(&rgbx[..3]);
     }
 }
 
@@ -76,6 +130,27 @@ mod tests {
         SquareResizer::new(4).resize(&image, [8, 8], &mut out);
         let first_row: Vec<u8> = out.chunks(3).take(4).map(|rgb| rgb[0]).collect();
         assert_eq!(first_row, [0, 32, 223, 255]);
+    }
+
+    #[test]
+    fn a_large_image_comes_out_as_if_it_were_resized_in_one_piece() {
+        let image =
+            RgbImage::from_fn(2701, 1999, |x, y| image::Rgb([(x * y / 7) as u8, (x ^ y) as u8, (x / 3 + y) as u8]));
+        for size in [32, 224] {
+            let (mut whole, mut strips) = (vec![0; 3 * size * size], vec![0; 3 * size * size]);
+            let mut resizer = SquareResizer::new(size);
+            resizer.resize(image.as_raw(), [1999, 2701], &mut whole);
+            resizer.resize_image(image.clone().into(), &mut strips);
+            assert!(whole == strips, "{size}");
+        }
+    }
+
+    #[test]
+    fn turning_keeps_the_square() {
+        // Red on top: turned clockwise by a quarter, red is on the right.
+        let mut out = [[255, 0, 0], [255, 0, 0], [0, 0, 255], [0, 0, 255]].concat();
+        SquareResizer::new(2).turn(Orientation::Rotate90, &mut out);
+        assert_eq!(out, [[0, 0, 255], [255, 0, 0], [0, 0, 255], [255, 0, 0]].concat());
     }
 
     #[test]

@@ -9,10 +9,14 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::records::SCHEMA;
+use crate::bounded;
 use crate::error::{Error, Result};
 
 /// How temporary files are named.
 pub(crate) const WRITING: &str = ".writing-";
+
+/// Bytes of a file of records at most: predictions for some million images.
+const MAX_BYTES: u64 = 128 << 20;
 
 /// Puts `bytes` at `path` in one step: through a temporary file beside it that reaches the disk before it takes the name, so
 /// that neither a crash nor a full disk leaves half a file.
@@ -101,7 +105,11 @@ pub(super) fn read_csv<T: DeserializeOwned>(path: &Path) -> Result<Option<Vec<T>
 }
 
 fn read_text(path: &Path) -> Result<Option<String>> {
-    let bytes = match fs::read(path) {
+    // Asked before it is opened: opening a pipe waits for somebody to write.
+    if fs::metadata(path).is_ok_and(|about| !about.is_file()) {
+        return Err(unreadable(path, None, "is no regular file"));
+    }
+    let bytes = match bounded::read(path, MAX_BYTES) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(Error::io("read", path)(error)),
@@ -139,7 +147,11 @@ fn row_error(path: &Path, headers: &csv::StringRecord, error: &csv::Error) -> Er
 }
 
 fn unreadable(path: &Path, line: Option<u64>, problem: impl ToString) -> Error {
-    Error::input(place(path, line), problem, "restore the file, or delete its run's folder and issue the command again")
+    Error::damaged(
+        place(path, line),
+        problem,
+        "restore the file, or delete its run's folder and issue the command again",
+    )
 }
 
 fn place(path: &Path, line: Option<u64>) -> String {

@@ -4,7 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::files::{csv_text, read_csv, read_json, write_atomic, write_json};
-use super::records::{EpochRecord, FailureRecord, MachineRecord, PredictionRecord, RunRecord, TimingSample};
+use super::records::{
+    EpochRecord, ExcludedRecord, FailureRecord, MachineRecord, PredictionRecord, RunRecord, TimingSample,
+};
 use crate::error::{Error, Result};
 
 /// A folder of results: one plan, its machine and its runs.
@@ -156,6 +158,16 @@ impl RunFolder {
     /// Reads `predictions.csv`, if it is there.
     pub fn read_predictions(&self) -> Result<Option<Vec<PredictionRecord>>> {
         read_csv(&self.path.join("predictions.csv"))
+    }
+
+    /// Writes `excluded.csv`.
+    pub fn write_excluded(&self, files: &[ExcludedRecord]) -> Result<()> {
+        write_atomic(&self.path.join("excluded.csv"), &csv_text(files))
+    }
+
+    /// Reads `excluded.csv`, if it is there.
+    pub fn read_excluded(&self) -> Result<Option<Vec<ExcludedRecord>>> {
+        read_csv(&self.path.join("excluded.csv"))
     }
 
     /// Writes `done.json`, the run's last file.

@@ -5,6 +5,7 @@
 //!             epochs.csv       an `EpochRecord` per epoch
 //!             timing.csv       a `TimingSample` per timed step
 //!             predictions.csv  a `PredictionRecord` per test image
+//!             excluded.csv     an `ExcludedRecord` per file left out of the data, if there are any
 //!             run.log          what the run's process said, with the time
 //!             checkpoint/      the trained weights; until the run is complete, its state
 //!             done.json        a `RunRecord`, written last: its presence says that the run is complete
@@ -271,6 +272,15 @@ pub struct TimingSample {
     pub batch_size: usize,
     /// Time of the step, between synchronisations.
     pub seconds: f64,
+}
+
+/// A row of `excluded.csv`: a file that could not be decoded and was left out of the data.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExcludedRecord {
+    /// Its path within the dataset's folder.
+    pub file: String,
+    /// What is wrong with it.
+    pub reason: String,
 }
 
 /// A row of `predictions.csv`: the verdict on one test image after the last epoch.

@@ -44,6 +44,12 @@ pub fn identify(
             let dataset: Dataset = data::load(&images, data_dir)?;
             plan.check_models(&config.display().to_string(), dataset.classes.len())?;
             notes.extend(weights::check_initial(&runs, dataset.classes.len())?);
+            if !dataset.excluded.is_empty() {
+                let count = dataset.excluded.len();
+                notes.push(format!(
+                    "{count} files cannot be decoded and are left out; every run lists them in its excluded.csv."
+                ));
+            }
             known.push((images, dataset.fingerprint));
         }
     }

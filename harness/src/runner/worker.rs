@@ -118,6 +118,7 @@ fn do_run(
     stop: &Stop,
     say: &mut dyn FnMut(Message),
 ) -> Result<WorkOutcome> {
+    run_folder::write_excluded(folder, &dataset.excluded)?;
     // From here on it is no longer a run that failed, even if this attempt is cut short.
     folder.remove_failed()?;
     let device = config.device.open()?;

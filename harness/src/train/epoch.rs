@@ -59,7 +59,7 @@ pub fn train_epoch(
     let mixing = |step: usize| Mixing::draw(reader.augment(), images.size(), [seed, epoch, step as u64]);
     let mixings: Vec<_> = (0..batches.len()).map(mixing).collect();
     let samples = Samples { reader, size: images.size(), classes: learner.classes(), recipe, epoch, mixings };
-    let pass = Pass { lanes, batches: &batches, image_size: images.size(), recipe, seed, epoch };
+    let pass = Pass { lanes, batches: &batches, images: images.len(), image_size: images.size(), recipe, seed, epoch };
     let part_of = |batch: &[u32], part: usize| part * micro_batch..batch.len().min((part + 1) * micro_batch);
     if !lanes.are_the_caller() {
         let fetch = |step: usize, part: usize| samples.read(step, batches[step], part_of(batches[step], part));
@@ -169,6 +169,8 @@ struct Pass<'a> {
     lanes: &'a Lanes,
     /// The images of every step.
     batches: &'a [&'a [u32]],
+    /// Images of all steps, each of which is to be seen once.
+    images: usize,
     image_size: usize,
     recipe: &'a TrainConfig,
     seed: u64,
@@ -208,6 +210,7 @@ impl Pass<'_> {
                 return Ok(ControlFlow::Break(()));
             }
         }
+        assert_eq!(stats.seen.images(), self.images, "an epoch sees every image once");
         Ok(ControlFlow::Continue(stats))
     }
 }
@@ -234,6 +237,7 @@ pub fn evaluate(
     let mut evaluation = Evaluation::default();
     let verdict = |(logits, label): (&[f32], &u32)| evaluation.add(logits, *label as usize);
     let predictions = logits.chunks_exact(classes).zip(images.labels()).map(verdict).collect();
+    assert_eq!(evaluation.images(), images.len(), "an evaluation sees every image once");
     check_finite("the evaluation loss", evaluation.loss())?;
     Ok((evaluation, predictions))
 }

@@ -9,9 +9,6 @@ use crate::error::{Error, Result};
 /// The entry of the metadata.
 pub(super) const KEY: &str = "config";
 
-/// No model is larger in any direction. Sizes from a file are held to it before they are multiplied.
-const LARGEST_SIZE: u64 = 1 << 20;
-
 /// The model's description: its `[[model]]` table with `image_size` and `classes`.
 pub(super) fn describe(config: &ArchitectureConfig) -> String {
     let mut table: Map<String, Value> = match serde_json::to_value(config) {
@@ -35,11 +32,6 @@ pub(crate) fn described(file: &WeightsFile) -> Result<ArchitectureConfig> {
     };
     let text = file.metadata(KEY).ok_or_else(|| wrong("the file does not say which model it is for".into()))?;
     let mut table: Map<String, Value> = serde_json::from_str(text).map_err(|error| wrong(error.to_string()))?;
-    for (key, value) in &table {
-        if value.as_u64().is_some_and(|size| size > LARGEST_SIZE) {
-            return Err(wrong(format!("{key} = {value} is larger than any model's")));
-        }
-    }
     let mut size = |key: &str| {
         let value = table.remove(key).as_ref().and_then(Value::as_u64);
         value.map(|size| size as usize).ok_or_else(|| wrong(format!("{key} is no number of pixels or classes")))

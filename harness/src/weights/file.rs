@@ -14,8 +14,9 @@ use safetensors::tensor::{Metadata, TensorInfo};
 use super::Values;
 use crate::error::{Error, Result};
 
-/// The format's own limit.
-const MAX_HEADER_BYTES: u64 = 100_000_000;
+/// The format allows six times as much. A header takes some ten times its length in memory; models of many billions of parameters have
+/// one of less than a megabyte.
+const MAX_HEADER_BYTES: u64 = 16 << 20;
 
 /// Bytes of the header's length, which comes first.
 const LENGTH_BYTES: u64 = 8;
@@ -46,7 +47,7 @@ impl WeightsFile {
         })?;
         let about = file.metadata().map_err(Error::io("read", path))?;
         if !about.is_file() {
-            return Err(unusable(path, "it is no file"));
+            return Err(Error::input(path.display(), "it is no file", "give the path of a safetensors file"));
         }
         let header = read_header(&file, about.len(), path)?;
         let data_start = LENGTH_BYTES + header.len() as u64;
@@ -168,9 +169,12 @@ fn read_header(mut file: &File, file_bytes: u64, path: &Path) -> Result<Vec<u8>>
     let mut length = [0; LENGTH_BYTES as usize];
     file.read_exact(&mut length).map_err(Error::io("read", path))?;
     let length = u64::from_le_bytes(length);
-    if length > MAX_HEADER_BYTES || length > file_bytes - LENGTH_BYTES {
+    if length > file_bytes - LENGTH_BYTES {
         let problem = format!("it begins with a header of {length} bytes, but has {file_bytes} bytes in all");
         return Err(unusable(path, problem));
+    }
+    if length > MAX_HEADER_BYTES {
+        return Err(unusable(path, format!("its header has {length} bytes; at most {MAX_HEADER_BYTES} are read")));
     }
     let mut header = vec![0; length as usize];
     file.read_exact(&mut header).map_err(Error::io("read", path))?;
@@ -178,7 +182,7 @@ fn read_header(mut file: &File, file_bytes: u64, path: &Path) -> Result<Vec<u8>>
 }
 
 fn unusable(path: &Path, problem: impl ToString) -> Error {
-    Error::input(
+    Error::damaged(
         path.display(),
         problem,
         "the file is cut off, damaged or no safetensors file; fetch or export it again",

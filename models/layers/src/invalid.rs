@@ -10,9 +10,21 @@ pub struct InvalidConfig {
     pub remedy: String,
 }
 
-/// Errs unless `part` divides `whole`, naming the nearest values that would do.
-pub fn check_divides(key: &'static str, part: usize, whole_name: &str, whole: usize) -> Result<(), InvalidConfig> {
+/// No model is larger in any direction. Sizes are held to it before they are multiplied with one another.
+const LARGEST: usize = 1 << 20;
+
+/// No model has more blocks. They are listed one by one.
+const DEEPEST: usize = 10_000;
+
+/// Errs unless `part` divides `whole`, naming the nearest values that would do; or if `whole` is larger than any model's.
+pub fn check_divides(
+    key: &'static str,
+    part: usize,
+    whole_name: &'static str,
+    whole: usize,
+) -> Result<(), InvalidConfig> {
     check_positive(key, part)?;
+    check_at_most(whole_name, whole, LARGEST)?;
     if whole.is_multiple_of(part) {
         return Ok(());
     }
@@ -27,12 +39,29 @@ pub fn check_divides(key: &'static str, part: usize, whole_name: &str, whole: us
     })
 }
 
-/// Errs if `value` is zero.
+/// Errs if `value` is zero, or larger than any model's.
 pub fn check_positive(key: &'static str, value: usize) -> Result<(), InvalidConfig> {
     if value > 0 {
-        return Ok(());
+        return check_at_most(key, value, LARGEST);
     }
     Err(InvalidConfig { key, problem: "0 is too small".into(), remedy: "take 1 or more".into() })
+}
+
+/// Errs unless a model can have so many blocks.
+pub fn check_depth(depth: usize) -> Result<(), InvalidConfig> {
+    check_positive("depth", depth)?;
+    check_at_most("depth", depth, DEEPEST)
+}
+
+fn check_at_most(key: &'static str, value: usize, most: usize) -> Result<(), InvalidConfig> {
+    if value <= most {
+        return Ok(());
+    }
+    Err(InvalidConfig {
+        key,
+        problem: format!("{value} is larger than any model's"),
+        remedy: format!("take {most} at most"),
+    })
 }
 
 #[cfg(test)]
@@ -45,5 +74,18 @@ mod tests {
         let error = check_divides("patch_size", 5, "image_size", 32).unwrap_err();
         assert_eq!(error.to_string(), "patch_size: 5 does not divide image_size = 32; take 4 or 8");
         assert_eq!(check_divides("heads", 0, "d_model", 8).unwrap_err().problem, "0 is too small");
+    }
+
+    #[test]
+    fn sizes_beyond_all_models_are_refused_at_once() {
+        let error = check_divides("heads", 7, "d_model", usize::MAX).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            format!("d_model: {} is larger than any model's; take 1048576 at most", usize::MAX)
+        );
+        assert_eq!(check_positive("d_ff", LARGEST), Ok(()));
+        assert_eq!(check_positive("d_ff", LARGEST + 1).unwrap_err().key, "d_ff");
+        assert_eq!(check_depth(DEEPEST), Ok(()));
+        assert_eq!(check_depth(DEEPEST + 1).unwrap_err().remedy, "take 10000 at most");
     }
 }

@@ -18,6 +18,6 @@ pub use cost::{LayerCost, Macs, Part};
 pub use dropout::{SampleKeys, dropout};
 pub use feed_forward::FeedForward;
 pub use init::Init;
-pub use invalid::{InvalidConfig, check_divides, check_positive};
+pub use invalid::{InvalidConfig, check_depth, check_divides, check_positive};
 pub use linear::Linear;
 pub use norm::LayerNorm;

@@ -1,5 +1,5 @@
 use burn::tensor::Device;
-use layers::{InvalidConfig, LayerCost, Part, check_divides, check_positive};
+use layers::{InvalidConfig, LayerCost, Part, check_depth, check_divides, check_positive};
 use serde::{Deserialize, Serialize};
 
 use crate::Linformer;
@@ -59,7 +59,7 @@ impl LinformerConfig {
     /// Says what is wrong with the sizes, if anything.
     pub fn check(&self) -> Result<(), InvalidConfig> {
         check_positive("classes", self.classes)?;
-        check_positive("depth", self.depth)?;
+        check_depth(self.depth)?;
         check_positive("d_ff", self.d_ff)?;
         check_positive("projected_len", self.projected_len)?;
         check_divides("patch_size", self.patch_size, "image_size", self.image_size)?;

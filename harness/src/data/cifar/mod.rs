@@ -8,16 +8,17 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
-use sha2::{Digest, Sha256};
 
 pub(super) use self::version::{CIFAR10, CIFAR100};
-use self::version::{IMAGE_BYTES, PinnedFile, SIZE, Version};
+use self::version::{IMAGE_BYTES, SIZE};
+pub(super) use self::version::{PinnedFile, Version};
 use super::folders::list;
 use super::resize::resize_all;
 use super::split::{Purpose, limit};
 use super::{Images, Source};
 use crate::config::data::DataConfig;
 use crate::error::{Error, Result};
+use crate::sha256;
 
 /// Reads both splits from the first of the folders that has them, cuts them to their limits, and resizes them.
 pub(super) fn load(version: &Version, config: &DataConfig, folders: &[PathBuf]) -> Result<Source> {
@@ -33,11 +34,12 @@ pub(super) fn load(version: &Version, config: &DataConfig, folders: &[PathBuf]) 
         train: split("train", version.train, config.train_limit, Purpose::LimitTrain)?,
         val: None,
         test: split("test", version.test, config.test_limit, Purpose::LimitTest)?,
+        excluded: Vec::new(),
     })
 }
 
 /// The first folder with any of the files, so that an incomplete copy is reported rather than passed over.
-fn find(version: &Version, folders: &[PathBuf]) -> Result<PathBuf> {
+pub(super) fn find(version: &Version, folders: &[PathBuf]) -> Result<PathBuf> {
     let candidates: Vec<PathBuf> = folders
         .iter()
         .flat_map(|folder| [folder.clone(), folder.join(version.subfolders[0]), folder.join(version.subfolders[1])])
@@ -63,10 +65,10 @@ fn read_split(version: &Version, folder: &Path, split: &str, files: &[PinnedFile
 fn read_file(version: &Version, path: &Path, file: &PinnedFile) -> Result<(Vec<u32>, Vec<u8>)> {
     let record_bytes = version.label_bytes + IMAGE_BYTES;
     let bytes = read_exactly(version, path, file.records * record_bytes)?;
-    let digest: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    let digest = sha256::of(&bytes);
     if digest != file.sha256 {
         let problem = format!("SHA-256 is {digest}, expected {}: the file is damaged or another one", file.sha256);
-        return Err(Error::input(path.display(), problem, version.how_to_get()));
+        return Err(Error::damaged(path.display(), problem, version.how_to_get()));
     }
     let mut labels = Vec::with_capacity(file.records);
     let mut pixels = Vec::with_capacity(file.records * IMAGE_BYTES);
@@ -90,7 +92,7 @@ fn read_exactly(version: &Version, path: &Path, expected: usize) -> Result<Vec<u
     let length = file.metadata().map_err(Error::io("read", path))?.len();
     let wrong_length = |found: u64| {
         let problem = format!("found {} bytes, expected {}", thousands(found), thousands(expected as u64));
-        Error::input(path.display(), problem, version.how_to_get())
+        Error::damaged(path.display(), problem, version.how_to_get())
     };
     if length != expected as u64 {
         return Err(wrong_length(length));
@@ -102,7 +104,7 @@ fn read_exactly(version: &Version, path: &Path, expected: usize) -> Result<Vec<u
 }
 
 /// A number with commas between its thousands.
-fn thousands(number: u64) -> String {
+pub(super) fn thousands(number: u64) -> String {
     let digits = number.to_string();
     let mut out = String::new();
     for (index, digit) in digits.chars().enumerate() {
@@ -116,3 +118,5 @@ fn thousands(number: u64) -> String {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub(super) use tests::{TINY, three_records};

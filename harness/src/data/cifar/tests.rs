@@ -1,9 +1,11 @@
+use sha2::{Digest, Sha256};
+
 use super::*;
 use crate::config::data::DatasetName;
 use crate::data::folders::Folders;
 
 /// Three records of a file with one label byte: label, then 1024 times red, green and blue.
-fn three_records() -> Vec<u8> {
+pub(in crate::data) fn three_records() -> Vec<u8> {
     let record = |label: u8, rgb: [u8; 3]| [vec![label], rgb.map(|value| vec![value; 1024]).concat()].concat();
     [record(0, [10, 20, 30]), record(1, [40, 50, 60]), record(0, [70, 80, 90])].concat()
 }
@@ -11,10 +13,12 @@ fn three_records() -> Vec<u8> {
 /// A dataset of `three_records` twice. The digest was computed with sha256sum.
 const TINY_FILE: &str = "e39ef1c3e3f116ce1ed0cf91c8c90fd00ef5d3cbba6ebb9e5d7e4bb123e322b3";
 
-const TINY: Version = Version {
+pub(in crate::data) const TINY: Version = Version {
     name: "TINY",
     subfolders: ["tiny", "tiny-bin"],
     url: "https://example.org/tiny.tar.gz",
+    archive_bytes: 0,
+    archive_sha256: "",
     label_bytes: 1,
     classes: &["a", "b"],
     train: &[PinnedFile { name: "train.bin", records: 3, sha256: TINY_FILE }],

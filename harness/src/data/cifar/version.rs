@@ -9,30 +9,37 @@ pub(super) const SIZE: usize = 32;
 pub(super) const IMAGE_BYTES: usize = SIZE * SIZE * 3;
 
 /// A file that is used only if it is exactly this one.
+#[derive(Debug)]
 pub(in crate::data) struct PinnedFile {
-    pub(super) name: &'static str,
+    pub(in crate::data) name: &'static str,
     /// Images in it.
     pub(super) records: usize,
     /// In lower-case hex.
-    pub(super) sha256: &'static str,
+    pub(in crate::data) sha256: &'static str,
 }
 
 /// One of the datasets.
+#[derive(Debug)]
 pub(in crate::data) struct Version {
-    pub(super) name: &'static str,
+    pub(in crate::data) name: &'static str,
     /// Where the files may lie within a data folder, besides directly in it.
-    pub(super) subfolders: [&'static str; 2],
+    pub(in crate::data) subfolders: [&'static str; 2],
     /// Where the official archive is.
-    pub(super) url: &'static str,
+    pub(in crate::data) url: &'static str,
+    /// Its length.
+    pub(in crate::data) archive_bytes: u64,
+    /// Its digest, in lower-case hex.
+    pub(in crate::data) archive_sha256: &'static str,
     /// Bytes before the planes of a record.
-    pub(super) label_bytes: usize,
-    pub(super) classes: &'static [&'static str],
-    pub(super) train: &'static [PinnedFile],
-    pub(super) test: &'static [PinnedFile],
+    pub(in crate::data) label_bytes: usize,
+    pub(in crate::data) classes: &'static [&'static str],
+    pub(in crate::data) train: &'static [PinnedFile],
+    pub(in crate::data) test: &'static [PinnedFile],
 }
 
 impl Version {
-    pub(super) fn files(&self) -> impl Iterator<Item = &PinnedFile> {
+    /// The files of both splits.
+    pub(in crate::data) fn files(&self) -> impl Iterator<Item = &PinnedFile> {
         self.train.iter().chain(self.test)
     }
 
@@ -41,9 +48,27 @@ impl Version {
         [self.train, self.test].map(|files| files.iter().map(|file| file.records).sum())
     }
 
+    /// Number of images.
+    pub(in crate::data) fn records(&self) -> usize {
+        self.counts().iter().sum()
+    }
+
+    /// Bytes of a file.
+    pub(in crate::data) fn file_bytes(&self, file: &PinnedFile) -> u64 {
+        (file.records * (self.label_bytes + IMAGE_BYTES)) as u64
+    }
+
+    /// Bytes of all files.
+    pub(in crate::data) fn bytes(&self) -> u64 {
+        self.files().map(|file| self.file_bytes(file)).sum()
+    }
+
     /// The remedy for files that are absent or damaged.
-    pub(super) fn how_to_get(&self) -> String {
-        format!("download {}, unpack it into a folder, and name that folder with --data-dir", self.url)
+    pub(in crate::data) fn how_to_get(&self) -> String {
+        let Self { subfolders: [name, _], url, .. } = self;
+        format!(
+            "`vitbench data fetch {name}` gets them; or unpack {url} into a folder, and name that folder with --data-dir"
+        )
     }
 }
 
@@ -52,6 +77,8 @@ pub(in crate::data) const CIFAR10: Version = Version {
     name: "CIFAR-10",
     subfolders: ["cifar10", "cifar-10-batches-bin"],
     url: "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",
+    archive_bytes: 170_052_171,
+    archive_sha256: "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
     label_bytes: 1,
     classes: &classes::CIFAR10,
     train: &[
@@ -93,6 +120,8 @@ pub(in crate::data) const CIFAR100: Version = Version {
     name: "CIFAR-100",
     subfolders: ["cifar100", "cifar-100-binary"],
     url: "https://www.cs.toronto.edu/~kriz/cifar-100-binary.tar.gz",
+    archive_bytes: 168_513_733,
+    archive_sha256: "58a81ae192c23a4be8b1804d68e518ed807d710a4eb253b1f2a199162a40d8ec",
     label_bytes: 2,
     classes: &classes::CIFAR100,
     train: &[PinnedFile {

@@ -2,8 +2,8 @@
 //!
 //! A file is named by the digest of everything that its pixels depend on: the content of the images in their order, the size that
 //! they are brought to, and the version of this format, which changes with the decoder as well. So it never goes stale. It holds
-//! a head (magic, size, count, digest of the pixels) and the pixels, is written beside its place and renamed into it, and what
-//! is not whole is made again. Without room for it, things go on as without a cache.
+//! a head (magic, size, count, digest of the rest), the files that could not be decoded with the reasons, and the pixels; it is
+//! written beside its place and renamed into it, and what is not whole is made again. Without room for it, things go on as without a cache.
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -12,81 +12,117 @@ use std::path::{Path, PathBuf};
 use memmap2::Mmap;
 use rayon::prelude::*;
 
-use super::decode::{decode_all, relative};
+use super::bad_files::{Decoded, decode_all, without_bad};
+use super::decode::{read, relative};
 use super::listing::Listing;
-use crate::data::Images;
+use crate::config::data::OnBadFile;
 use crate::data::images::image_bytes;
-use crate::error::{Error, Result};
+use crate::data::{BadFile, Images};
+use crate::error::Result;
 
 /// To be changed whenever the same files would become other pixels.
-const MAGIC: &[u8; 32] = b"vitbench decoded images, form 1\n";
-/// Magic, image size, number of images, digest.
-const HEAD: usize = 32 + 8 + 8 + 32;
+const MAGIC: &[u8; 32] = b"vitbench decoded images, form 2\n";
+/// Magic, image size, number of images, length of the list of bad files, digest of that list and the pixels.
+const HEAD: usize = 32 + 8 + 8 + 8 + 32;
+
+/// By their places among the files: those that could not be decoded, and why.
+type Bad = Vec<(usize, String)>;
 
 /// The images of a listing, decoded and brought to `size` x `size` pixels; from the folder `cache` if they are there, and into it
-/// if not. Names are the paths relative to `root`.
+/// if not. Names are the paths relative to `root`. With them come the files that were left out.
 ///
 /// # Errors
-/// If a file cannot be read or decoded.
-pub(super) fn decoded(root: &Path, listing: Listing, size: usize, cache: Option<&Path>) -> Result<Images> {
-    let Listing { paths, labels } = listing;
-    let names = paths.iter().map(|path| relative(root, path)).collect();
-    let Some(cache) = cache else {
-        return Ok(Images::new(size, decode_all(root, &paths, size)?, labels, names));
+/// If a file cannot be read or decoded, unless the config says that such files are left out.
+pub(super) fn decoded(
+    root: &Path,
+    listing: Listing,
+    size: usize,
+    on_bad_file: OnBadFile,
+    cache: Option<&Path>,
+) -> Result<(Images, Vec<BadFile>)> {
+    let path = cache.map(|cache| cache.join(format!("{}.pixels", key(&listing.paths, size).to_hex())));
+    let count = listing.paths.len();
+    let cached = path.as_deref().and_then(|path| open(path, size, count));
+    let (bad, block) = match cached {
+        Some((bad, map, start)) => (bad, Block::Mapped(map, start)),
+        None => {
+            let Decoded { pixels, bad } = decode_all(&listing, size)?;
+            (bad, Block::Decoded(pixels))
+        }
     };
-    let path = cache.join(format!("{}.pixels", key(&paths, size)?.to_hex()));
-    if let Some(map) = open(&path, size, paths.len()) {
-        return Ok(Images::mapped(size, map, HEAD, labels, names));
+    let (good, left_out) = without_bad(root, &listing, &bad, on_bad_file)?;
+    if let (Block::Decoded(pixels), Some(path)) = (&block, path) {
+        // Nothing is lost but time if there is no room.
+        let _ = write(&path, size, count, &bad, pixels);
     }
-    let pixels = decode_all(root, &paths, size)?;
-    // Nothing is lost but time if there is no room.
-    let _ = write(&path, size, paths.len(), &pixels);
-    Ok(Images::new(size, pixels, labels, names))
+    let names = listing.paths.iter().map(|path| relative(root, path)).collect();
+    let images = match block {
+        Block::Mapped(map, start) => Images::mapped(size, map, start, listing.labels, names),
+        Block::Decoded(pixels) => Images::new(size, pixels, listing.labels, names),
+    };
+    Ok((if left_out.is_empty() { images } else { images.select(&good) }, left_out))
 }
 
-/// Digest of what the pixels depend on.
-fn key(paths: &[PathBuf], size: usize) -> Result<blake3::Hash> {
-    let digests: Vec<blake3::Hash> = paths
-        .par_iter()
-        .map(|path| fs::read(path).map(|bytes| blake3::hash(&bytes)).map_err(Error::io("read", path)))
-        .collect::<Result<_>>()?;
+/// Where pixels are.
+enum Block {
+    Mapped(Mmap, usize),
+    Decoded(Vec<u8>),
+}
+
+/// Digest of what the pixels depend on. A file that cannot be read counts by the reason.
+fn key(paths: &[PathBuf], size: usize) -> blake3::Hash {
+    let digest = |path: &PathBuf| match read(path) {
+        Ok(content) => blake3::hash(&content.bytes),
+        Err(reason) => blake3::hash(reason.as_bytes()),
+    };
+    let digests: Vec<blake3::Hash> = paths.par_iter().map(digest).collect();
     let mut hasher = blake3::Hasher::new();
     hasher.update(MAGIC).update(&(size as u64).to_le_bytes());
     for digest in &digests {
         hasher.update(digest.as_bytes());
     }
-    Ok(hasher.finalize())
+    hasher.finalize()
 }
 
-/// The file as a map of memory, if it is there, whole, and what it says it is.
-fn open(path: &Path, size: usize, count: usize) -> Option<Mmap> {
+/// The bad files, the file as a map of memory, and where in it the pixels begin, if it is there, whole, and what it says it is.
+#[expect(unsafe_code, reason = "a map of memory is as safe as the file is left alone, which the compiler cannot know")]
+fn open(path: &Path, size: usize, count: usize) -> Option<(Bad, Mmap, usize)> {
     let mut file = File::open(path).ok()?;
     let mut head = [0; HEAD];
     file.read_exact(&mut head).ok()?;
-    let expected_length = HEAD + count.checked_mul(image_bytes(size))?;
-    if file.metadata().ok()?.len() != expected_length as u64 || expected_length == HEAD {
+    let list_bytes = usize::try_from(u64::from_le_bytes(head[48..56].try_into().ok()?)).ok()?;
+    let start = HEAD.checked_add(list_bytes)?;
+    let expected_length = start.checked_add(count.checked_mul(image_bytes(size))?)?;
+    if file.metadata().ok()?.len() != expected_length as u64 || expected_length == start {
         return None;
     }
     // SAFETY: the map is read only. Files of this folder are never changed in place: they are renamed into it when complete, and
     // replaced in the same way. Who edits one by hand while it is read may see other pixels.
     let map = unsafe { Mmap::map(&file) }.ok()?;
-    (head == self::head(size, count, &map[HEAD..])).then_some(map)
+    if head != self::head(size, count, &map[HEAD..start], &map[start..]) {
+        return None;
+    }
+    let bad: Bad = serde_json::from_slice(&map[HEAD..start]).ok()?;
+    bad.iter().all(|(place, _)| *place < count).then_some((bad, map, start))
 }
 
-fn head(size: usize, count: usize, pixels: &[u8]) -> [u8; HEAD] {
+fn head(size: usize, count: usize, list: &[u8], pixels: &[u8]) -> [u8; HEAD] {
     let mut head = [0; HEAD];
     head[..32].copy_from_slice(MAGIC);
     head[32..40].copy_from_slice(&(size as u64).to_le_bytes());
     head[40..48].copy_from_slice(&(count as u64).to_le_bytes());
-    head[48..].copy_from_slice(blake3::hash(pixels).as_bytes());
+    head[48..56].copy_from_slice(&(list.len() as u64).to_le_bytes());
+    head[56..].copy_from_slice(blake3::Hasher::new().update(list).update(pixels).finalize().as_bytes());
     head
 }
 
-fn write(path: &Path, size: usize, count: usize, pixels: &[u8]) -> std::io::Result<()> {
+fn write(path: &Path, size: usize, count: usize, bad: &Bad, pixels: &[u8]) -> std::io::Result<()> {
     let folder = path.parent().expect("the path was joined to a folder");
     fs::create_dir_all(folder)?;
     let mut file = tempfile::Builder::new().prefix(".writing-").tempfile_in(folder)?;
-    file.write_all(&head(size, count, pixels))?;
+    let list = serde_json::to_vec(bad)?;
+    file.write_all(&head(size, count, &list, pixels))?;
+    file.write_all(&list)?;
     file.write_all(pixels)?;
     file.as_file().sync_all()?;
     file.persist(path).map_err(|error| error.error)?;
@@ -112,7 +148,7 @@ mod tests {
     }
 
     fn load(dir: &TempDir, listing: &Listing, size: usize) -> Images {
-        decoded(dir.path(), listing.clone(), size, Some(&dir.path().join("cache"))).unwrap()
+        decoded(dir.path(), listing.clone(), size, OnBadFile::Error, Some(&dir.path().join("cache"))).unwrap().0
     }
 
     fn cached(dir: &TempDir) -> Vec<PathBuf> {
@@ -125,7 +161,7 @@ mod tests {
     #[test]
     fn what_comes_out_of_the_cache_is_what_was_decoded() {
         let (dir, listing) = folder();
-        let plain = decoded(dir.path(), listing.clone(), 5, None).unwrap();
+        let plain = decoded(dir.path(), listing.clone(), 5, OnBadFile::Error, None).unwrap().0;
         assert_eq!(load(&dir, &listing, 5), plain);
         assert_eq!(cached(&dir).len(), 1);
         let written = fs::metadata(&cached(&dir)[0]).unwrap().modified().unwrap();
@@ -163,6 +199,24 @@ mod tests {
             assert_eq!(load(&dir, &listing, 5), plain);
             assert_eq!(fs::read(&path).unwrap(), whole);
         }
+    }
+
+    #[test]
+    fn bad_files_are_remembered_with_their_reasons() {
+        let (dir, mut listing) = folder();
+        fs::write(dir.path().join("bad.png"), "no image").unwrap();
+        listing.paths.insert(1, dir.path().join("bad.png"));
+        listing.labels.insert(1, 0);
+        let load = |on_bad_file| decoded(dir.path(), listing.clone(), 5, on_bad_file, Some(&dir.path().join("cache")));
+        assert!(load(OnBadFile::Error).is_err());
+        let first = load(OnBadFile::Exclude).unwrap();
+        assert_eq!(first.0.names(), ["0.png", "1.png", "2.png"]);
+        let expected = BadFile { file: "bad.png".into(), reason: "is no JPEG, PNG or WebP file".into() };
+        assert_eq!(first.1, [expected]);
+        assert_eq!(cached(&dir).len(), 1);
+        assert_eq!(load(OnBadFile::Exclude).unwrap(), first, "out of the cache");
+        let error = load(OnBadFile::Error).unwrap_err();
+        assert!(error.exit_code() == 3 && error.to_string().contains("bad.png: is no JPEG"), "{error}");
     }
 
     #[test]

@@ -1,111 +1,225 @@
-//! Decodes image files to RGB pixels of one size.
+//! Decodes image files, whoever made them: what a file claims is checked before memory is taken for it.
 
-use std::io::Cursor;
-use std::path::{Path, PathBuf};
+use std::fs::File;
+use std::io::{Cursor, Read};
+use std::path::Path;
+use std::sync::LazyLock;
 
-use image::error::{DecodingError, ImageFormatHint};
-use image::{ImageError, ImageFormat, ImageReader, ImageResult, Limits, RgbImage};
-use rayon::prelude::*;
+use image::metadata::Orientation;
+use image::{DynamicImage, ExtendedColorType, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
 
-use crate::data::images::{allocate, image_bytes};
+use super::budget::{Budget, Share};
+use super::jpeg::Markers;
 use crate::data::resize::SquareResizer;
-use crate::error::{Error, Result};
 
-/// Greatest width and height of a file, in pixels, and greatest memory that decoding one may take, in bytes. They are beyond
-/// any photograph; a header that claims more is damaged or hostile.
+/// Greatest width and height of an image, in pixels.
 const MAX_SIDE: u32 = 30_000;
-const MAX_ALLOCATION: u64 = 1 << 30;
 
-/// Decodes the files in parallel and brings them to `size` x `size` pixels: `[files, size, size, 3]`.
-///
-/// # Errors
-///
-/// Names the files that cannot be decoded: ten of them, and how many there are.
-pub(super) fn decode_all(root: &Path, paths: &[PathBuf], size: usize) -> Result<Vec<u8>> {
-    let mut pixels = allocate(paths.len(), size)?;
-    let failures: Vec<String> = pixels
-        .par_chunks_exact_mut(image_bytes(size))
-        .zip(paths)
-        .map_init(
-            || SquareResizer::new(size),
-            |resizer, (out, path)| {
-                let image = decode(path).map_err(|error| format!("{}: {error}", relative(root, path)))?;
-                resizer.resize(image.as_raw(), [image.height(), image.width()], out);
-                Ok(())
-            },
-        )
-        .filter_map(std::result::Result::err)
-        .collect();
-    if failures.is_empty() {
-        return Ok(pixels);
-    }
-    let shown = failures.iter().take(10).map(|failure| format!("\n    {failure}")).collect::<String>();
-    let more = if failures.len() > 10 { "\n    ..." } else { "" };
-    let problem = format!("{} of {} images cannot be decoded:{shown}{more}", failures.len(), paths.len());
-    Err(Error::input(root.display(), problem, "repair these files, or remove them"))
+/// Greatest memory that decoding one file may take, in bytes: enough for a photo of 60 megapixels.
+const MAX_MEMORY: u64 = 240 << 20;
+
+/// Greatest memory for what stands in a PNG file beside the image, in bytes. A colour profile there is compressed, and may unpack to a
+/// thousand times its length; one that is longer is passed over by the decoder, and no use is made of any.
+const MAX_NOTES: u64 = 8 << 20;
+
+/// Greatest length of a file, in bytes.
+const MAX_FILE: u64 = 64 << 20;
+
+/// A file beyond this is read only when there is memory to decode anything that may be in it.
+const LARGE_FILE: u64 = 24 << 20;
+
+/// What a thread takes to decode an ordinary photo at most, in bytes.
+const ORDINARY: u64 = 64 << 20;
+
+/// All threads together: enough for the largest image, and for an ordinary photo each.
+static BUDGET: LazyLock<Budget> = LazyLock::new(|| {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from) as u64;
+    Budget::new(MAX_MEMORY.max(threads * ORDINARY))
+});
+
+/// What a file says of its image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::data) struct About {
+    /// "JPEG", "PNG" or "WebP".
+    pub(in crate::data) format: &'static str,
+    /// In pixels, as stored.
+    pub(in crate::data) width: u32,
+    /// In pixels, as stored.
+    pub(in crate::data) height: u32,
+    /// "RGB", "grey", "CMYK", ...
+    pub(in crate::data) mode: &'static str,
+    /// Whether it is to be turned or mirrored before it is shown.
+    pub(in crate::data) turned: bool,
 }
 
-/// Decodes one file by its content, whatever its extension. Grey and palettes become RGB, 16 bits become 8, and transparency
-/// is dropped, as Pillow's `convert("RGB")` does.
-fn decode(path: &Path) -> ImageResult<RgbImage> {
+/// The content of a regular file of moderate length.
+///
+/// # Errors
+/// Says what is wrong with the file.
+pub(in crate::data) fn read(path: &Path) -> Result<Content, String> {
+    let problem = |error: std::io::Error| format!("cannot be read: {error}");
+    // Asked before it is opened: opening a pipe waits for somebody to write.
+    let about = std::fs::metadata(path).map_err(problem)?;
+    if !about.is_file() {
+        return Err("is no regular file".into());
+    }
+    if about.len() > MAX_FILE {
+        return Err(format!("has {} bytes; at most {MAX_FILE} are read", about.len()));
+    }
+    let share = (about.len() > LARGE_FILE).then(|| BUDGET.take(u64::MAX));
+    let mut bytes = Vec::with_capacity(about.len() as usize);
+    File::open(path).and_then(|file| file.take(MAX_FILE).read_to_end(&mut bytes)).map_err(problem)?;
+    Ok(Content { bytes, share })
+}
+
+/// What a file holds.
+pub(in crate::data) struct Content {
+    pub(in crate::data) bytes: Vec<u8>,
+    /// Of the budget, where the file is so long that it was waited for.
+    share: Option<Share<'static>>,
+}
+
+/// What the head of a file says of its image.
+///
+/// # Errors
+/// Says what is wrong with the file.
+pub(in crate::data) fn probe(content: &Content) -> Result<About, String> {
+    Head::read(&content.bytes).map(|head| head.about)
+}
+
+/// Decodes a whole file by its content, whatever its name says, and shows it to `use_image` with the turn that it asks for. Of an
+/// animation it is the first frame.
+///
+/// # Errors
+/// Says what is wrong with the file.
+pub(in crate::data) fn decode<T>(
+    content: &Content,
+    use_image: impl FnOnce(DynamicImage, Orientation) -> T,
+) -> Result<T, String> {
+    let head = Head::read(&content.bytes)?;
+    let _share = content.share.is_none().then(|| BUDGET.take(head.memory));
+    let decoder = decoder(&content.bytes, head.format)?;
+    let image = DynamicImage::from_decoder(decoder).map_err(|error| said(&error))?;
+    Ok(use_image(image, head.orientation))
+}
+
+/// Decodes a file into `[size, size, 3]`, upright. Grey and palettes become RGB, 16 bits become 8, and transparency is dropped, as
+/// Pillow's `convert("RGB")` does.
+///
+/// # Errors
+/// Says what is wrong with the file.
+pub(super) fn decode_into(content: &Content, resizer: &mut SquareResizer, out: &mut [u8]) -> Result<(), String> {
+    decode(content, |image, orientation| {
+        resizer.resize_image(image, out);
+        // Turned when it is small and square, which takes no second image of the original's size.
+        resizer.turn(orientation, out);
+    })
+}
+
+/// The last chunk of a PNG file: its name and its checksum.
+const PNG_END: &[u8] = b"IEND\xae\x42\x60\x82";
+
+/// A file's head, with everything that decides whether and how it is decoded.
+struct Head {
+    format: ImageFormat,
+    about: About,
+    orientation: Orientation,
+    /// Bytes that decoding takes, about.
+    memory: u64,
+}
+
+impl Head {
+    fn read(bytes: &[u8]) -> Result<Self, String> {
+        let format = image::guess_format(bytes).ok().and_then(known).ok_or("is no JPEG, PNG or WebP file")?;
+        let (format, name) = format;
+        let markers = if format == ImageFormat::Jpeg { Markers::read(bytes) } else { Markers::default() };
+        if !is_whole(bytes, format, markers) {
+            return Err("the file is cut off".into());
+        }
+        let mut decoder = decoder(bytes, format)?;
+        let (width, height) = decoder.dimensions();
+        let mode = if markers.channels == 4 { "CMYK" } else { mode(decoder.original_color_type()) };
+        // Its own copy of the file, coefficients or planes beside the pixels: what decoders were seen to take.
+        let (copies, factor) = match format {
+            ImageFormat::Jpeg if markers.progressive => (2, 3),
+            ImageFormat::Jpeg => (2, 1),
+            ImageFormat::WebP => (1, 3),
+            _ => (1, 1),
+        };
+        let memory = decoder.total_bytes().saturating_mul(factor).saturating_add(copies * bytes.len() as u64);
+        if memory > MAX_MEMORY {
+            let mib = memory >> 20;
+            return Err(format!(
+                "has {width} x {height} pixels, whose decoding takes {mib} MiB; at most {} are taken",
+                MAX_MEMORY >> 20
+            ));
+        }
+        // A file whose notes are damaged is shown as it is stored.
+        let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+        let about = About { format: name, width, height, mode, turned: orientation != Orientation::NoTransforms };
+        Ok(Self { format, about, orientation, memory })
+    }
+}
+
+/// Whether a file ends where its format says that it ends. The decoders make up what is missing, or do not look at the end.
+fn is_whole(bytes: &[u8], format: ImageFormat, markers: Markers) -> bool {
+    match format {
+        ImageFormat::Jpeg => markers.whole,
+        ImageFormat::Png => bytes.windows(PNG_END.len()).rev().any(|end| end == PNG_END),
+        // The head of a WebP file says how many bytes follow its first eight.
+        _ => bytes.get(4..8).is_some_and(|length| {
+            let length = length.iter().rev().fold(0, |sum, byte| sum << 8 | u64::from(*byte));
+            bytes.len() as u64 >= 8 + length
+        }),
+    }
+}
+
+fn known(format: ImageFormat) -> Option<(ImageFormat, &'static str)> {
+    match format {
+        ImageFormat::Jpeg => Some((format, "JPEG")),
+        ImageFormat::Png => Some((format, "PNG")),
+        ImageFormat::WebP => Some((format, "WebP")),
+        _ => None,
+    }
+}
+
+fn decoder(bytes: &[u8], format: ImageFormat) -> Result<impl ImageDecoder + '_, String> {
     let mut limits = Limits::default();
     limits.max_image_width = Some(MAX_SIDE);
     limits.max_image_height = Some(MAX_SIDE);
-    limits.max_alloc = Some(MAX_ALLOCATION);
-    let bytes = std::fs::read(path)?;
-    let mut reader = ImageReader::new(Cursor::new(&bytes)).with_guessed_format()?;
+    // Not for the pixels, whose memory the head was asked for, but for what the decoders take besides.
+    limits.max_alloc = Some(if format == ImageFormat::Png { MAX_NOTES } else { MAX_MEMORY });
+    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     reader.limits(limits);
-    // The JPEG decoder makes up what is missing of a file that was cut off.
-    if reader.format() == Some(ImageFormat::Jpeg) && !jpeg_is_whole(&bytes) {
-        let hint = ImageFormatHint::Exact(ImageFormat::Jpeg);
-        return Err(ImageError::Decoding(DecodingError::new(hint, "the file is cut off: it has no end marker")));
-    }
-    Ok(reader.decode()?.into_rgb8())
+    reader.into_decoder().map_err(|error| said(&error))
 }
 
-/// Whether the markers of a JPEG file lead to its end marker. Bytes behind that, which some cameras leave, do no harm.
-fn jpeg_is_whole(bytes: &[u8]) -> bool {
-    const END: u8 = 0xd9;
-    let mut at = 2;
-    while let Some(offset) = bytes.get(at..).and_then(|rest| rest.iter().position(|byte| *byte == 0xff)) {
-        at += offset + 1;
-        match bytes.get(at) {
-            None => return false,
-            Some(&END) => return true,
-            // Within a scan: a stuffed 0xff, a restart marker, or padding before the marker.
-            Some(0x00 | 0x01 | 0xd0..=0xd7) => at += 1,
-            Some(0xff) => {}
-            // A segment says its length. A scan's data follows its header without one; the search for the next marker passes
-            // over it.
-            Some(_) => {
-                let Some(length) = bytes.get(at + 1..at + 3) else { return false };
-                at += 1 + usize::from(u16::from_be_bytes([length[0], length[1]]));
-            }
-        }
+fn said(error: &ImageError) -> String {
+    match error {
+        ImageError::Limits(_) => format!("is too large: {error}"),
+        ImageError::IoError(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => "the file is cut off".into(),
+        error => error.to_string(),
     }
-    false
+}
+
+fn mode(colour: ExtendedColorType) -> &'static str {
+    use ExtendedColorType as C;
+    match colour {
+        C::L1 | C::L2 | C::L4 | C::L8 => "grey",
+        C::La1 | C::La2 | C::La4 | C::La8 => "grey with alpha",
+        C::Rgb1 | C::Rgb2 | C::Rgb4 | C::Rgb8 => "RGB",
+        C::Rgba1 | C::Rgba2 | C::Rgba4 | C::Rgba8 => "RGB with alpha",
+        C::L16 => "grey, 16-bit",
+        C::La16 => "grey with alpha, 16-bit",
+        C::Rgb16 => "RGB, 16-bit",
+        C::Rgba16 => "RGB with alpha, 16-bit",
+        C::Cmyk8 | C::Cmyk16 => "CMYK",
+        _ => "other",
+    }
 }
 
 /// A path within `root`, with slashes on every system.
-pub(super) fn relative(root: &Path, path: &Path) -> String {
+pub(in crate::data) fn relative(root: &Path, path: &Path) -> String {
     let parts: Vec<_> = path.strip_prefix(root).unwrap_or(path).iter().map(|part| part.to_string_lossy()).collect();
     parts.join("/")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_jpeg_is_whole_only_with_its_end_marker() {
-        let image = RgbImage::from_fn(40, 30, |x, y| image::Rgb([(x * 6) as u8, (y * 8) as u8, (x * y) as u8]));
-        let mut bytes = Cursor::new(Vec::new());
-        image.write_to(&mut bytes, ImageFormat::Jpeg).unwrap();
-        let bytes = bytes.into_inner();
-        assert!(jpeg_is_whole(&bytes));
-        assert!(jpeg_is_whole(&[bytes.as_slice(), b"left by a camera"].concat()));
-        for length in 0..bytes.len() {
-            assert!(!jpeg_is_whole(&bytes[..length]), "cut off after {length} of {} bytes", bytes.len());
-        }
-    }
 }

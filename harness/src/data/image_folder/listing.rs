@@ -7,9 +7,9 @@ use crate::error::{Error, Result};
 
 /// Files and their labels, sorted by class, then by name.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Listing {
-    pub(super) paths: Vec<PathBuf>,
-    pub(super) labels: Vec<u32>,
+pub(in crate::data) struct Listing {
+    pub(in crate::data) paths: Vec<PathBuf>,
+    pub(in crate::data) labels: Vec<u32>,
 }
 
 impl Listing {
@@ -24,16 +24,16 @@ impl Listing {
 ///
 /// # Errors
 ///
-/// If there are fewer than two classes, a class without images, or an image whose class cannot be told.
-pub(super) fn list_images(folder: &Path) -> Result<(Vec<String>, Listing)> {
-    let entries = Entries::read(folder)?;
+/// If a folder is a link that leads out of `root`, if there are fewer than two classes, a class without images, or an image whose class cannot be told.
+pub(super) fn list_images(root: &Path, folder: &Path) -> Result<(Vec<String>, Listing)> {
+    let entries = Entries::read(root, folder)?;
     let (classes, listing) = if entries.folders.is_empty() {
         by_file_name(entries.images)?
     } else if let Some(stray) = entries.images.first() {
         let problem = "lies beside class folders, in none of them";
         return Err(Error::input(stray.display(), problem, "move it into the folder of its class, or away"));
     } else {
-        by_folder(&entries.folders)?
+        by_folder(root, &entries.folders)?
     };
     if classes.len() < 2 {
         let problem = format!("found {} class(es), at least 2 are needed", classes.len());
@@ -44,11 +44,11 @@ pub(super) fn list_images(folder: &Path) -> Result<(Vec<String>, Listing)> {
     Ok((classes, listing))
 }
 
-fn by_folder(folders: &[PathBuf]) -> Result<(Vec<String>, Listing)> {
+fn by_folder(root: &Path, folders: &[PathBuf]) -> Result<(Vec<String>, Listing)> {
     let mut listing = Listing::default();
     let mut classes = Vec::with_capacity(folders.len());
     for (label, folder) in folders.iter().enumerate() {
-        let entries = Entries::read(folder)?;
+        let entries = Entries::read(root, folder)?;
         if let Some(nested) = entries.folders.first() {
             let problem = "is a folder within the folder of a class";
             return Err(Error::input(
@@ -97,7 +97,7 @@ struct Entries {
 }
 
 impl Entries {
-    fn read(folder: &Path) -> Result<Self> {
+    fn read(root: &Path, folder: &Path) -> Result<Self> {
         let mut entries = Self { folders: Vec::new(), images: Vec::new() };
         for entry in std::fs::read_dir(folder).map_err(Error::io("list", folder))? {
             let path = entry.map_err(Error::io("list", folder))?.path();
@@ -105,6 +105,7 @@ impl Entries {
                 continue;
             }
             if path.is_dir() {
+                check_link(root, &path)?;
                 entries.folders.push(path);
             } else if has_image_extension(&path) {
                 entries.images.push(path);
@@ -116,7 +117,20 @@ impl Entries {
     }
 }
 
-fn has_image_extension(path: &Path) -> bool {
+/// Errs if a folder is a link that leads out of `root`: what is read is to be what lies there, wherever the folder is carried.
+pub(super) fn check_link(root: &Path, folder: &Path) -> Result<()> {
+    if !folder.is_symlink() {
+        return Ok(());
+    }
+    let real = |path: &Path| path.canonicalize().map_err(Error::io("follow", path));
+    if real(folder)?.starts_with(real(root)?) {
+        return Ok(());
+    }
+    let problem = format!("is a link that leads out of `{}`", root.display());
+    Err(Error::input(folder.display(), problem, "copy the folder there, or name the folder that it leads to"))
+}
+
+pub(in crate::data) fn has_image_extension(path: &Path) -> bool {
     let extension = path.extension().unwrap_or_default();
     ["jpg", "jpeg", "png", "webp"].iter().any(|known| extension.eq_ignore_ascii_case(known))
 }

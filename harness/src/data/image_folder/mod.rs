@@ -11,13 +11,16 @@
 //! Wherever class folders may stand, flat files may as well. Hidden files are passed over, and so are files that do not have
 //! the extension of an image.
 
+mod bad_files;
+mod budget;
 mod cache;
-mod decode;
-mod listing;
+pub(super) mod decode;
+mod jpeg;
+pub(super) mod listing;
 
 use std::path::{Path, PathBuf};
 
-use self::listing::{Listing, list_images};
+use self::listing::{Listing, check_link, list_images};
 use super::Source;
 use super::folders::{Folders, list};
 use super::split::{Purpose, limit, set_aside};
@@ -30,8 +33,15 @@ pub(super) fn load(config: &DataConfig, folders: &Folders) -> Result<Source> {
     let Splits { classes, mut train, val, mut test } = list_splits(&root, config)?;
     train.keep(&limit(&train.labels, config.train_limit, config.split_seed, Purpose::LimitTrain));
     test.keep(&limit(&test.labels, config.test_limit, config.split_seed, Purpose::LimitTest));
-    let decode = |listing| cache::decoded(&root, listing, config.image_size, folders.decoded.as_deref());
-    Ok(Source { classes, train: decode(train)?, val: val.map(decode).transpose()?, test: decode(test)? })
+    let mut excluded = Vec::new();
+    let mut decode = |listing| {
+        let cache = folders.decoded.as_deref();
+        let (images, left_out) = cache::decoded(&root, listing, config.image_size, config.on_bad_file, cache)?;
+        excluded.extend(left_out);
+        Ok(images)
+    };
+    let (train, val, test) = (decode(train)?, val.map(&mut decode).transpose()?, decode(test)?);
+    Ok(Source { classes, train, val, test, excluded })
 }
 
 /// Files of the train, validation and test split, before limits; `None` if the folder has no validation images of its own.
@@ -55,22 +65,29 @@ fn find(path: &Path, folders: &[PathBuf]) -> Result<PathBuf> {
 }
 
 /// Files of every split, with the classes that they share.
-struct Splits {
-    classes: Vec<String>,
-    train: Listing,
-    val: Option<Listing>,
-    test: Listing,
+pub(super) struct Splits {
+    pub(super) classes: Vec<String>,
+    pub(super) train: Listing,
+    pub(super) val: Option<Listing>,
+    pub(super) test: Listing,
 }
 
-fn list_splits(root: &Path, config: &DataConfig) -> Result<Splits> {
+/// The files of a folder in one of the layouts.
+///
+/// # Errors
+/// If it is in none of them.
+pub(super) fn list_splits(root: &Path, config: &DataConfig) -> Result<Splits> {
     let part = |name: &str| Some(root.join(name)).filter(|folder| folder.is_dir());
+    for folder in ["train", "val", "test"].into_iter().filter_map(part) {
+        check_link(root, &folder)?;
+    }
     let Some(train_folder) = part("train") else {
-        let (classes, all) = list_images(root)?;
+        let (classes, all) = list_images(root, root)?;
         return split_off_test(classes, all, config);
     };
-    let (classes, train) = list_images(&train_folder)?;
+    let (classes, train) = list_images(root, &train_folder)?;
     let list_same = |folder: PathBuf| {
-        let (others, listing) = list_images(&folder)?;
+        let (others, listing) = list_images(root, &folder)?;
         if others == classes { Ok(listing) } else { Err(different_classes(&train_folder, &classes, &folder, &others)) }
     };
     match (part("test"), part("val")) {
@@ -111,5 +128,7 @@ fn different_classes(train: &Path, classes: &[String], other: &Path, others: &[S
     Error::input(other.display(), problem, "give both folders the same classes")
 }
 
+#[cfg(test)]
+mod hostile;
 #[cfg(test)]
 mod tests;

@@ -158,13 +158,67 @@ fn a_header_that_claims_gigabytes_is_refused() {
             fs::write(root.join(format!("{class}/{i}.png")), &png).unwrap();
         }
     }
-    assert!(error(&root).contains("Memory limit exceeded"), "{}", error(&root));
+    assert!(error(&root).contains("has 25000 x 25000 pixels, whose decoding takes 1788 MiB"), "{}", error(&root));
 }
 
 fn crc32(bytes: &[u8]) -> u32 {
-    !bytes.iter().fold(!0, |crc: u32, &byte| {
-        (0..8).fold(crc ^ u32::from(byte), |crc, _| if crc & 1 == 1 { (crc >> 1) ^ 0xedb8_8320 } else { crc >> 1 })
-    })
+    let mut crc = flate2::Crc::new();
+    crc.update(bytes);
+    crc.sum()
+}
+
+#[test]
+fn bad_files_are_left_out_where_the_config_says_so() {
+    let (_guard, root) = pets();
+    write_classes(&root, "train", &["cat", "dog"], 5);
+    write_classes(&root, "test", &["cat", "dog"], 3);
+    let whole = read(&root, "val_fraction = 0.0\non_bad_file = 'exclude'").unwrap();
+    assert_eq!(whole.fingerprint, read(&root, "val_fraction = 0.0").unwrap().fingerprint);
+    assert!(whole.excluded.is_empty());
+
+    fs::write(root.join("train/cat/2.png"), "no image").unwrap();
+    fs::write(root.join("test/dog/0.png"), "").unwrap();
+    let message = error(&root);
+    assert!(message.contains("1 of 10 images cannot be decoded") && message.contains("on_bad_file"), "{message}");
+    let data = read(&root, "val_fraction = 0.0\non_bad_file = 'exclude'").unwrap();
+    assert_eq!(sizes(&data), [9, 0, 5]);
+    let names: Vec<&str> = data.excluded.iter().map(|bad| bad.file.as_str()).collect();
+    assert_eq!(names, ["train/cat/2.png", "test/dog/0.png"]);
+    assert!(data.train.names().iter().chain(data.test.names()).all(|name| !names.contains(&name.as_str())));
+    assert_eq!(data.train.labels(), [0, 0, 0, 0, 1, 1, 1, 1, 1]);
+    assert_eq!(data.train.pixels(2), [30; 48], "the pixels move up with the names");
+
+    // The same images that are left, without the bad files beside them, are other data.
+    fs::remove_file(root.join("train/cat/2.png")).unwrap();
+    fs::remove_file(root.join("test/dog/0.png")).unwrap();
+    let without = read(&root, "val_fraction = 0.0\non_bad_file = 'exclude'").unwrap();
+    assert_eq!(without.train, data.train);
+    assert_ne!(without.fingerprint, data.fingerprint);
+
+    for i in 0..5 {
+        fs::write(root.join(format!("train/cat/{i}.png")), "no image").unwrap();
+    }
+    let message = read(&root, "on_bad_file = 'exclude'").map(|_| "loaded").unwrap_err().to_string();
+    assert!(message.contains("5 of 10 images cannot be decoded"), "a class without images is no class: {message}");
+}
+
+#[cfg(unix)]
+#[test]
+fn links_are_followed_only_inside_the_folder() {
+    use std::os::unix::fs::symlink;
+
+    let (guard, root) = pets();
+    write_classes(&root, "train", &["cat", "dog"], 5);
+    write(guard.path(), "elsewhere/1.png", 0);
+    symlink(root.join("train"), root.join("test")).unwrap();
+    assert_eq!(sizes(&read(&root, "val_fraction = 0.0").unwrap()), [10, 0, 10]);
+    symlink(guard.path().join("elsewhere"), root.join("train/eel")).unwrap();
+    let message = error(&root);
+    assert!(message.contains("train/eel: is a link that leads out of") && message.contains("pets"), "{message}");
+    fs::remove_file(root.join("train/eel")).unwrap();
+    fs::remove_file(root.join("test")).unwrap();
+    symlink(guard.path().join("elsewhere"), root.join("test")).unwrap();
+    assert!(error(&root).contains("pets/test: is a link that leads out of"), "{}", error(&root));
 }
 
 #[test]

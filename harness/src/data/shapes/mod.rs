@@ -36,6 +36,7 @@ pub(super) fn generate(config: &DataConfig) -> Result<Source> {
         train: split("train", 0, train, config.image_size)?,
         val: None,
         test: split("test", 1, test, config.image_size)?,
+        excluded: Vec::new(),
     })
 }
 

@@ -2,13 +2,17 @@
 //!
 //! Tensors come as views of any strides; kernels take slices. Every result is independent of the number of threads.
 
+#[expect(unsafe_code, reason = "writes into memory that is not initialised, to save a pass over it")]
 mod attention;
 mod channel;
 mod gelu;
 mod linear;
+#[expect(unsafe_code, reason = "the matrix product of `gemm` takes pointers and strides")]
 mod matmul;
 mod norm;
+#[expect(unsafe_code, reason = "writes into memory that is not initialised, to save a pass over it")]
 mod patches;
+#[expect(unsafe_code, reason = "gives out memory that was not initialised, once it is filled")]
 mod tensor;
 
 use burn::backend::{Flex, TensorMetadata, flex::FlexTensor};

@@ -1,27 +1,15 @@
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use clap::Args;
 use image::RgbImage;
 
 use crate::config::{self, Plan};
 use crate::data::{self, BatchReader, Images};
 use crate::error::{Error, Result};
 
-/// Arguments of `vitbench data`.
+/// Arguments of `vitbench data preview`.
 #[derive(Debug, Args)]
-pub(super) struct DataArgs {
-    #[command(subcommand)]
-    command: DataCommand,
-}
-
-#[derive(Debug, Subcommand)]
-enum DataCommand {
-    /// Write a sheet of training images as PNG: each as it is, then as some epochs see it
-    Preview(PreviewArgs),
-}
-
-#[derive(Debug, Args)]
-struct PreviewArgs {
+pub(super) struct PreviewArgs {
     /// The config, such as `configs/quick.toml`
     config: PathBuf,
     /// Change a value of the config, such as `data.augment.horizontal_flip=false`; may be given more than once
@@ -41,14 +29,8 @@ struct PreviewArgs {
     epochs: u16,
 }
 
-/// Does what was asked for.
-pub(super) fn execute(args: &DataArgs) -> Result<()> {
-    match &args.command {
-        DataCommand::Preview(args) => preview(args),
-    }
-}
-
-fn preview(args: &PreviewArgs) -> Result<()> {
+/// Writes the sheet.
+pub(super) fn execute(args: &PreviewArgs) -> Result<()> {
     let plan = config::load(&args.config, &args.assignments)?;
     let dataset = data::load(&plan.data, args.data_dir.as_deref())?;
     let sheet = sheet(&plan, &dataset.train, args.images.into(), args.epochs.into());

@@ -1,0 +1,66 @@
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::data::{self, Fetch, FetchEvent, Fetchable};
+use crate::error::Result;
+
+/// Arguments of `vitbench data fetch`.
+#[derive(Debug, Args)]
+pub(super) struct FetchArgs {
+    /// Which dataset
+    dataset: Fetchable,
+    /// An archive that you have, or another place to download it from; its files are checked all the same
+    #[arg(long, value_name = "URL|FILE")]
+    from: Option<String>,
+    /// The data folder to put it into [default: $VITBENCH_DATA, or `vitbench` in the user's cache folder]
+    #[arg(long, value_name = "DIR")]
+    to: Option<PathBuf>,
+}
+
+/// Fetches a dataset and says where it lies.
+pub(super) fn execute(args: &FetchArgs) -> Result<()> {
+    let request = Fetch { dataset: args.dataset, from: args.from.as_deref(), to: args.to.as_deref() };
+    // Hidden by indicatif itself where standard error is no terminal.
+    let bar = ProgressBar::no_length();
+    let photos = args.dataset == Fetchable::CatsVsDogs;
+    let template = match photos {
+        true => "{msg} {bar:24} {human_pos} of {human_len} photos, {eta} left",
+        false => "{msg} {bar:24} {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left",
+    };
+    bar.set_style(ProgressStyle::with_template(template).expect("the template is well-formed"));
+    bar.enable_steady_tick(Duration::from_millis(200));
+    let fetched = data::fetch(&request, &mut |event| show(&bar, &event));
+    bar.finish_and_clear();
+    let fetched = fetched?;
+    let verb = if fetched.was_there { "is there already, whole" } else { "is there now" };
+    println!("{} {verb}: {}", fetched.folder.display(), fetched.contents);
+    if let Some(folder) = &args.to {
+        println!("Name the same folder to the commands that read it: --data-dir {}", folder.display());
+    }
+    if photos {
+        println!("`vitbench data verify {}` decodes every photo.", fetched.folder.display());
+    }
+    Ok(())
+}
+
+fn show(bar: &ProgressBar, event: &FetchEvent) {
+    match event {
+        FetchEvent::Waiting => eprintln!("Another process fetches the same dataset; waiting for it to end."),
+        FetchEvent::Retrying(reason) => bar.suspend(|| eprintln!("{reason}; trying again")),
+        FetchEvent::Downloading { done, total } => {
+            bar.set_message("downloading");
+            if let Some(total) = total {
+                bar.set_length(*total);
+            }
+            bar.set_position(*done);
+        }
+        FetchEvent::Unpacking { done, total } => {
+            bar.set_message("unpacking");
+            bar.set_length(*total);
+            bar.set_position(*done);
+        }
+    }
+}

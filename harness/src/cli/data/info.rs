@@ -1,0 +1,70 @@
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::data::{self, Info};
+use crate::error::Result;
+
+/// Arguments of `vitbench data info`.
+#[derive(Debug, Args)]
+pub(super) struct InfoArgs {
+    /// A dataset's name, such as `cifar10`, or a folder
+    dataset: String,
+    /// Where datasets are, besides $VITBENCH_DATA and the cache folder
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+}
+
+/// Pairs of the same image that are shown.
+const SHOWN: usize = 5;
+
+/// Classes that are counted one by one.
+const COUNTED: usize = 20;
+
+/// Prints what a dataset holds.
+pub(super) fn execute(args: &InfoArgs) -> Result<()> {
+    let info = data::inspect(&args.dataset, args.data_dir.as_deref())?;
+    print_splits(&info);
+    if let Some([[narrow, width, wide], [low, height, high]]) = info.sizes {
+        println!("width   {narrow} to {wide} pixels, median {width}");
+        println!("height  {low} to {high} pixels, median {height}");
+    }
+    for (kind, count) in &info.kinds {
+        println!("kind    {kind}: {count}");
+    }
+    if info.turned > 0 {
+        println!("        {} of them are to be turned or mirrored, which is done when they are read", info.turned);
+    }
+    if info.unreadable > 0 {
+        println!("bad     {} files cannot be read; `vitbench data verify` lists them", info.unreadable);
+    }
+    println!("copies  {} images are there more than once", info.copies);
+    if info.splits.len() > 1 {
+        println!("leaks   {} test images are training images as well", info.leaks.len());
+    }
+    for (test, train) in info.leaks.iter().take(SHOWN) {
+        println!("        {test} is {train}");
+    }
+    println!("fingerprint {}", info.fingerprint);
+    Ok(())
+}
+
+fn print_splits(info: &Info) {
+    println!("classes {}: {}", info.classes.len(), shortened(&info.classes));
+    for (split, counts) in &info.splits {
+        let total: usize = counts.iter().sum();
+        let least = counts.iter().min().copied().unwrap_or_default();
+        let greatest = counts.iter().max().copied().unwrap_or_default();
+        println!("{split:<7} {total} images, {least} to {greatest} of a class");
+        if info.classes.len() <= COUNTED && least != greatest {
+            for (class, count) in info.classes.iter().zip(counts) {
+                println!("        {class}: {count}");
+            }
+        }
+    }
+}
+
+fn shortened(classes: &[String]) -> String {
+    let more = if classes.len() > COUNTED { ", ..." } else { "" };
+    format!("{}{more}", classes[..classes.len().min(COUNTED)].join(", "))
+}

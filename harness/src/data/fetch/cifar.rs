@@ -1,0 +1,152 @@
+//! The official archives of CIFAR-10 and CIFAR-100.
+
+use std::collections::HashSet;
+use std::fs::{self, File};
+use std::io::BufReader;
+use std::path::Path;
+
+use super::download::{Expected, download};
+use super::place::Place;
+use super::{FetchEvent, Fetched, OnFetchEvent, Origin};
+use crate::data::archive::{Entry, Limits, visit_tar_gz};
+use crate::data::cifar::{PinnedFile, Version, thousands};
+use crate::error::{Error, Result};
+use crate::sha256::{self, Hashing};
+
+/// Entries that the archive may have: the official ones have ten.
+const MAX_ENTRIES: usize = 64;
+
+/// What may be in the archive besides the files of images: names of classes, a page of text.
+const OTHER_BYTES: u64 = 4 << 20;
+
+/// Fetches one of the two into its subfolder of the data folder.
+pub(super) fn fetch(
+    version: &'static Version,
+    from: Option<&str>,
+    folder: &Path,
+    on_event: &mut OnFetchEvent<'_>,
+) -> Result<Fetched> {
+    let origin = from.map_or(Ok(Origin::Url(version.url)), Origin::parse)?;
+    let name = version.subfolders[0];
+    let there = |was_there| {
+        let contents = format!("{} images of {} classes", thousands(version.records() as u64), version.classes.len());
+        Ok(Fetched { folder: folder.join(name), was_there, contents })
+    };
+    if is_complete(version, &folder.join(name)) {
+        return there(true);
+    }
+    let place = Place::hold(folder, name, on_event)?;
+    // Another process may have fetched it while this one waited.
+    if is_complete(version, &place.target()) {
+        return there(true);
+    }
+    match origin {
+        Origin::File(path) => unpack(version, path, &place, on_event)?,
+        Origin::Url(url) => fetch_from(url, version, &place, on_event)?,
+    }
+    there(false)
+}
+
+/// Downloads and unpacks. A download whose beginning came from another attempt, perhaps of another archive, gets a second try.
+fn fetch_from(url: &str, version: &'static Version, place: &Place, on_event: &mut OnFetchEvent<'_>) -> Result<()> {
+    let part = place.download_path(url);
+    let expected = match url == version.url {
+        true => Expected { bytes: Some(version.archive_bytes), at_most: version.archive_bytes },
+        false => Expected { bytes: None, at_most: version.bytes() + OTHER_BYTES },
+    };
+    loop {
+        let began_before = part.exists();
+        download(url, &part, expected, on_event)?;
+        let checked = check_archive(url, version, &part).and_then(|()| unpack(version, &part, place, on_event));
+        match checked {
+            Err(Error::Damaged { problem, .. }) if began_before => {
+                on_event(FetchEvent::Retrying(format!(
+                    "{problem}; it was begun before, so it is fetched from its start"
+                )));
+                remove(&part)?;
+            }
+            Err(Error::Damaged { problem, help, .. }) => {
+                remove(&part)?;
+                return Err(Error::damaged(url, problem, help));
+            }
+            Err(other) => return Err(other),
+            Ok(()) => return remove(&part),
+        }
+    }
+}
+
+fn remove(part: &Path) -> Result<()> {
+    fs::remove_file(part).map_err(Error::io("delete", part))
+}
+
+/// The official archive is known to the byte. Of another one, its files decide.
+fn check_archive(url: &str, version: &Version, part: &Path) -> Result<()> {
+    if url != version.url {
+        return Ok(());
+    }
+    let digest = sha256::of_file(part).map_err(Error::io("read", part))?;
+    if digest == version.archive_sha256 {
+        return Ok(());
+    }
+    let problem = format!("SHA-256 is {digest}, expected {}", version.archive_sha256);
+    Err(Error::damaged(
+        url,
+        problem,
+        "try again; if it stays so, fetch the archive by other means and name it with --from",
+    ))
+}
+
+/// Whether every file is there, byte by byte.
+fn is_complete(version: &Version, folder: &Path) -> bool {
+    version.files().all(|file| {
+        let path = folder.join(file.name);
+        let right_length =
+            fs::metadata(&path).is_ok_and(|about| about.is_file() && about.len() == version.file_bytes(file));
+        right_length && sha256::of_file(&path).is_ok_and(|digest| digest == file.sha256)
+    })
+}
+
+/// Unpacks the files of images out of an archive, each checked, and puts them in place together.
+fn unpack(version: &'static Version, archive: &Path, place: &Place, on_event: &mut OnFetchEvent<'_>) -> Result<()> {
+    let staging = place.staging()?;
+    let source = BufReader::with_capacity(1 << 18, File::open(archive).map_err(Error::io("open", archive))?);
+    let total = version.bytes();
+    let largest = version.files().map(|file| version.file_bytes(file)).max().unwrap_or_default();
+    let limits = Limits { entries: MAX_ENTRIES, file_bytes: largest, bytes: total + OTHER_BYTES };
+    let (mut found, mut done) = (HashSet::new(), 0);
+    on_event(FetchEvent::Unpacking { done, total });
+    visit_tar_gz(source, archive, limits, &mut |entry| {
+        let base = entry.name.rsplit('/').next().unwrap_or_default();
+        let Some(file) = version.files().find(|file| file.name == base) else { return Ok(()) };
+        if !found.insert(file.name) {
+            return Err(Error::damaged(archive.display(), format!("holds `{base}` twice"), version.how_to_get()));
+        }
+        unpack_file(version, file, entry, archive, &staging.path().join(file.name))?;
+        done += entry.bytes;
+        on_event(FetchEvent::Unpacking { done, total });
+        Ok(())
+    })?;
+    if let Some(missing) = version.files().find(|file| !found.contains(file.name)) {
+        let problem = format!("`{}` is not in it: it is no archive of {}", missing.name, version.name);
+        return Err(Error::damaged(archive.display(), problem, format!("give the binary version, {}", version.url)));
+    }
+    place.publish(staging)
+}
+
+fn unpack_file(version: &Version, file: &PinnedFile, entry: &mut Entry<'_>, archive: &Path, path: &Path) -> Result<()> {
+    let name = entry.name.clone();
+    let wrong =
+        |problem: String| Err(Error::damaged(archive.display(), format!("`{name}` {problem}"), version.how_to_get()));
+    let expected = version.file_bytes(file);
+    if entry.bytes != expected {
+        return wrong(format!("has {} bytes, expected {}", thousands(entry.bytes), thousands(expected)));
+    }
+    let target = File::create_new(path).map_err(Error::io("create", path))?;
+    let mut hashing = Hashing::new(&target);
+    entry.copy(archive, &mut hashing, path)?;
+    let digest = hashing.finish();
+    if digest != file.sha256 {
+        return wrong(format!("has the SHA-256 {digest}, expected {}", file.sha256));
+    }
+    target.sync_all().map_err(Error::io("write", path))
+}

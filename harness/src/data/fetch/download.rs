@@ -1,0 +1,242 @@
+//! Downloads a file over HTTPS, and goes on where an earlier attempt ended.
+
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use bitreq::ResponseLazy;
+
+use super::{FetchEvent, OnFetchEvent};
+use crate::error::{Error, Result};
+
+/// Attempts in a row that may bring no byte.
+const FRUITLESS_ATTEMPTS: u32 = 4;
+
+/// How long an attempt may take. One that stalls ends then, and the next goes on from there with twice the time, for servers that
+/// cannot go on.
+const FIRST_ATTEMPT: Duration = Duration::from_secs(180);
+
+const MAX_REDIRECTS: usize = 5;
+
+/// For the tests of the program: lets it speak plain HTTP with the machine that it runs on.
+const PLAIN_HTTP_ON_LOOPBACK: &str = "VITBENCH_TEST_PLAIN_HTTP_ON_LOOPBACK";
+
+const HELP: &str = "see whether the address is right and the network works, or fetch the archive by other means and name it with --from FILE";
+
+/// What is known of a file before it is there.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Expected {
+    /// Its length, if it is known.
+    pub(super) bytes: Option<u64>,
+    /// The length beyond which it is not what it should be.
+    pub(super) at_most: u64,
+}
+
+/// Why an attempt ended early.
+enum Failure {
+    /// The next may go on from here.
+    Passing(String),
+    /// There is no use in trying again.
+    Final(Error),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Final(error)
+    }
+}
+
+/// Fetches `url` into the file `part`, after the bytes that are there.
+///
+/// # Errors
+/// If the address is not one of HTTPS, the server refuses, the connection fails again and again, the length is wrong, or the file
+/// cannot be written. What came stays in `part`, unless it is of no use.
+pub(super) fn download(url: &str, part: &Path, expected: Expected, on_event: &mut OnFetchEvent<'_>) -> Result<()> {
+    check_address(url, url)?;
+    let mut file =
+        OpenOptions::new().create(true).read(true).append(true).open(part).map_err(Error::io("open", part))?;
+    let mut transfer = Transfer { url, part, expected, validator: None, time: FIRST_ATTEMPT };
+    let mut fruitless = 0;
+    loop {
+        let before = length(&file, part)?;
+        if expected.bytes == Some(before) {
+            return Ok(());
+        }
+        let reason = match transfer.attempt(&mut file, on_event) {
+            Ok(()) => return Ok(()),
+            Err(Failure::Final(error)) => return Err(error),
+            Err(Failure::Passing(reason)) => reason,
+        };
+        fruitless = if length(&file, part)? > before { 0 } else { fruitless + 1 };
+        if fruitless == FRUITLESS_ATTEMPTS {
+            return Err(Error::input(
+                url,
+                format!("{FRUITLESS_ATTEMPTS} attempts in a row failed; the last one: {reason}"),
+                HELP,
+            ));
+        }
+        on_event(FetchEvent::Retrying(reason));
+        std::thread::sleep(Duration::from_millis(200) * 2_u32.pow(fruitless));
+        transfer.time *= 2;
+    }
+}
+
+fn length(file: &File, part: &Path) -> Result<u64> {
+    file.metadata().map(|about| about.len()).map_err(Error::io("read", part))
+}
+
+/// Errs unless a URL is one of HTTPS. `place` is the URL that was asked for.
+fn check_address(place: &str, url: &str) -> Result<()> {
+    let parsed = bitreq::Url::parse(url).map_err(|error| Error::input(place, format!("is no URL: {error}"), HELP))?;
+    let on_loopback = matches!(parsed.base_url(), "127.0.0.1" | "localhost" | "[::1]");
+    let tested = cfg!(test) || std::env::var_os(PLAIN_HTTP_ON_LOOPBACK).is_some();
+    if parsed.scheme() == "https" || (on_loopback && tested) {
+        return Ok(());
+    }
+    let problem = match place == url {
+        true => "the address is not one of HTTPS".to_owned(),
+        false => format!("it leads to `{url}`, which is not an address of HTTPS"),
+    };
+    Err(Error::input(
+        place,
+        problem,
+        "give an https:// URL, or fetch the archive by other means and name it with --from FILE",
+    ))
+}
+
+struct Transfer<'a> {
+    url: &'a str,
+    part: &'a Path,
+    expected: Expected,
+    /// What the server called the content when this transfer began. It says if the content has changed since.
+    validator: Option<String>,
+    /// How long the next attempt may take.
+    time: Duration,
+}
+
+impl Transfer<'_> {
+    /// One request, and what comes of it into the file.
+    fn attempt(&mut self, file: &mut File, on_event: &mut OnFetchEvent<'_>) -> Result<(), Failure> {
+        let there = length(file, self.part)?;
+        let answer = self.ask(there)?;
+        let header = |name: &str| answer.headers.get(name).map(String::as_str);
+        let (start, total) = match answer.status_code {
+            200 => (0, header("content-length").and_then(|length| length.trim().parse().ok())),
+            206 => content_range(header("content-range"))
+                .filter(|(start, _)| *start == there)
+                .ok_or_else(|| self.refused("the server sends another part than was asked for".into()))?,
+            416 if there > 0 => {
+                let total =
+                    header("content-range").and_then(|range| range.trim().strip_prefix("bytes */")?.parse().ok());
+                if total == Some(there) {
+                    return Ok(());
+                }
+                self.truncate(file)?;
+                return Err(Failure::Passing("what was begun is longer than the file".into()));
+            }
+            429 | 500.. => return Err(Failure::Passing(format!("the server answers {}", status(&answer)))),
+            _ => return Err(self.refused(format!("the server answers {}", status(&answer))).into()),
+        };
+        self.check_total(total)?;
+        self.validator = header("etag").filter(|tag| !tag.starts_with("W/")).map(str::to_owned);
+        if start == 0 && there > 0 {
+            self.truncate(file)?;
+        }
+        self.receive(answer, start, total, file, on_event)
+    }
+
+    fn ask(&self, there: u64) -> Result<ResponseLazy, Failure> {
+        let mut request = bitreq::get(self.url)
+            .with_header("Accept-Encoding", "identity")
+            .with_header("User-Agent", concat!("vitbench/", env!("CARGO_PKG_VERSION")))
+            .with_max_redirects(MAX_REDIRECTS)
+            .with_max_body_size(None)
+            .with_timeout(self.time);
+        if there > 0 {
+            request = request.with_header("Range", format!("bytes={there}-"));
+            if let Some(validator) = &self.validator {
+                request = request.with_header("If-Range", validator);
+            }
+        }
+        let answer = request.send_lazy().map_err(|error| match error {
+            bitreq::Error::IoError(error) => Failure::Passing(error.to_string()),
+            error @ bitreq::Error::AddressNotFound => Failure::Passing(error.to_string()),
+            error => Failure::Final(self.refused(error.to_string())),
+        })?;
+        // What is read is compared with a digest, wherever it comes from; still nothing is to travel in the open.
+        check_address(self.url, if answer.url.is_empty() { self.url } else { &answer.url })?;
+        Ok(answer)
+    }
+
+    fn check_total(&self, total: Option<u64>) -> Result<()> {
+        let Expected { bytes, at_most } = self.expected;
+        match (total, bytes) {
+            (Some(total), Some(bytes)) if total != bytes => {
+                Err(Error::damaged(self.url, format!("the server offers {total} bytes, expected {bytes}"), HELP))
+            }
+            (Some(total), _) if total > at_most => Err(Error::damaged(
+                self.url,
+                format!("the server offers {total} bytes, at most {at_most} are right"),
+                HELP,
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    fn receive(
+        &self,
+        mut answer: ResponseLazy,
+        start: u64,
+        total: Option<u64>,
+        file: &mut File,
+        on_event: &mut OnFetchEvent<'_>,
+    ) -> Result<(), Failure> {
+        let total = total.or(self.expected.bytes);
+        let (mut done, mut told) = (start, Instant::now());
+        let mut buffer = vec![0; 1 << 16];
+        on_event(FetchEvent::Downloading { done, total });
+        loop {
+            let read = answer.read(&mut buffer).map_err(|error| Failure::Passing(error.to_string()))?;
+            if read == 0 {
+                break;
+            }
+            file.write_all(&buffer[..read]).map_err(Error::io("write", self.part))?;
+            done += read as u64;
+            if done > self.expected.at_most {
+                self.truncate(file)?;
+                let problem = format!("more than {} bytes came", self.expected.at_most);
+                return Err(Error::damaged(self.url, problem, HELP).into());
+            }
+            if told.elapsed() > Duration::from_millis(100) {
+                on_event(FetchEvent::Downloading { done, total });
+                told = Instant::now();
+            }
+        }
+        on_event(FetchEvent::Downloading { done, total });
+        match total {
+            Some(total) if done < total => {
+                Err(Failure::Passing(format!("the connection ended after {done} of {total} bytes")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn truncate(&self, file: &mut File) -> Result<()> {
+        file.set_len(0).and_then(|()| file.seek(SeekFrom::Start(0))).map_err(Error::io("write", self.part)).map(drop)
+    }
+
+    fn refused(&self, problem: String) -> Error {
+        Error::input(self.url, problem, HELP)
+    }
+}
+
+fn status(answer: &ResponseLazy) -> String {
+    format!("{} {}", answer.status_code, answer.reason_phrase.trim())
+}
+
+/// Start and length of the whole, of `bytes 100-199/200`.
+fn content_range(header: Option<&str>) -> Option<(u64, Option<u64>)> {
+    let (range, total) = header?.trim().strip_prefix("bytes ")?.split_once('/')?;
+    Some((range.split_once('-')?.0.parse().ok()?, total.parse().ok()))
+}
