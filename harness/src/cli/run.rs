@@ -175,7 +175,8 @@ fn conclude(
 fn failures(folder: &ResultsFolder, runs: &[PlannedRun]) -> Result<()> {
     let mut failed = 0;
     for run in runs {
-        failed += usize::from(folder.run(&run.identity.run).read_failed()?.is_some());
+        let folder = folder.run(&run.identity.run);
+        failed += usize::from(folder.read_done()?.is_none() && folder.read_failed()?.is_some());
     }
     if failed > 0 { Err(Error::RunsFailed { failed, total: runs.len() }) } else { Ok(()) }
 }
