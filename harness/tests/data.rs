@@ -19,6 +19,7 @@ epochs = 1
 batch_size = 4
 optimizer = { kind = "sgd" }
 lr = 0.001
+evaluate_on = "test"
 
 [measure]
 warmup_seconds = 0.0
