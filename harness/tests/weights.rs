@@ -60,9 +60,13 @@ impl Bench {
     }
 
     fn refused(&self, arguments: &[&str]) -> String {
+        self.refused_with(2, arguments)
+    }
+
+    fn refused_with(&self, code: i32, arguments: &[&str]) -> String {
         let output = self.vitbench(arguments);
         let text = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {text}");
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {text}");
         assert!(text.starts_with("error: ") && text.contains("help: ") && !text.contains("panicked"), "{text}");
         text
     }
@@ -136,7 +140,7 @@ fn unusable_weights_are_refused_before_anything_is_written() {
     let said = bench.refused(&run);
     assert!(said.contains("plan.toml: model.0 (`vit`): init: there is no file w.safetensors"), "{said}");
     fs::write(bench.path("w.safetensors"), "anything").unwrap();
-    let said = bench.refused(&run);
+    let said = bench.refused_with(3, &run);
     assert!(said.contains("w.safetensors: it begins with a header of"), "{said}");
     assert!(!bench.path("results").exists());
     let said = bench.refused(&["run", "plan.toml", "--set", "model.0.init=3"]);
