@@ -67,6 +67,12 @@ pub enum Error {
         /// Of how many.
         total: usize,
     },
+    /// A comparison found what it was asked to fail on.
+    #[error("worse than allowed by --fail-if {limits}")]
+    Regressed {
+        /// The limits that are broken.
+        limits: String,
+    },
 }
 
 /// A result whose error is for the user.
@@ -89,11 +95,11 @@ impl Error {
         move |source| Self::Io { action, path, source }
     }
 
-    /// The process's exit code: 1 when runs failed or tensors disagree, 2 when what was asked for cannot be done, 3 when
+    /// The process's exit code: 1 when runs failed, tensors disagree or a limit is broken, 2 when what was asked for cannot be done, 3 when
     /// a file is damaged, 130 or 143 when it was asked to stop.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::RunsFailed { .. } | Self::Disagreement { .. } => 1,
+            Self::RunsFailed { .. } | Self::Disagreement { .. } | Self::Regressed { .. } => 1,
             Self::Input { .. } | Self::Io { .. } => 2,
             Self::RunNotRecorded { code, .. } | Self::Interrupted { code } => *code,
             Self::Damaged { .. } => 3,

@@ -10,6 +10,7 @@ pub mod data;
 pub mod device;
 pub mod error;
 pub mod measure;
+mod noise;
 pub mod parity;
 pub mod report;
 pub mod results;

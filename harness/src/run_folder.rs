@@ -9,7 +9,9 @@ use sysinfo::System;
 use crate::bounded;
 use crate::config::{self, Plan, RunConfig};
 use crate::data::BadFile;
+use crate::device::DeviceName;
 use crate::error::{Error, Result};
+use crate::noise;
 use crate::results::{
     ExcludedRecord, MachineRecord, ResultsFolder, RunFolder, RunIdentity, SCHEMA, WRITING, write_atomic,
 };
@@ -89,7 +91,8 @@ pub fn open(path: &Path, plan: &Plan, runs: &[PlannedRun], threads: usize) -> Re
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             refuse_foreign_files(path)?;
             let folder = ResultsFolder::create_or_open(path)?;
-            folder.write_machine(&machine(plan, threads))?;
+            folder.write_machine(&machine(plan.device, threads))?;
+            noise::keep(&folder, plan.device, threads)?;
             // Last, since its presence says that the folder is this plan's.
             write_atomic(&plan_path, text.as_bytes())?;
         }
@@ -102,7 +105,7 @@ pub fn open(path: &Path, plan: &Plan, runs: &[PlannedRun], threads: usize) -> Re
 fn refuse_foreign_files(path: &Path) -> Result<()> {
     let Ok(mut entries) = std::fs::read_dir(path) else { return Ok(()) };
     // Others that start with the same plan at this moment may have come further.
-    let known = ["runs", "machine.json", "plan.toml"];
+    let known = ["runs", "machine.json", "noise.json", "plan.toml"];
     let is_ours = |name: &str| known.contains(&name) || name.starts_with(WRITING);
     let foreign = entries.find_map(|entry| entry.ok().filter(|e| !is_ours(&e.file_name().to_string_lossy())));
     match foreign {
@@ -150,7 +153,8 @@ fn first_difference(key: &str, there: &toml::Value, here: &toml::Value) -> Optio
     }
 }
 
-fn machine(plan: &Plan, threads: usize) -> MachineRecord {
+/// The machine as it is now, with the command that was given.
+pub(crate) fn machine(device: DeviceName, threads: usize) -> MachineRecord {
     // A system that does not tell is no reason not to measure.
     let system = System::new_all().ok();
     let cpus = system.as_ref().map_or(&[] as &[_], System::cpus);
@@ -166,7 +170,7 @@ fn machine(plan: &Plan, threads: usize) -> MachineRecord {
         cpu_cores: cpus.len(),
         memory_bytes: system.as_ref().map_or(0, System::total_memory),
         os: format!("{os} ({})", std::env::consts::ARCH),
-        device: plan.device.as_str().to_owned(),
+        device: device.as_str().to_owned(),
         threads,
         started: Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
     }

@@ -78,8 +78,16 @@ fn a_plan_leaves_records_tables_plots_and_report() {
     let bench = Bench::new(CONFIG);
     let stdout = bench.succeed(&["run", "plan.toml"]);
     let folder = bench.path("results/plan");
-    for file in ["plan.toml", "machine.json", "models.csv", "epochs.csv", "throughput.csv", "summary.csv", "report.md"]
-    {
+    for file in [
+        "plan.toml",
+        "machine.json",
+        "models.csv",
+        "epochs.csv",
+        "throughput.csv",
+        "summary.csv",
+        "report.md",
+        "report.html",
+    ] {
         assert!(fs::metadata(folder.join(file)).unwrap().len() > 0, "{file}");
     }
     for plot in ["learning_curves", "accuracy", "throughput", "params", "accuracy_vs_throughput"] {
@@ -88,7 +96,17 @@ fn a_plan_leaves_records_tables_plots_and_report() {
     }
     for model in ["vit", "conv"] {
         let run = only_run(&folder, model);
-        for file in ["config.toml", "epochs.csv", "timing.csv", "predictions.csv", "done.json"] {
+        for file in [
+            "config.toml",
+            "epochs.csv",
+            "timing.csv",
+            "parts.csv",
+            "predictions.csv",
+            "images.csv",
+            "images.png",
+            "log.txt",
+            "done.json",
+        ] {
             assert!(run.join(file).is_file(), "{model}: {file}");
         }
         assert!(stdout.contains(&format!("{model} seed 0 epoch   2/2")), "a line per epoch:\n{stdout}");
@@ -128,7 +146,8 @@ fn a_deleted_run_is_made_again_and_a_report_too() {
     assert!(stdout.contains("conv seed 0 epoch") && !stdout.contains("vit seed 0 epoch"), "{stdout}");
     assert!(!report.is_empty() && bench.path("out/report.md").is_file());
 
-    let tables = ["models.csv", "epochs.csv", "throughput.csv", "summary.csv", "report.md", "plots/accuracy.svg"];
+    let tables =
+        ["models.csv", "epochs.csv", "throughput.csv", "summary.csv", "report.md", "report.html", "plots/accuracy.svg"];
     let read = || tables.map(|table| fs::read(bench.path("out").join(table)).unwrap());
     let before = read();
     bench.succeed(&["report", "out"]);
@@ -401,4 +420,97 @@ fn averaged_weights_early_stopping_and_published_figures_reach_the_report() {
     let again = bench.refused(&["run", "plan.toml", "--set", "data.val_fraction=0.0"]);
     assert!(again.contains("train.evaluate_on"), "{again}");
     assert!(bench.refused(&["run", "plan.toml", "--set", "published.0.model=x"]).contains("published.0.model"));
+}
+
+#[test]
+fn a_report_is_printed_in_several_forms_and_writes_nothing_then() {
+    let bench = Bench::new(CONFIG);
+    bench.succeed(&["run", "plan.toml", "--out", "out"]);
+    let page = fs::read_to_string(bench.path("out/report.html")).unwrap();
+    // What a run says of itself, and what it keeps, is in the page.
+    for part in ["data:image/png;base64,", "What a training step spends its time on", "triangle", "done: test"] {
+        assert!(page.contains(part), "{part}");
+    }
+    let before = bench.listing();
+    assert_eq!(bench.succeed(&["report", "out", "--format", "html"]), page);
+    let summary = fs::read_to_string(bench.path("out/summary.csv")).unwrap();
+    assert_eq!(bench.succeed(&["report", "out", "--format", "csv"]), summary);
+    let markdown = bench.succeed(&["report", "out", "--format", "md"]);
+    assert!(markdown.contains("## Results") && !markdown.contains("![]") && !markdown.contains("plots/accuracy"));
+    let json: serde_json::Value = serde_json::from_str(&bench.succeed(&["report", "out", "--format", "json"])).unwrap();
+    assert_eq!(json["models"][0]["model"], "vit");
+    assert_eq!(json["answers"][0]["question"], "Most accurate");
+    assert_eq!(bench.listing(), before);
+    assert_eq!(bench.vitbench(&["report", "out", "--format", "md", "--open"]).status.code(), Some(2));
+}
+
+#[test]
+fn pictures_are_kept_only_where_the_config_lets_them() {
+    let bench = Bench::new(CONFIG);
+    bench.succeed(&["run", "plan.toml", "--out", "out", "--set", "data.keep_images=false"]);
+    assert!(!only_run(&bench.path("out"), "vit").join("images.png").exists());
+    assert!(!fs::read_to_string(bench.path("out/report.html")).unwrap().contains("data:image/png"));
+}
+
+/// Makes a run's predictions all right, or all wrong.
+fn make_predictions(run: &Path, right: bool) {
+    let path = run.join("predictions.csv");
+    let mut reader = csv::Reader::from_path(&path).unwrap();
+    let headers = reader.headers().unwrap().clone();
+    let column = |name: &str| headers.iter().position(|header| header == name).unwrap();
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    writer.write_record(&headers).unwrap();
+    for row in reader.records().map(Result::unwrap) {
+        let mut cells: Vec<String> = row.iter().map(str::to_owned).collect();
+        let label: usize = cells[column("label")].parse().unwrap();
+        cells[column("predicted")] = if right { label } else { (label + 1) % 10 }.to_string();
+        writer.write_record(cells).unwrap();
+    }
+    fs::write(path, writer.into_inner().unwrap()).unwrap();
+}
+
+#[test]
+fn results_are_compared_and_a_regression_fails() {
+    let bench = Bench::new(CONFIG);
+    bench.succeed(&["run", "plan.toml", "--out", "before"]);
+    bench.succeed(&["run", "plan.toml", "--out", "after"]);
+    let table = bench.succeed(&["compare", "before", "after", "--fail-if", "accuracy=-0.5"]);
+    assert!(table.lines().take_while(|line| !line.is_empty()).all(|line| line.chars().count() <= 80), "{table}");
+    assert!(table.contains("no") && table.contains("difference") && table.contains("too few"), "{table}");
+
+    // Three steps say too little of speed, and a limit that nothing can be held against is not met.
+    let message = bench.refused(&["compare", "before", "after", "--fail-if", "slower=5%"]);
+    assert!(message.contains("--fail-if slower=5%"), "{message}");
+    assert!(bench.refused(&["compare", "before", "before"]).contains("this is one folder"));
+    assert!(bench.refused(&["compare", "before:swin", "after"]).contains("it has `vit`, `conv`"));
+    assert!(bench.refused(&["compare", "before", "nowhere"]).contains("nowhere: is not there"));
+    assert_eq!(bench.vitbench(&["compare", "before", "after", "--fail-if", "faster=1%"]).status.code(), Some(2));
+
+    make_predictions(&only_run(&bench.path("before"), "vit"), true);
+    make_predictions(&only_run(&bench.path("after"), "vit"), false);
+    let output = bench.vitbench(&["compare", "before", "after", "--fail-if", "accuracy=-0.5"]);
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
+    assert!(text(&output.stdout).contains("worse") && text(&output.stderr).contains("--fail-if accuracy=-0.5"));
+    let models = bench.vitbench(&["compare", "after:vit", "before:vit", "--fail-if", "accuracy=-0.5"]);
+    assert!(models.status.success() && text(&models.stdout).contains("better"), "{}", text(&models.stdout));
+}
+
+#[test]
+fn noise_is_measured_kept_and_stated() {
+    let bench = Bench::new(CONFIG);
+    let calibrate = ["calibrate", "--repetitions", "3", "--seconds", "0", "--threads", "1"];
+    let table = bench.succeed(&calibrate);
+    assert!(table.contains("training step") && table.contains("3 processes each"), "{table}");
+    assert!(bench.path("cache/vitbench/noise/flex-1.json").is_file());
+
+    bench.succeed(&["run", "plan.toml", "--out", "out", "--threads", "1"]);
+    let stated = |folder: &str| fs::read_to_string(bench.path(folder).join("report.md")).unwrap();
+    assert!(stated("out").contains("two processes that do the same differ by up to"), "{}", stated("out"));
+    // Of another number of threads nothing is known, until it is put there.
+    bench.succeed(&["run", "plan.toml", "--out", "two", "--threads", "2"]);
+    assert!(stated("two").contains("not measured"));
+    bench.succeed(&["calibrate", "--repetitions", "3", "--seconds", "0", "--into", "two"]);
+    bench.succeed(&["report", "two"]);
+    assert!(stated("two").contains("two processes that do the same"));
+    assert!(bench.refused(&["calibrate", "--into", "nowhere"]).contains("nowhere: is not there"));
 }

@@ -1,5 +1,7 @@
 //! The command line: parsing and printing only, a file per command.
 
+mod calibrate;
+mod compare;
 mod data;
 mod devices;
 mod export;
@@ -37,10 +39,14 @@ enum Command {
     Slurm(slurm::SlurmArgs),
     /// Time training step and inference of a config's models without training them
     Time(time::TimeArgs),
+    /// Measure how much times on this machine vary by themselves, for verdicts on speed
+    Calibrate(calibrate::CalibrateArgs),
     /// Print the models of a config: parameters, tokens, multiply-accumulates
     Summary(summary::SummaryArgs),
     /// Make tables, plots and report again from the records of a results folder
     Report(report::ReportArgs),
+    /// Hold two results, or two models, against each other: what differs by more than chance
+    Compare(compare::CompareArgs),
     /// Write the trained weights of a run as a file for other programs
     Export(export::ExportArgs),
     /// Look at the images that models are trained on
@@ -68,8 +74,10 @@ impl Cli {
             Command::Plan(args) => plan::execute(&args),
             Command::Slurm(args) => slurm::execute(&args),
             Command::Time(args) => time::execute(&args),
+            Command::Calibrate(args) => calibrate::execute(&args),
             Command::Summary(args) => summary::execute(&args),
             Command::Report(args) => report::execute(&args),
+            Command::Compare(args) => compare::execute(&args),
             Command::Export(args) => export::execute(&args),
             Command::Data(args) => data::execute(&args),
             Command::Parity(args) => parity::execute(&args),

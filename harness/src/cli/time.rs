@@ -45,9 +45,30 @@ enum Format {
     Csv,
 }
 
-fn seconds(text: &str) -> Result<f64, String> {
+/// A span that may be asked for.
+pub(super) fn seconds(text: &str) -> Result<f64, String> {
     let seconds: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
     if (0.0..=3600.0).contains(&seconds) { Ok(seconds) } else { Err("take a number from 0 to 3600".into()) }
+}
+
+impl TimeArgs {
+    /// For the rows of a config one by one.
+    pub(super) fn of(config: &Path, device: DeviceName, threads: usize, seconds: f64) -> Self {
+        Self {
+            config: config.to_owned(),
+            assignments: Vec::new(),
+            device: Some(device),
+            threads: u16::try_from(threads).ok(),
+            seconds: Some(seconds),
+            format: Format::Json,
+            row: None,
+        }
+    }
+}
+
+/// Median seconds of a row, measured in a process of its own.
+pub(super) fn median_of_row(args: &TimeArgs, row: usize) -> Result<f64> {
+    Ok(in_process_of_its_own(args, row)?.median_s)
 }
 
 /// What is measured of a model in one mode at one batch size.

@@ -88,6 +88,18 @@ pub struct DataConfig {
     /// Standard deviation of each channel, divided by.
     #[serde(default = "default_std")]
     pub std: [f32; 3],
+    /// Whether a run keeps small pictures of some test images, which its report then shows: those it was most sure of and wrong.
+    /// Absent: it does for `shapes` and CIFAR, whose images may be passed on, and not for an image folder, whose licence is not
+    /// known here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep_images: Option<bool>,
+}
+
+impl DataConfig {
+    /// Whether runs keep pictures of test images.
+    pub fn keeps_images(&self) -> bool {
+        self.keep_images.unwrap_or(self.dataset != DatasetName::ImageFolder)
+    }
 }
 
 impl DataConfig {

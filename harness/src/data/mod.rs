@@ -31,6 +31,7 @@ use crate::error::Result;
 pub use batches::{BatchReader, Digest, epoch_order};
 pub use fetch::{Fetch, FetchEvent, Fetchable, Fetched, OnFetchEvent, fetch};
 use folders::Folders;
+pub(crate) use folders::cache_folder;
 pub use images::Images;
 pub use inspect::{Info, Listed, inspect, list};
 pub use sizes::{SplitSizes, split_sizes};

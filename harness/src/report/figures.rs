@@ -23,6 +23,21 @@ impl Estimate {
         Some(Self { value, interval, by_run })
     }
 
+    /// The same with an interval that stays between two bounds. Two runs that differ much have one that reaches below zero, where
+    /// no throughput is.
+    fn clamped(self, low: f64, high: f64) -> Self {
+        Self { interval: self.interval.map(|interval| interval.clamp(low, high)), ..self }
+    }
+
+    /// The figure in another unit.
+    pub(crate) fn scaled(&self, factor: f64) -> Self {
+        Self {
+            value: factor * self.value,
+            interval: self.interval.map(|i| Interval { low: factor * i.low, high: factor * i.high }),
+            by_run: self.by_run.iter().map(|value| factor * value).collect(),
+        }
+    }
+
     /// Whether the intervals of the two have nothing in common, so that the difference is more than chance.
     pub(crate) fn is_distinguishable_from(&self, other: &Self) -> bool {
         matches!((self.interval, other.interval), (Some(a), Some(b)) if !a.overlaps(&b))
@@ -49,8 +64,10 @@ pub(crate) struct ModelFigures<'a> {
     pub(crate) train_images_per_s: Option<Estimate>,
     /// Inference throughput at the largest timed batch, in images per second.
     pub(crate) inference_images_per_s: Option<Estimate>,
-    /// Time of all training epochs, in seconds, mean over runs.
-    pub(crate) train_seconds: Option<f64>,
+    /// Time of inference on one image, in seconds.
+    pub(crate) latency_s: Option<Estimate>,
+    /// Time of all training epochs, in seconds.
+    pub(crate) train_seconds: Option<Estimate>,
     /// Greatest resident memory of any run.
     pub(crate) train_peak_rss_bytes: Option<u64>,
 }
@@ -72,7 +89,9 @@ fn of_model(runs: ModelRuns<'_>) -> ModelFigures<'_> {
         top5: over_runs(|record| record.test_top5),
         train_images_per_s: throughput(&done, TimingMode::TrainStep),
         inference_images_per_s: throughput(&done, TimingMode::Inference),
-        train_seconds: over_runs(|record| Some(record.train_seconds)),
+        latency_s: latency(&done),
+        train_seconds: Estimate::new(done.iter().map(|(_, record)| record.train_seconds).collect(), None)
+            .map(|estimate| estimate.clamped(0.0, f64::INFINITY)),
         train_peak_rss_bytes: done.iter().filter_map(|(_, record)| record.train_peak_rss_bytes).max(),
         runs,
     }
@@ -82,21 +101,23 @@ fn top1(done: &[(&Run, &RunRecord)]) -> Option<Estimate> {
     let shares: Vec<f64> = done.iter().map(|(_, record)| record.test_top1).collect();
     let (_, first) = done.first()?;
     let right = (first.test_top1 * first.test_images as f64).round();
-    let mut estimate = Estimate::new(shares, wilson_interval(right as u64, first.test_images as u64))?;
-    estimate.interval = estimate.interval.map(|interval| interval.clamp(0.0, 1.0));
-    Some(estimate)
+    let estimate = Estimate::new(shares, wilson_interval(right as u64, first.test_images as u64))?;
+    Some(estimate.clamped(0.0, 1.0))
+}
+
+fn latency(done: &[(&Run, &RunRecord)]) -> Option<Estimate> {
+    let seconds = done.iter().filter_map(|(run, _)| run.latency_s()).collect();
+    let within_run = median_interval(&done.first()?.0.seconds(TimingMode::Inference, 1));
+    Some(Estimate::new(seconds, within_run)?.clamped(0.0, f64::INFINITY))
 }
 
 fn throughput(done: &[(&Run, &RunRecord)], mode: TimingMode) -> Option<Estimate> {
-    let timings: Vec<(&Run, TimingSummary)> =
+    let timings: Vec<(&Run, &TimingSummary)> =
         done.iter().filter_map(|(run, _)| Some((*run, run.largest_batch_timing(mode)?))).collect();
     let (run, timing) = timings.first()?;
     let batch = timing.batch_size as f64;
     let within_run = median_interval(&run.seconds(mode, timing.batch_size))
         .map(|seconds| Interval { low: batch / seconds.high, high: batch / seconds.low });
     let by_run = timings.iter().map(|(_, timing)| timing.images_per_s()).collect();
-    let mut estimate = Estimate::new(by_run, within_run)?;
-    // Two runs that differ much have an interval that reaches below zero, where no throughput is.
-    estimate.interval = estimate.interval.map(|interval| interval.clamp(0.0, f64::INFINITY));
-    Some(estimate)
+    Some(Estimate::new(by_run, within_run)?.clamped(0.0, f64::INFINITY))
 }

@@ -8,6 +8,13 @@ pub(crate) fn percent(share: f64) -> String {
     format!("{:.1}", 100.0 * share)
 }
 
+/// A difference of shares in percentage points, with its sign.
+pub(crate) fn points(share: f64) -> String {
+    let text = format!("{:+.1}", 100.0 * share);
+    // Neither side of nothing.
+    if text == "-0.0" || text == "+0.0" { "0.0".to_owned() } else { text.replace('-', "−") }
+}
+
 /// A magnitude with three significant digits, or all digits of its whole part.
 pub fn magnitude(value: f64) -> String {
     let size = value.abs();
@@ -27,6 +34,16 @@ pub fn magnitude(value: f64) -> String {
     } else {
         format!("{value:.2e}")
     }
+}
+
+/// A number for other programs, with six significant digits: what is drawn is not finer.
+pub(crate) fn csv_number(value: f64) -> String {
+    if !value.is_finite() {
+        return String::new();
+    }
+    // Through the shortest notation of the rounded number, so that 0.1 stays 0.1.
+    let rounded: f64 = format!("{value:.5e}").parse().expect("a number as it was written");
+    rounded.to_string()
 }
 
 /// A count with three significant digits and a metric suffix: `2.69 M`.
@@ -107,6 +124,14 @@ mod tests {
         for (value, text) in [(0, "0"), (999, "999"), (1000, "1,000"), (-1_234_567, "-1,234,567")] {
             assert_eq!(grouped(value), text);
         }
+    }
+
+    #[test]
+    fn numbers_for_programs_are_short() {
+        for (value, text) in [(0.1, "0.1"), (1234.56789, "1234.57"), (2_693_578.0, "2693580"), (f64::NAN, "")] {
+            assert_eq!(csv_number(value), text);
+        }
+        assert_eq!([0.0012, -0.0271, 0.00001].map(points), ["+0.1", "−2.7", "0.0"]);
     }
 
     #[test]

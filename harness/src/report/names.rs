@@ -36,6 +36,22 @@ pub(crate) fn markdown(text: &str) -> String {
     escaped
 }
 
+/// Text for HTML and SVG, inside an element or an attribute in quotes.
+pub(crate) fn html(text: &str) -> String {
+    let mut escaped = String::new();
+    for c in text.chars() {
+        match c {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&#39;"),
+            _ => escaped.push(c),
+        }
+    }
+    escaped
+}
+
 /// A model's name for Markdown, of a length that leaves a table readable.
 pub(crate) fn markdown_name(name: &str) -> String {
     markdown(&shorten(&plain(name), 48))
@@ -65,5 +81,6 @@ mod tests {
         assert_eq!(markdown("![x](y)"), "\\!\\[x\\](y)");
         assert_eq!(markdown("two\nlines\u{202e}"), "two\u{fffd}lines\u{fffd}");
         assert_eq!(code("a`b|c"), "`a'b¦c`");
+        assert_eq!(html("<b a='1' c=\"2\">&"), "&lt;b a=&#39;1&#39; c=&quot;2&quot;&gt;&amp;");
     }
 }

@@ -2,45 +2,43 @@
 
 use std::collections::BTreeSet;
 
+use super::Material;
 use super::comparability;
+use super::differences;
 use super::figures::{Estimate, ModelFigures};
 use super::format::{NONE, count, counted, gibibytes, grouped, magnitude, or_none, percent};
 use super::markdown::{Align, table};
 use super::names::{code, markdown, markdown_name, shorten};
 use super::plots::{Format, Plot};
 use super::published;
-use super::verdict;
-use crate::config::PublishedRun;
-use crate::results::{EpochRecord, FailureRecord, MachineRecord, Run, Runs, TimingMode};
+use super::verdict::{self, Answer};
+use crate::results::{EpochRecord, FailureRecord, MachineRecord, Run, TimingMode};
 use crate::stats::sample_std;
 
-/// The whole report.
-pub(crate) fn report(
-    runs: &Runs,
-    machine: Option<&MachineRecord>,
-    figures: &[ModelFigures<'_>],
-    published: &[PublishedRun],
-    plots: &[Plot],
-) -> String {
-    let mut text = head(runs, figures);
-    text += &results(figures, plots);
+/// The whole report, with links to those of the plots that were drawn, or none.
+pub(crate) fn report(material: &Material<'_>, plots: Option<&[Plot]>) -> String {
+    let Material { runs, machine, models, published, .. } = material;
+    let mut text = head(material);
+    text += &results(models, plots);
+    text += &differences::leads(material);
     text += &section("Comparability", &comparability::notes(&runs.ended).concat());
     if !published.is_empty() {
-        text += &section("Beside what others reported", &published::beside(figures, published));
+        text += &section("Beside what others reported", &published::beside(models, published));
     }
     text += &learning(&runs.ended, plots);
     text += &timing(&runs.ended, plots);
-    text += &cost(figures, plots);
-    text += &section("How this was made", &provenance(&runs.ended, machine));
+    text += &cost(models, plots);
+    text += &section("How this was made", &(provenance(&runs.ended, *machine) + &differences::noise(material)));
     text
 }
 
-fn section(title: &str, body: &str) -> String {
+pub(crate) fn section(title: &str, body: &str) -> String {
     format!("\n## {title}\n\n{body}")
 }
 
 /// Title and verdict.
-fn head(runs: &Runs, figures: &[ModelFigures<'_>]) -> String {
+fn head(material: &Material<'_>) -> String {
+    let Material { runs, models: figures, .. } = material;
     let failed = runs.ended.iter().filter(|run| run.failed().is_some()).count();
     let done = runs.ended.len() - failed;
     let mut text = format!(
@@ -48,12 +46,12 @@ fn head(runs: &Runs, figures: &[ModelFigures<'_>]) -> String {
         counted(figures.len(), "model"),
         counted(done, "completed run")
     );
-    let verdict = verdict::sentences(figures);
-    if verdict.is_empty() {
+    let answers = verdict::answers(figures, &material.evidence);
+    if answers.is_empty() {
         text += "No run was completed, so there is no verdict.\n";
     } else {
-        text += &verdict.concat();
-        text += "\nWhere the 95 % intervals of two models overlap, this report calls them not distinguishable.\n";
+        text.extend(answers.iter().map(Answer::markdown));
+        text += "\nA lead that chance alone could make is called no lead: models are then not distinguishable.\n";
     }
     if failed > 0 {
         text += &format!("\n**{} failed**; the table below says why.\n", counted(failed, "run"));
@@ -67,7 +65,7 @@ fn head(runs: &Runs, figures: &[ModelFigures<'_>]) -> String {
     text
 }
 
-fn results(figures: &[ModelFigures<'_>], plots: &[Plot]) -> String {
+fn results(figures: &[ModelFigures<'_>], plots: Option<&[Plot]>) -> String {
     use Align::{Left, Right};
     let columns = [
         ("Model", Left),
@@ -143,7 +141,7 @@ fn failure_row(failure: &FailureRecord, columns: usize) -> Vec<String> {
     row
 }
 
-fn learning(runs: &[Run], plots: &[Plot]) -> String {
+fn learning(runs: &[Run], plots: Option<&[Plot]>) -> String {
     let splits: BTreeSet<&str> =
         runs.iter().flat_map(|run| run.epochs.iter().map(|epoch| epoch.split.as_str())).collect();
     let done = runs.iter().find_map(Run::done);
@@ -218,7 +216,7 @@ fn best_and_last(runs: &[Run]) -> String {
     )
 }
 
-fn timing(runs: &[Run], plots: &[Plot]) -> String {
+fn timing(runs: &[Run], plots: Option<&[Plot]>) -> String {
     use Align::{Left, Right};
     let columns = [
         ("Model", Left),
@@ -235,8 +233,8 @@ fn timing(runs: &[Run], plots: &[Plot]) -> String {
     ];
     let mut rows = Vec::new();
     for run in runs {
-        rows.extend(run.timings().into_iter().map(|timing| {
-            let (gflop_per_s, percent_of_peak) = run.arithmetic_rate(&timing);
+        rows.extend(run.timings().iter().map(|timing| {
+            let (gflop_per_s, percent_of_peak) = run.arithmetic_rate(timing);
             let mode = match timing.mode {
                 TimingMode::TrainStep => "training step",
                 TimingMode::Inference => "inference",
@@ -304,7 +302,7 @@ fn epoch_rates(runs: &[Run]) -> String {
     )
 }
 
-fn cost(figures: &[ModelFigures<'_>], plots: &[Plot]) -> String {
+fn cost(figures: &[ModelFigures<'_>], plots: Option<&[Plot]>) -> String {
     use Align::{Left, Right};
     let columns = [
         ("Model", Left),
@@ -336,7 +334,7 @@ fn cost(figures: &[ModelFigures<'_>], plots: &[Plot]) -> String {
                 macs(size.macs_head),
                 macs(size.macs()),
                 macs(size.flops()),
-                or_none(model.train_seconds, magnitude),
+                or_none(model.train_seconds.as_ref(), |seconds| magnitude(seconds.value)),
                 or_none(model.train_peak_rss_bytes, gibibytes),
             ])
         })
@@ -353,7 +351,8 @@ fn cost(figures: &[ModelFigures<'_>], plots: &[Plot]) -> String {
 }
 
 /// Links to those of the `wanted` plots that were drawn.
-fn images(drawn: &[Plot], wanted: &[Plot]) -> String {
+fn images(drawn: Option<&[Plot]>, wanted: &[Plot]) -> String {
+    let Some(drawn) = drawn else { return String::new() };
     let mut text = String::new();
     for plot in wanted {
         text += &if drawn.contains(plot) {

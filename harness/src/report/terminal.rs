@@ -32,7 +32,7 @@ pub fn summary_table(runs: &[Run]) -> String {
             table.add_row(row(model));
         }
         for failure in model.runs.failed() {
-            let name = shorten(&plain(model.runs.model), 20);
+            let name = short_name(model.runs.model);
             let message = shorten(&plain(&failure.message), 200);
             failures += &format!("failed: {name}, seed {}: {}, {message}\n", failure.identity.seed, failure.reason);
         }
@@ -43,11 +43,16 @@ pub fn summary_table(runs: &[Run]) -> String {
     if table.is_empty() { failures } else { format!("{}\n{failures}", table.trim_fmt()) }
 }
 
+/// A model's name for a table of the terminal.
+pub fn short_name(name: &str) -> String {
+    shorten(&plain(name), 20)
+}
+
 fn row(model: &ModelFigures<'_>) -> Vec<Cell> {
     let speed = |estimate: &Option<Estimate>| or_none(estimate.as_ref(), |estimate| magnitude(estimate.value));
     let interval = model.top1.as_ref().and_then(|top1| top1.interval);
     vec![
-        Cell::new(shorten(&plain(model.runs.model), 20)),
+        Cell::new(short_name(model.runs.model)),
         Cell::new(model.top1.as_ref().map_or_else(|| NONE.to_owned(), |top1| format!("{} %", percent(top1.value)))),
         Cell::new(or_none(interval, |interval| format!("{} to {}", percent(interval.low), percent(interval.high)))),
         Cell::new(speed(&model.train_images_per_s)),

@@ -17,6 +17,10 @@ fn runs(folder: &ResultsFolder) -> Vec<Run> {
     folder.read_runs(&fixture::order()).unwrap().ended
 }
 
+pub(crate) fn material(runs: &Runs) -> Material<'_> {
+    Material::new(runs, None, None, &[]).unwrap()
+}
+
 fn change(runs: &mut [Run], index: usize, change: impl FnOnce(&mut crate::results::RunRecord)) {
     if let Outcome::Done(record) = &mut runs[index].outcome {
         change(record);
@@ -33,8 +37,8 @@ fn a_report_made_again_has_the_same_bytes() {
     let (_temporary, folder) = fixture::folder();
     let written = write(&folder, &fixture::order(), &[]).unwrap();
     let first = files(folder.path());
-    // Four tables, six plots in two formats, the report; and the machine's record, which it only reads.
-    assert_eq!((written.len(), first.len()), (17, 18));
+    // Four tables, six plots in two formats, the report in two; and the machine's record, which it only reads.
+    assert_eq!((written.len(), first.len()), (18, 19));
     assert!(written.iter().all(|path| first.contains_key(path)));
 
     fs::remove_dir_all(folder.path().join("plots")).unwrap();
@@ -61,17 +65,18 @@ fn a_plot_that_has_nothing_to_show_any_more_is_taken_away() {
 fn verdict_and_results() {
     let (_temporary, folder) = fixture::folder();
     let runs = folder.read_runs(&fixture::order()).unwrap();
-    let report = sections::report(&runs, None, &figures::of_models(&runs.ended), &[], &[]);
+    let report = sections::report(&material(&runs), None);
     let until_notes = report.split("\nTop-1 is").next().unwrap();
     insta::assert_snapshot!(until_notes, @r"
     # Vision Transformers compared: 3 models, 5 completed runs
 
-    - **Most accurate:** conv-vit-tiny, 79.4 % of the test images right (95 % interval 76.9 to 81.9); 5.80 points ahead of vit-tiny, the next.
+    - **Most accurate:** conv-vit-tiny, 79.4 % of the test images right (95 % interval 76.9 to 81.9); 5.8 points ahead of vit-tiny, the next.
     - **Fastest to train:** linformer-tiny, 177 images/s; 1.31 times as fast as vit-tiny, the next.
     - **Fastest to infer:** linformer-tiny, 531 images/s; 1.31 times as fast as vit-tiny, the next.
     - **Smallest:** vit-tiny, 2.69 M parameters.
+    - **Best accuracy per MAC:** no winner. conv-vit-tiny, 0.434 points per million MACs, not distinguishable from linformer-tiny.
 
-    Where the 95 % intervals of two models overlap, this report calls them not distinguishable.
+    A lead that chance alone could make is called no lead: models are then not distinguishable.
 
     **1 run failed**; the table below says why.
 
@@ -80,21 +85,36 @@ fn verdict_and_results() {
     | Model | Architecture | Seeds | Test top-1, % | 95 % interval | Test top-5, % | Parameters | Training, images/s | Inference, images/s |
     | :--- | :--- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |
     | vit-tiny | vit | 2 | 73.6 ± 0.3 | [71.1, 76.1] | 97.0 | 2.69 M | 136 [135, 136] | 407 [404, 409] |
-    | linformer-tiny | linformer | 1 | 72.1 | [71.2, 73.0] | 97.0 | 2.74 M | 177 [176, 178] | 531 [527, 534] |
+    | linformer-tiny | linformer | 1 | 72.1 | [69.2, 74.8] | 97.0 | 2.74 M | 177 [176, 178] | 531 [527, 534] |
     | linformer-tiny | linformer | seed 1 | **diverged** in epoch 2: the loss is NaN at step 412 | — | — | — | — | — |
     | conv-vit-tiny | conv\_vit | 2 | 79.4 ± 0.3 | [76.9, 81.9] | 97.0 | 3.21 M | 56.2 [55.9, 56.6] | 169 [168, 170] |
     ");
 }
 
 #[test]
-fn overlapping_intervals_are_not_distinguishable() {
-    let (_temporary, folder) = fixture::folder();
-    let mut runs = runs(&folder);
-    // Seeds that differ by five points make the interval of vit-tiny reach far beyond conv-vit-tiny's.
-    change(&mut runs, 0, |record| record.test_top1 = 0.70);
-    change(&mut runs, 1, |record| record.test_top1 = 0.75);
-    let sentences = verdict::sentences(&figures::of_models(&runs)).concat();
-    assert!(sentences.contains("conv-vit-tiny, 79.4 % of the test images right (95 % interval 76.9 to 81.9); not distinguishable from vit-tiny."), "{sentences}");
+fn a_lead_that_chance_could_make_is_no_lead() {
+    let (_temporary, folder) = fixture::empty_folder();
+    let [first, second, third] = fixture::models();
+    let alike = Model { top1: 0.740, ..second };
+    for model in [&first, &alike, &third] {
+        fixture::add_done(&folder, model, 0, 3);
+    }
+    let without_third = |runs: Runs| Runs {
+        ended: runs.ended.into_iter().filter(|run| run.identity().model != third.name).collect(),
+        ..runs
+    };
+    let runs = folder.read_runs(&fixture::order()).unwrap();
+    let report = sections::report(&material(&runs), None);
+    assert!(report.contains("**Most accurate:** conv-vit-tiny, 79.2 %"), "{report}");
+    assert!(report.contains("| vit-tiny | −5.8 | ") && report.contains("| less accurate |"), "{report}");
+    let runs = without_third(runs);
+    let report = sections::report(&material(&runs), None);
+    assert!(
+        report.contains("**Most accurate:** no winner. linformer-tiny, 74.0 %")
+            && report.contains(", not distinguishable from vit-tiny.")
+            && report.contains("| no difference shown |"),
+        "{report}"
+    );
 }
 
 #[test]
@@ -103,7 +123,7 @@ fn comparable_runs_are_said_to_be() {
     let done: Vec<Run> = runs(&folder).into_iter().filter(|run| run.identity().seed == 0).collect();
     insta::assert_snapshot!(comparability::notes(&done).concat(), @r"
     - All completed runs of a seed saw the same training batches (digest `b0c4e19a70` for seed 0).
-    - Same for all completed runs: data fingerprint `d41d8cd98f00b204`, training images `45000`, validation images `5000`, test images `10000`, classes `10`, device `flex`, precision `f32`, threads `8`, version `0.1.0 (a1b2c3d)`, number of epochs `5`.
+    - Same for all completed runs: data fingerprint `d41d8cd98f00b204`, training images `45000`, validation images `5000`, test images `1000`, classes `10`, device `flex`, precision `f32`, threads `8`, version `0.1.0 (a1b2c3d)`, number of epochs `5`.
     ");
 }
 
@@ -123,7 +143,7 @@ fn differences_are_said_plainly() {
     - **Not comparable without care:** runs named conv-vit-tiny are models of different sizes; the size in the tables is the first run's
     - **Not comparable without care:** the completed seeds differ: `0` (linformer-tiny); `0, 1` (vit-tiny, conv-vit-tiny)
     - **Not comparable without care:** the largest batch timed in inference differs: `1` (conv-vit-tiny); `64` (vit-tiny, linformer-tiny, conv-vit-tiny)
-    - Same for all completed runs: data fingerprint `d41d8cd98f00b204`, training images `45000`, validation images `5000`, test images `10000`, classes `10`, precision `f32`, threads `8`, version `0.1.0 (a1b2c3d)`, number of epochs `5`.
+    - Same for all completed runs: data fingerprint `d41d8cd98f00b204`, training images `45000`, validation images `5000`, test images `1000`, classes `10`, precision `f32`, threads `8`, version `0.1.0 (a1b2c3d)`, number of epochs `5`.
     ");
 }
 
@@ -137,13 +157,14 @@ fn hostile_names_stay_text() {
         fixture::add_done(&folder, &Model { run: format!("run{index}"), ..model(name) }, 0, 2);
     }
     let runs = folder.read_runs(&[]).unwrap();
-    let figures = figures::of_models(&runs.ended);
-    let report = sections::report(&runs, None, &figures, &[], &Plot::ALL);
+    let material = material(&runs);
+    let figures = &material.models;
+    let report = sections::report(&material, Some(&Plot::ALL));
     assert!(
         !report.contains("<script") && !report.contains("a|b") && !report.contains("\n# d") && !report.contains(&long)
     );
     for plot in Plot::ALL {
-        let svg = String::from_utf8(plot.render(&figures, &[], Format::Svg).unwrap().unwrap()).unwrap();
+        let svg = String::from_utf8(plot.render(figures, &[], Format::Svg).unwrap().unwrap()).unwrap();
         assert!(!svg.contains("<script") && svg.contains("&lt;script&gt;") && !svg.contains(&long));
     }
     assert!(String::from_utf8(summary_csv(&runs.ended)).unwrap().contains("\n1,'=1+1,vit,"));
@@ -159,8 +180,30 @@ fn the_terminal_gets_a_row_per_model_and_a_line_per_failure() {
                        top-1       interval   images/s    images/s
     ────────────────────────────────────────────────────────────────────────
      vit-tiny         73.6 %   71.1 to 76.1        136         407   2.69 M
-     linformer-tiny   72.1 %   71.2 to 73.0        177         531   2.74 M
+     linformer-tiny   72.1 %   69.2 to 74.8        177         531   2.74 M
      conv-vit-tiny    79.4 %   76.9 to 81.9       56.2         169   3.21 M
     failed: linformer-tiny, seed 1: diverged, the loss is NaN at step 412
     ");
+}
+
+#[test]
+fn a_ledger_that_is_not_its_run_s_is_named() {
+    let (_temporary, folder) = fixture::empty_folder();
+    fixture::add_done(&folder, &model("vit"), 0, 2);
+    let path = folder.run("vit-tiny-s0").path().join("predictions.csv");
+    let whole = fs::read_to_string(&path).unwrap();
+    let complaint = |text: String| {
+        fs::write(&path, text).unwrap();
+        let runs = folder.read_runs(&[]).unwrap();
+        Material::new(&runs, None, None, &[]).err().expect("the ledger is wrong").to_string()
+    };
+    let cut: Vec<&str> = whole.lines().take(900).collect();
+    let message = complaint(cut.join("\n") + "\n");
+    assert!(message.contains("predictions.csv: 899 rows, and the run had 1000 test images"), "{message}");
+    let (header, rows) = whole.split_once('\n').unwrap();
+    let (first, others) = rows.split_once('\n').unwrap();
+    let mut cells: Vec<&str> = first.split(',').collect();
+    cells[3] = "77";
+    let message = complaint(format!("{header}\n{}\n{others}", cells.join(",")));
+    assert!(message.contains("speaks of class 77, and the run had 10"), "{message}");
 }

@@ -1,71 +1,156 @@
 //! Which model is best at what, in sentences, and whether the lead is more than chance.
 
+use super::evidence::{Evidence, Pairs};
 use super::figures::{Estimate, ModelFigures};
 use super::format::{count, magnitude, percent};
 use super::names::markdown_name;
 
-/// One Markdown list item for each question that the runs answer.
-pub(crate) fn sentences(models: &[ModelFigures<'_>]) -> Vec<String> {
+/// A piece of a sentence. Names are free text, which Markdown and HTML show each in its own way.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Piece {
+    /// Words and figures of the report's own.
+    Text(String),
+    /// A model's name.
+    Name(String),
+}
+
+/// What a sentence begins with if chance could have made another model lead.
+pub(crate) const NO_WINNER: &str = "no winner. ";
+
+/// The answer to a question that the runs answer.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Answer {
+    /// The question, as a superlative.
+    pub(crate) question: &'static str,
+    /// Place of the winner among the models; `None` if chance could have made another one lead.
+    pub(crate) winner: Option<usize>,
+    /// The sentence, without its full stop.
+    pub(crate) pieces: Vec<Piece>,
+}
+
+impl Answer {
+    /// A Markdown list item.
+    pub(crate) fn markdown(&self) -> String {
+        let piece = |piece: &Piece| match piece {
+            Piece::Text(text) => text.clone(),
+            Piece::Name(name) => markdown_name(name),
+        };
+        let sentence: String = self.pieces.iter().map(piece).collect();
+        format!("- **{}:** {sentence}.\n", self.question)
+    }
+}
+
+/// One answer for each question that the runs answer.
+pub(crate) fn answers(models: &[ModelFigures<'_>], evidence: &Evidence<'_>) -> Vec<Answer> {
     let accuracy = |estimate: &Estimate| {
         let interval = estimate.interval.map(|i| format!(" (95 % interval {} to {})", percent(i.low), percent(i.high)));
         format!("{} % of the test images right{}", percent(estimate.value), interval.unwrap_or_default())
     };
     let speed = |estimate: &Estimate| format!("{} images/s", magnitude(estimate.value));
-    let points =
-        |best: &Estimate, next: &Estimate| format!("{} points ahead of", magnitude(100.0 * (best.value - next.value)));
     let factor = |best: &Estimate, next: &Estimate| format!("{} times as fast as", magnitude(best.value / next.value));
-    let sentences = [
-        leader("Most accurate", models, |model| model.top1.as_ref(), &accuracy, &points),
-        leader("Fastest to train", models, |model| model.train_images_per_s.as_ref(), &speed, &factor),
-        leader("Fastest to infer", models, |model| model.inference_images_per_s.as_ref(), &speed, &factor),
+    let points = |best: &Estimate, next: &Estimate| format!("{:.1} points ahead of", 100.0 * (best.value - next.value));
+    let times = |best: &Estimate, next: &Estimate| format!("{} times that of", magnitude(best.value / next.value));
+    let per_mac = |estimate: &Estimate| format!("{} points per million MACs", magnitude(100.0 * estimate.value));
+    let question = |question, figure: fn(&ModelFigures<'_>) -> Option<Estimate>| {
+        let mut ranked: Vec<(usize, Estimate)> =
+            models.iter().enumerate().filter_map(|(index, model)| Some((index, figure(model)?))).collect();
+        // Stable, so that equals stay in the plan's order.
+        ranked.sort_by(|(_, a), (_, b)| b.value.total_cmp(&a.value));
+        Question { question, models, ranked }
+    };
+    let answers = [
+        question("Most accurate", |model| model.top1.clone()).answer(Some(&evidence.accuracy), &accuracy, &points),
+        question("Fastest to train", |model| model.train_images_per_s.clone()).answer(
+            Some(&evidence.training),
+            &speed,
+            &factor,
+        ),
+        question("Fastest to infer", |model| model.inference_images_per_s.clone()).answer(
+            Some(&evidence.inference),
+            &speed,
+            &factor,
+        ),
         smallest(models),
+        question("Best accuracy per MAC", accuracy_per_mac).answer(None, &per_mac, &times),
     ];
-    sentences.into_iter().flatten().map(|sentence| format!("- {sentence}\n")).collect()
+    answers.into_iter().flatten().collect()
 }
 
-/// The model with the greatest figure, and how it stands to the others: ahead of the next by `lead`, or not distinguishable
-/// from those whose interval overlaps its own. `None` if no model has the figure.
-fn leader<'a>(
-    title: &str,
+/// Test accuracy over millions of multiply-accumulates, which are exact.
+fn accuracy_per_mac(model: &ModelFigures<'_>) -> Option<Estimate> {
+    let macs = model.size?.macs();
+    (macs > 0).then(|| Some(model.top1.as_ref()?.scaled(1e6 / macs as f64)))?
+}
+
+/// Models in the order of a figure, greatest first.
+struct Question<'a> {
+    question: &'static str,
     models: &'a [ModelFigures<'a>],
-    figure: impl Fn(&'a ModelFigures<'a>) -> Option<&'a Estimate>,
-    text: &dyn Fn(&Estimate) -> String,
-    lead: &dyn Fn(&Estimate, &Estimate) -> String,
-) -> Option<String> {
-    let mut ranked: Vec<(&ModelFigures<'_>, &Estimate)> =
-        models.iter().filter_map(|model| Some((model, figure(model)?))).collect();
-    // Stable, so that equals stay in the plan's order.
-    ranked.sort_by(|(_, a), (_, b)| b.value.total_cmp(&a.value));
-    let (winner, best) = ranked.first()?;
-    let mut sentence = format!("**{title}:** {}, {}", markdown_name(winner.runs.model), text(best));
-    let close: Vec<&str> = ranked[1..]
-        .iter()
-        .filter(|(_, other)| !best.is_distinguishable_from(other))
-        .map(|(m, _)| m.runs.model)
-        .collect();
-    if !close.is_empty() {
-        sentence += &format!("; not distinguishable from {}", names(&close));
-    } else if let Some((next, second)) = ranked.get(1) {
-        sentence += &format!("; {} {}, the next", lead(best, second), markdown_name(next.runs.model));
+    ranked: Vec<(usize, Estimate)>,
+}
+
+impl Question<'_> {
+    /// Who leads, and whether by more than chance: ahead of the next by `lead`, or not distinguishable from some. Pairs that cannot
+    /// be compared image by image or step by step are judged by whether their intervals overlap. `None` if no model has the
+    /// figure.
+    fn answer(
+        &self,
+        pairs: Option<&Pairs>,
+        text: &dyn Fn(&Estimate) -> String,
+        lead: &dyn Fn(&Estimate, &Estimate) -> String,
+    ) -> Option<Answer> {
+        let (leader, best) = self.ranked.first()?;
+        let others = &self.ranked[1..];
+        let differs = |(other, figure): &&(usize, Estimate)| {
+            let tested = pairs.and_then(|pairs| pairs.differ(*leader, *other));
+            tested.unwrap_or_else(|| best.is_distinguishable_from(figure))
+        };
+        let close: Vec<usize> = others.iter().filter(|other| !differs(other)).map(|(index, _)| *index).collect();
+        let name = |index: usize| Piece::Name(self.models[index].runs.model.to_owned());
+        let mut pieces = Vec::new();
+        if !close.is_empty() {
+            pieces.push(Piece::Text(NO_WINNER.to_owned()));
+        }
+        pieces.extend([name(*leader), Piece::Text(format!(", {}", text(best)))]);
+        if !close.is_empty() {
+            pieces.push(Piece::Text(", not distinguishable from ".to_owned()));
+            pieces.extend(listed(close.iter().map(|index| name(*index)).collect()));
+        } else if let Some((next, second)) = others.first() {
+            pieces.extend([Piece::Text(format!("; {} ", lead(best, second))), name(*next)]);
+            pieces.push(Piece::Text(", the next".to_owned()));
+        }
+        Some(Answer { question: self.question, winner: close.is_empty().then_some(*leader), pieces })
     }
-    Some(sentence + ".")
 }
 
 /// Parameter counts are exact, so that a tie is a tie and any difference a difference.
-fn smallest(models: &[ModelFigures<'_>]) -> Option<String> {
+fn smallest(models: &[ModelFigures<'_>]) -> Option<Answer> {
     let fewest = models.iter().filter_map(|model| Some(model.size?.params)).min()?;
-    let has_fewest = |model: &&ModelFigures<'_>| model.size.is_some_and(|size| size.params == fewest);
-    let names: Vec<&str> = models.iter().filter(has_fewest).map(|model| model.runs.model).collect();
-    Some(format!("**Smallest:** {}, {} parameters.", self::names(&names), count(fewest as f64)))
+    let has_fewest = |(_, model): &(usize, &ModelFigures<'_>)| model.size.is_some_and(|size| size.params == fewest);
+    let smallest: Vec<(usize, &ModelFigures<'_>)> = models.iter().enumerate().filter(has_fewest).collect();
+    let mut pieces = listed(smallest.iter().map(|(_, model)| Piece::Name(model.runs.model.to_owned())).collect());
+    pieces.push(Piece::Text(format!(", {} parameters", count(fewest as f64))));
+    let winner = if let [(index, _)] = smallest[..] { Some(index) } else { None };
+    Some(Answer { question: "Smallest", winner, pieces })
 }
 
-/// The first few names as Markdown, and how many more there are.
-fn names(names: &[&str]) -> String {
+/// The first few names as a sentence lists them, and how many more there are.
+fn listed(names: Vec<Piece>) -> Vec<Piece> {
     const SHOWN: usize = 4;
-    let shown: Vec<String> = names.iter().take(SHOWN).map(|name| markdown_name(name)).collect();
-    match (shown.split_last(), names.len().saturating_sub(SHOWN)) {
-        (Some((last, [])), 0) => last.clone(),
-        (Some((last, others)), 0) => format!("{} and {last}", others.join(", ")),
-        (_, more) => format!("{} and {more} more", shown.join(", ")),
+    let (shown, more) = (names.len().min(SHOWN), names.len().saturating_sub(SHOWN));
+    let mut pieces = Vec::new();
+    for (index, name) in names.into_iter().take(SHOWN).enumerate() {
+        let separator = if index == 0 {
+            ""
+        } else if index + 1 == shown && more == 0 {
+            " and "
+        } else {
+            ", "
+        };
+        pieces.extend([Piece::Text(separator.to_owned()), name]);
     }
+    if more > 0 {
+        pieces.push(Piece::Text(format!(" and {more} more")));
+    }
+    pieces
 }

@@ -83,16 +83,9 @@ pub(super) fn csv_text<T: Serialize>(rows: &[T]) -> Vec<u8> {
 
 /// The rows of a CSV file that [`csv_text`] made; `None` if there is no such file.
 pub(super) fn read_csv<T: DeserializeOwned>(path: &Path) -> Result<Option<Vec<T>>> {
-    let Some(text) = read_text(path)? else { return Ok(None) };
-    if !text.ends_with('\n') {
-        let line = text.lines().count().max(1) as u64;
-        return Err(unreadable(path, Some(line), "the file is cut off: its last line does not end"));
-    }
+    let Some(text) = read_csv_text(path)? else { return Ok(None) };
     let mut reader = csv::Reader::from_reader(text.as_bytes());
-    let headers = reader.headers().map_err(|error| csv_error(path, &error))?.clone();
-    if headers.get(0) != Some("schema") {
-        return Err(unreadable(path, Some(1), "the first column should be `schema`"));
-    }
+    let headers = headers(path, &mut reader)?;
     let mut rows = Vec::new();
     for record in reader.records() {
         let record = record.map_err(|error| csv_error(path, &error))?;
@@ -102,6 +95,25 @@ pub(super) fn read_csv<T: DeserializeOwned>(path: &Path) -> Result<Option<Vec<T>
         rows.push(record.deserialize(Some(&headers)).map_err(|error| row_error(path, &headers, &error))?);
     }
     Ok(Some(rows))
+}
+
+/// The text of a CSV file that ends where it should; `None` if there is no such file.
+pub(super) fn read_csv_text(path: &Path) -> Result<Option<String>> {
+    let Some(text) = read_text(path)? else { return Ok(None) };
+    if !text.ends_with('\n') {
+        let line = text.lines().count().max(1) as u64;
+        return Err(unreadable(path, Some(line), "the file is cut off: its last line does not end"));
+    }
+    Ok(Some(text))
+}
+
+/// The names of the columns, of which the first has to be `schema`.
+pub(super) fn headers(path: &Path, reader: &mut csv::Reader<&[u8]>) -> Result<csv::StringRecord> {
+    let headers = reader.headers().map_err(|error| csv_error(path, &error))?.clone();
+    match headers.get(0) {
+        Some("schema") => Ok(headers),
+        _ => Err(unreadable(path, Some(1), "the first column should be `schema`")),
+    }
 }
 
 fn read_text(path: &Path) -> Result<Option<String>> {
@@ -120,7 +132,7 @@ fn read_text(path: &Path) -> Result<Option<String>> {
     })
 }
 
-fn check_schema(path: &Path, line: Option<u64>, schema: u32) -> Result<()> {
+pub(super) fn check_schema(path: &Path, line: Option<u64>, schema: u32) -> Result<()> {
     if schema <= SCHEMA {
         return Ok(());
     }
@@ -128,7 +140,7 @@ fn check_schema(path: &Path, line: Option<u64>, schema: u32) -> Result<()> {
     Err(Error::input(place(path, line), problem, "use a newer vitbench"))
 }
 
-fn csv_error(path: &Path, error: &csv::Error) -> Error {
+pub(super) fn csv_error(path: &Path, error: &csv::Error) -> Error {
     let problem = match error.kind() {
         csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
             format!("{len} fields where the header has {expected_len}: the file is cut off or damaged")
@@ -146,7 +158,7 @@ fn row_error(path: &Path, headers: &csv::StringRecord, error: &csv::Error) -> Er
     unreadable(path, error.position().map(csv::Position::line), problem)
 }
 
-fn unreadable(path: &Path, line: Option<u64>, problem: impl ToString) -> Error {
+pub(super) fn unreadable(path: &Path, line: Option<u64>, problem: impl ToString) -> Error {
     Error::damaged(
         place(path, line),
         problem,

@@ -3,8 +3,8 @@
 use tempfile::TempDir;
 
 use super::{
-    EpochRecord, FailureReason, FailureRecord, MachineRecord, ModelSizeRecord, PredictionRecord, ResultsFolder,
-    RunIdentity, RunRecord, SCHEMA, TimingMode, TimingSample,
+    EpochRecord, FailureReason, FailureRecord, MachineRecord, ModelSizeRecord, PartSample, PredictionRecord,
+    ResultsFolder, RunIdentity, RunRecord, SCHEMA, Spaced, StepPart, TimingMode, TimingSample,
 };
 
 /// One model of the fixture.
@@ -71,14 +71,9 @@ pub(crate) fn add_done(folder: &ResultsFolder, model: &Model, seed: u64, epochs:
     run.create().unwrap();
     run.write_epochs(&(1..=epochs).map(|epoch| self::epoch(model, seed, epoch, epochs)).collect::<Vec<_>>()).unwrap();
     run.write_timing(&timing(model, seed)).unwrap();
-    run.write_predictions(&[PredictionRecord {
-        image: "0012".to_owned(),
-        label: 3,
-        predicted: 3,
-        predicted_probability: 0.5,
-        label_probability: 0.5,
-    }])
-    .unwrap();
+    run.write_parts(&parts(model)).unwrap();
+    run.write_predictions(&predictions(model, seed)).unwrap();
+    std::fs::write(run.log_path(), format!("2026-11-20T09:31:00Z {} seed {seed} done\n", model.name)).unwrap();
     run.write_done(&done(model, seed)).unwrap();
 }
 
@@ -97,6 +92,52 @@ pub(crate) fn add_failed(folder: &ResultsFolder, model: &Model, seed: u64) {
     .unwrap();
 }
 
+/// Images of the fixture's test set.
+const TEST_IMAGES: usize = 1000;
+
+/// Verdicts that agree with the run's accuracy. Images differ in how hard they are, the same for all models; chance adds to it.
+fn predictions(model: &Model, seed: u64) -> Vec<PredictionRecord> {
+    let salt = model.run.bytes().fold(seed + 1, |salt, byte| salt.wrapping_mul(31).wrapping_add(u64::from(byte)));
+    let difficulty = |image: usize| 0.8 * uniform(image as u64, 0) + 0.2 * uniform(image as u64, salt);
+    let mut order: Vec<usize> = (0..TEST_IMAGES).collect();
+    order.sort_by(|a, b| difficulty(*a).total_cmp(&difficulty(*b)));
+    let right = (done(model, seed).test_top1 * TEST_IMAGES as f64).round() as usize;
+    let mut records = Vec::new();
+    for (rank, image) in order.into_iter().enumerate() {
+        let label = image % 10;
+        let predicted = if rank < right { label } else { (label + 1 + image / 10 % 9) % 10 };
+        let sure = (0.99 - 0.6 * difficulty(image)) as f32;
+        let rest = 1.0 - sure;
+        records.push(PredictionRecord {
+            image: format!("{image:04}"),
+            label,
+            predicted,
+            predicted_probability: sure,
+            label_probability: if predicted == label { sure } else { rest / 2.0 },
+            top5: Spaced(vec![predicted, if predicted == label { (label + 1) % 10 } else { label }]),
+            top5_probabilities: Spaced(vec![sure, rest / 2.0]),
+        });
+    }
+    records.sort_by(|a, b| a.image.cmp(&b.image));
+    records
+}
+
+/// A number between 0 and 1 that looks random (the mixing of Steele and others' SplitMix).
+fn uniform(value: u64, salt: u64) -> f64 {
+    let mut bits = value.wrapping_add(salt.wrapping_mul(0x9e37_79b9_7f4a_7c15)).wrapping_add(0x9e37_79b9_7f4a_7c15);
+    bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    (bits ^ (bits >> 31)) as f64 / u64::MAX as f64
+}
+
+/// The parts of the step that `timing` has: a tenth data, a third of the rest forward.
+fn parts(model: &Model) -> Vec<PartSample> {
+    let step = 64.0 * 3.0 / model.images_per_s;
+    let shares = [(StepPart::Data, 0.1), (StepPart::Forward, 0.3), (StepPart::ForwardBackward, 0.9)];
+    let sample = |(part, share)| PartSample { part, batch_size: 64, seconds: step * share };
+    shares.into_iter().flat_map(|part| std::iter::repeat_n(sample(part), 10)).collect()
+}
+
 /// The record of a completed run.
 pub(crate) fn done(model: &Model, seed: u64) -> RunRecord {
     RunRecord {
@@ -113,8 +154,9 @@ pub(crate) fn done(model: &Model, seed: u64) -> RunRecord {
         },
         train_images: 45_000,
         val_images: 5_000,
-        test_images: 10_000,
+        test_images: TEST_IMAGES,
         classes: 10,
+        class_names: (0..10).map(|class| format!("class-{class}")).collect(),
         test_loss: 1.6 - model.top1,
         test_top1: model.top1 + 0.004 * seed as f64,
         test_top5: Some(0.97 + 0.001 * seed as f64),
@@ -123,6 +165,8 @@ pub(crate) fn done(model: &Model, seed: u64) -> RunRecord {
         // Whole seconds: the JSON reader may be off by one in the last of seventeen digits.
         train_seconds: (225_000.0 / model.images_per_s * 3.0).floor(),
         eval_seconds: (50_000.0 / model.images_per_s).floor(),
+        start_seconds: Some(2.0),
+        first_step_seconds: Some(0.5),
         train_peak_rss_bytes: Some(1_200_000_000 + model.params as u64 * 16),
         micro_batch: 16,
         peak_gflop_per_s: Some(400.0),

@@ -1,13 +1,21 @@
 //! Where the records of a plan and of its runs stand.
 
 use std::fs;
+use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use super::files::{csv_text, read_csv, read_json, write_atomic, write_json};
+use super::ledger::{self, Ledger};
+use super::noise::NoiseRecord;
 use super::records::{
-    EpochRecord, ExcludedRecord, FailureRecord, MachineRecord, PredictionRecord, RunRecord, TimingSample,
+    EpochRecord, ExcludedRecord, FailureRecord, KeptImage, MachineRecord, PartSample, PredictionRecord, RunRecord,
+    TimingSample,
 };
+use crate::bounded;
 use crate::error::{Error, Result};
+
+/// Greatest length of `images.png`, in bytes: ten times what a run's pictures take.
+const MAX_PICTURES: u64 = 4 << 20;
 
 /// A folder of results: one plan, its machine and its runs.
 #[derive(Debug, Clone)]
@@ -76,6 +84,16 @@ impl ResultsFolder {
     /// Reads `machine.json`, if it is there.
     pub fn read_machine(&self) -> Result<Option<MachineRecord>> {
         read_json(&self.machine_path())
+    }
+
+    /// `noise.json`, what is known of the machine's noise.
+    pub fn noise_path(&self) -> PathBuf {
+        self.root.join("noise.json")
+    }
+
+    /// Reads `noise.json`, if it is there.
+    pub fn read_noise(&self) -> Result<Option<NoiseRecord>> {
+        NoiseRecord::read(&self.noise_path())
     }
 
     fn runs_path(&self) -> PathBuf {
@@ -158,6 +176,55 @@ impl RunFolder {
     /// Reads `predictions.csv`, if it is there.
     pub fn read_predictions(&self) -> Result<Option<Vec<PredictionRecord>>> {
         read_csv(&self.path.join("predictions.csv"))
+    }
+
+    /// Reads what `predictions.csv` says of all images without their names, if it is there.
+    pub fn read_ledger(&self) -> Result<Option<Ledger>> {
+        ledger::read(&self.path.join("predictions.csv"))
+    }
+
+    /// Writes `parts.csv`.
+    pub fn write_parts(&self, samples: &[PartSample]) -> Result<()> {
+        write_atomic(&self.path.join("parts.csv"), &csv_text(samples))
+    }
+
+    /// Reads `parts.csv`, if it is there.
+    pub fn read_parts(&self) -> Result<Option<Vec<PartSample>>> {
+        read_csv(&self.path.join("parts.csv"))
+    }
+
+    /// Writes `images.png`, the pictures side by side, then `images.csv`, which says of which images they are.
+    pub fn write_images(&self, images: &[KeptImage], png: &[u8]) -> Result<()> {
+        write_atomic(&self.path.join("images.png"), png)?;
+        write_atomic(&self.path.join("images.csv"), &csv_text(images))
+    }
+
+    /// Reads `images.csv` and the bytes of `images.png`, if they are there.
+    pub fn read_images(&self) -> Result<Option<(Vec<KeptImage>, Vec<u8>)>> {
+        let Some(images) = read_csv(&self.path.join("images.csv"))? else { return Ok(None) };
+        let path = self.path.join("images.png");
+        Ok(Some((images, bounded::read(&path, MAX_PICTURES).map_err(Error::io("read", &path))?)))
+    }
+
+    /// The last lines of `run.log`, at most `lines` of them and 8 kB; none if there is no log.
+    pub fn log_tail(&self, lines: usize) -> Result<Vec<String>> {
+        const BYTES: u64 = 8000;
+        let path = self.log_path();
+        let tail = || -> std::io::Result<Vec<u8>> {
+            let mut file = fs::File::open(&path)?;
+            let start = file.metadata()?.len().saturating_sub(BYTES);
+            file.seek(SeekFrom::Start(start))?;
+            let mut bytes = Vec::new();
+            file.take(BYTES).read_to_end(&mut bytes)?;
+            Ok(bytes)
+        };
+        let bytes = match tail() {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            tail => tail.map_err(Error::io("read", &path))?,
+        };
+        let text = String::from_utf8_lossy(&bytes);
+        let all: Vec<&str> = text.lines().collect();
+        Ok(all[all.len().saturating_sub(lines)..].iter().map(|line| (*line).to_owned()).collect())
     }
 
     /// Writes `excluded.csv`.

@@ -3,9 +3,12 @@
 //! Records come first and tables are derived: a run writes nothing but its own folder, and everything else can be made again
 //! from the records, on another machine or by a newer version.
 
+mod cells;
 mod files;
 mod folder;
+mod ledger;
 mod models;
+mod noise;
 mod records;
 mod runs;
 mod tables;
@@ -16,10 +19,13 @@ pub(crate) mod fixture;
 #[cfg(test)]
 mod tests;
 
+pub use cells::text_cell;
 pub(crate) use files::WRITING;
 pub use files::write_atomic;
 pub use folder::{ResultsFolder, RunFolder};
+pub use ledger::Ledger;
 pub use models::{ModelRuns, by_model};
+pub use noise::{Noise, NoiseRecord};
 pub use records::*;
 pub use runs::{Outcome, Run, Runs};
 pub use tables::{epochs_csv, models_csv, summary_csv, throughput_csv};

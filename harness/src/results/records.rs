@@ -4,7 +4,10 @@
 //! runs/RUN_ID/config.toml      the run's resolved config
 //!             epochs.csv       an `EpochRecord` per epoch
 //!             timing.csv       a `TimingSample` per timed step
+//!             parts.csv        a `PartSample` per timed part of a training step
 //!             predictions.csv  a `PredictionRecord` per test image
+//!             images.csv       a `KeptImage` per picture in `images.png`, where the run kept any
+//!             images.png       the pictures, side by side
 //!             excluded.csv     an `ExcludedRecord` per file left out of the data, if there are any
 //!             run.log          what the run's process said, with the time
 //!             checkpoint/      the trained weights; until the run is complete, its state
@@ -13,8 +16,9 @@
 //! ```
 
 use std::fmt;
+use std::str::FromStr;
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Version of every record below; a reader refuses a greater one.
 pub const SCHEMA: u32 = 1;
@@ -85,6 +89,9 @@ pub struct RunRecord {
     pub test_images: usize,
     /// Number of classes.
     pub classes: usize,
+    /// Their names; none in older records.
+    #[serde(default)]
+    pub class_names: Vec<String>,
     /// Mean cross-entropy on the test set after the last epoch, in nats.
     #[serde(deserialize_with = "null_as_nan")]
     pub test_loss: f64,
@@ -102,6 +109,12 @@ pub struct RunRecord {
     pub train_seconds: f64,
     /// Time of all evaluations.
     pub eval_seconds: f64,
+    /// Time from the run's beginning to its first training step: images read, model made. Absent in older records.
+    #[serde(default)]
+    pub start_seconds: Option<f64>,
+    /// Time of the first training step, part of `train_seconds`: fresh memory, and kernels that a GPU compiles and tries out.
+    #[serde(default)]
+    pub first_step_seconds: Option<f64>,
     /// Greatest resident memory of the run's process until training ended; absent where the system does not tell.
     pub train_peak_rss_bytes: Option<u64>,
     /// Images that a lane takes at a time.
@@ -274,10 +287,44 @@ pub struct TimingSample {
     pub seconds: f64,
 }
 
+/// A part of a training step that is timed by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StepPart {
+    /// Images read, augmented and turned into numbers.
+    Data,
+    /// Forward pass and loss.
+    Forward,
+    /// Forward pass, loss and backward pass, the gradients of all lanes added up.
+    ForwardBackward,
+}
+
+/// A row of `parts.csv`: one raw sample.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PartSample {
+    /// What was timed.
+    pub part: StepPart,
+    /// Images of the step.
+    pub batch_size: usize,
+    /// Its time, by all lanes together.
+    pub seconds: f64,
+}
+
+/// A row of `images.csv`: a test image whose picture the run kept. The rows are in the order of the pictures.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptImage {
+    /// The image's row in `predictions.csv`, from 0.
+    pub position: usize,
+    /// Its name in the dataset.
+    #[serde(with = "super::cells")]
+    pub image: String,
+}
+
 /// A row of `excluded.csv`: a file that could not be decoded and was left out of the data.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExcludedRecord {
     /// Its path within the dataset's folder.
+    #[serde(with = "super::cells")]
     pub file: String,
     /// What is wrong with it.
     pub reason: String,
@@ -287,6 +334,7 @@ pub struct ExcludedRecord {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PredictionRecord {
     /// The image's name in the dataset.
+    #[serde(with = "super::cells")]
     pub image: String,
     /// Its class.
     pub label: usize,
@@ -296,4 +344,35 @@ pub struct PredictionRecord {
     pub predicted_probability: f32,
     /// Probability given to `label`.
     pub label_probability: f32,
+    /// The likeliest five classes (all of fewer), likeliest first, with spaces between them; empty in older records.
+    #[serde(default)]
+    pub top5: Spaced<usize>,
+    /// Their probabilities.
+    #[serde(default)]
+    pub top5_probabilities: Spaced<f32>,
+}
+
+/// Several values in one cell, with spaces between them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Spaced<T>(pub Vec<T>);
+
+impl<T> Default for Spaced<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<T: fmt::Display> Serialize for Spaced<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let values: Vec<String> = self.0.iter().map(T::to_string).collect();
+        serializer.serialize_str(&values.join(" "))
+    }
+}
+
+impl<'de, T: FromStr<Err: fmt::Display>> Deserialize<'de> for Spaced<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let values = text.split_ascii_whitespace().map(|value| value.parse().map_err(serde::de::Error::custom));
+        values.collect::<Result<_, _>>().map(Self)
+    }
 }

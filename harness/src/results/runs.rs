@@ -2,12 +2,13 @@
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use rayon::prelude::*;
 
 use super::folder::{ResultsFolder, RunFolder};
-use super::records::{EpochRecord, FailureRecord, MachineRecord, RunIdentity, RunRecord, TimingSample};
+use super::records::{EpochRecord, FailureRecord, MachineRecord, PartSample, RunIdentity, RunRecord, TimingSample};
+use super::timing::TimingSummary;
 use crate::error::{Error, Result};
 
 /// A run that has ended, with its records. The predictions, which are as many as there are test images, stay on disk until
@@ -18,8 +19,12 @@ pub struct Run {
     pub folder: RunFolder,
     /// A row per epoch, as far as it came.
     pub epochs: Vec<EpochRecord>,
-    /// Raw times; none if the run was not timed.
+    /// Raw times; none if the run was not timed. Not to be changed once [`timings`](Self::timings) was asked for.
     pub timing: Vec<TimingSample>,
+    /// Raw times of the parts of a training step; none in older records.
+    pub parts: Vec<PartSample>,
+    /// What [`timings`](Self::timings) answers, which many ask for.
+    pub(super) condensed: OnceLock<Vec<TimingSummary>>,
     /// How it ended.
     pub outcome: Outcome,
     /// Where it was done, if its folder of results says so.
@@ -28,12 +33,11 @@ pub struct Run {
 
 /// How a run ended.
 #[derive(Debug, Clone)]
-#[expect(clippy::large_enum_variant, reason = "nearly all runs are of the large kind")]
 pub enum Outcome {
     /// As planned.
-    Done(RunRecord),
+    Done(Box<RunRecord>),
     /// Not well.
-    Failed(FailureRecord),
+    Failed(Box<FailureRecord>),
 }
 
 /// The runs of a results folder.
@@ -75,13 +79,14 @@ impl Run {
     fn read(folder: RunFolder, machine: Option<Arc<MachineRecord>>) -> Result<Option<Self>> {
         // A run that failed and was done again has both files for a moment; what counts is that it is done.
         let outcome = match (folder.read_done()?, folder.read_failed()?) {
-            (Some(record), _) => Outcome::Done(record),
-            (None, Some(record)) => Outcome::Failed(record),
+            (Some(record), _) => Outcome::Done(Box::new(record)),
+            (None, Some(record)) => Outcome::Failed(Box::new(record)),
             (None, None) => return Ok(None),
         };
         let epochs = folder.read_epochs()?.unwrap_or_default();
         let timing = folder.read_timing()?.unwrap_or_default();
-        let run = Self { folder, epochs, timing, outcome, machine };
+        let parts = folder.read_parts()?.unwrap_or_default();
+        let run = Self { folder, epochs, timing, parts, condensed: OnceLock::new(), outcome, machine };
         if run.identity().run != run.folder.name() {
             // A copied folder would count one seed twice.
             let problem = format!("holds the records of run `{}`", run.identity().run);

@@ -3,6 +3,7 @@
 
 use serde::Serialize;
 
+use super::cells::text_cell;
 use super::files::csv_text;
 use super::models::by_model;
 use super::records::{EpochRecord, FailureReason, TimingMode};
@@ -89,8 +90,8 @@ pub fn throughput_csv(runs: &[Run]) -> Vec<u8> {
     let mut rows = Vec::new();
     for run in runs {
         let identity = run.identity();
-        let row = |timing: TimingSummary| {
-            let (gflop_per_s, percent_of_peak) = run.arithmetic_rate(&timing);
+        let row = |timing: &TimingSummary| {
+            let (gflop_per_s, percent_of_peak) = run.arithmetic_rate(timing);
             Row {
                 model: text_cell(&identity.model),
                 seed: identity.seed,
@@ -106,7 +107,7 @@ pub fn throughput_csv(runs: &[Run]) -> Vec<u8> {
                 percent_of_peak,
             }
         };
-        rows.extend(run.timings().into_iter().map(row));
+        rows.extend(run.timings().iter().map(row));
     }
     csv_text(&rows)
 }
@@ -193,15 +194,6 @@ fn summary_row(run: &Run) -> SummaryRow {
         precision: text_cell(&identity.precision),
         threads: identity.threads,
         version: text_cell(&identity.version),
-    }
-}
-
-/// Free text for a cell. A spreadsheet takes a cell for a formula if it begins with one of these signs; a quote before it
-/// keeps it text.
-fn text_cell(text: &str) -> String {
-    match text.chars().next() {
-        Some('=' | '+' | '-' | '@' | '\t' | '\r') => format!("'{text}"),
-        _ => text.to_owned(),
     }
 }
 

@@ -44,7 +44,11 @@ fn records_come_back_as_they_were_written() {
     assert_eq!(epochs.iter().map(|epoch| epoch.epoch).collect::<Vec<_>>(), [1, 2, 3]);
     assert_eq!(run.read_timing().unwrap().unwrap().len(), 90);
     // A name that looks like a number stays a name.
-    assert_eq!(run.read_predictions().unwrap().unwrap()[0].image, "0012");
+    let predictions = run.read_predictions().unwrap().unwrap();
+    assert_eq!((predictions.len(), predictions[12].image.as_str()), (1000, "0012"));
+    assert_eq!((predictions[12].top5.0.len(), predictions[12].top5.0[0]), (2, predictions[12].predicted));
+    assert_eq!(run.read_parts().unwrap().unwrap().len(), 30);
+    assert_eq!(run.log_tail(5).unwrap(), ["2026-11-20T09:31:00Z vit-tiny seed 0 done"]);
     assert_eq!(folder.run("no-such-run").read_epochs().unwrap(), None);
 }
 
@@ -102,7 +106,7 @@ fn a_file_is_replaced_whole_and_leaves_nothing_beside_it() {
 #[test]
 fn damaged_records_are_named_with_file_and_line() {
     insta::assert_snapshot!(damaged("done.json", cut(40)), @r"
-    results/runs/vit-tiny-s0/done.json:36: the file is cut off: EOF while parsing a string at line 36 column 22
+    results/runs/vit-tiny-s0/done.json:50: the file is cut off: EOF while parsing a string at line 50 column 22
       help: restore the file, or delete its run's folder and issue the command again
     ");
     insta::assert_snapshot!(damaged("done.json", |path| fs::write(path, "").unwrap()), @r"
@@ -113,7 +117,7 @@ fn damaged_records_are_named_with_file_and_line() {
     results/runs/vit-tiny-s0/done.json:1: expected value at line 1 column 1
       help: restore the file, or delete its run's folder and issue the command again
     ");
-    insta::assert_snapshot!(damaged("done.json", replace("\"test_images\": 10000", "\"test_images\": -1")), @r"
+    insta::assert_snapshot!(damaged("done.json", replace("\"test_images\": 1000", "\"test_images\": -1")), @r"
     results/runs/vit-tiny-s0/done.json:24: invalid value: integer `-1`, expected usize at line 24 column 19
       help: restore the file, or delete its run's folder and issue the command again
     ");

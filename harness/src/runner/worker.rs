@@ -2,7 +2,7 @@
 
 use std::io::BufRead;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::lock::RunLock;
 use super::log::RunLog;
@@ -60,6 +60,7 @@ pub fn work(
     stop: &Stop,
     say: &mut dyn FnMut(Message),
 ) -> Result<WorkOutcome> {
+    let started = Instant::now();
     let Some(_lock) = RunLock::take(folder)? else { return Ok(WorkOutcome::Busy) };
     if !is_missing(folder, options.retry_failed)? {
         return Ok(WorkOutcome::Recorded);
@@ -78,7 +79,7 @@ pub fn work(
             "restore the images, or choose another folder with --out",
         ));
     }
-    do_run(folder, &config, identity, &dataset, options, stop, say)
+    do_run(folder, &config, identity, &dataset, options, (stop, started), say)
 }
 
 /// As [`work`], of a run whose images are at hand, in this process.
@@ -96,7 +97,7 @@ pub(super) fn work_here(
     }
     let identity = run_folder::identity(config, &dataset.fingerprint, options.threads);
     let mut log = RunLog::open(folder)?;
-    do_run(folder, config, identity, dataset, options, stop, &mut |message| {
+    do_run(folder, config, identity, dataset, options, (stop, Instant::now()), &mut |message| {
         if let Message::Line(line) = &message {
             log.line(line);
         }
@@ -115,7 +116,7 @@ fn do_run(
     identity: RunIdentity,
     dataset: &Dataset,
     options: &WorkOptions,
-    stop: &Stop,
+    (stop, started): (&Stop, Instant),
     say: &mut dyn FnMut(Message),
 ) -> Result<WorkOutcome> {
     run_folder::write_excluded(folder, &dataset.excluded)?;
@@ -137,6 +138,7 @@ fn do_run(
         checkpoint_every: options.checkpoint_every,
         folder,
         identity,
+        started,
     };
     let mut reporter = Reporter::new(config, dataset.train.len());
     let outcome = train::run(&context, &mut |event| {

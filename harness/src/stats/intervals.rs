@@ -1,16 +1,11 @@
 //! 95 % confidence intervals.
 
+use statrs::distribution::{ContinuousCDF, Normal, StudentsT};
+
 use super::{mean, sample_std};
 
 /// The 0.975-quantile of the standard normal distribution.
 const Z: f64 = 1.959963984540054;
-
-/// The 0.975-quantiles of Student's t distribution with 1, 2, .. 30 degrees of freedom.
-const T: [f64; 30] = [
-    12.706205, 4.302653, 3.182446, 2.776445, 2.570582, 2.446912, 2.364624, 2.306004, 2.262157, 2.228139, 2.200985,
-    2.178813, 2.160369, 2.144787, 2.13145, 2.119905, 2.109816, 2.100922, 2.093024, 2.085963, 2.079614, 2.073873,
-    2.068658, 2.063899, 2.059539, 2.055529, 2.051831, 2.048407, 2.04523, 2.042272,
-];
 
 /// A closed interval, in the unit of the figure that it belongs to.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -37,7 +32,7 @@ impl Interval {
 /// or if one is not finite.
 pub fn mean_interval(samples: &[f64]) -> Option<Interval> {
     let (mean, std) = (mean(samples)?, sample_std(samples)?);
-    let half = t_quantile(samples.len() - 1) * std / (samples.len() as f64).sqrt();
+    let half = t_quantile((samples.len() - 1) as f64) * std / (samples.len() as f64).sqrt();
     (mean.is_finite() && half.is_finite()).then_some(Interval { low: mean - half, high: mean + half })
 }
 
@@ -84,18 +79,19 @@ fn order_statistics_below(n: usize) -> Option<usize> {
     found
 }
 
-/// The 0.975-quantile of Student's t distribution; beyond the table by its expansion around the normal quantile (Abramowitz
-/// and Stegun 26.7.5), which is exact there to six decimals.
-fn t_quantile(degrees: usize) -> f64 {
-    if let Some(t) = T.get(degrees - 1) {
-        return *t;
-    }
-    let n = degrees as f64;
-    let first = (Z.powi(3) + Z) / 4.0;
-    let second = (5.0 * Z.powi(5) + 16.0 * Z.powi(3) + 3.0 * Z) / 96.0;
-    let third = (3.0 * Z.powi(7) + 19.0 * Z.powi(5) + 17.0 * Z.powi(3) - 15.0 * Z) / 384.0;
-    let fourth = (79.0 * Z.powi(9) + 776.0 * Z.powi(7) + 1482.0 * Z.powi(5) - 1920.0 * Z.powi(3) - 945.0 * Z) / 92160.0;
-    Z + first / n + second / n.powi(2) + third / n.powi(3) + fourth / n.powi(4)
+/// The 0.975-quantile of Student's t distribution, which 95 % intervals are made with; the normal one for infinite degrees.
+pub fn t_quantile(degrees: f64) -> f64 {
+    if degrees.is_infinite() { Z } else { student(degrees).inverse_cdf(0.975) }
+}
+
+/// How likely a value as far from zero as `t` is in Student's t distribution; in the normal one for infinite degrees.
+pub(super) fn two_sided_p(t: f64, degrees: f64) -> f64 {
+    let below = -t.abs();
+    2.0 * if degrees.is_infinite() { Normal::standard().cdf(below) } else { student(degrees).cdf(below) }
+}
+
+fn student(degrees: f64) -> StudentsT {
+    StudentsT::new(0.0, 1.0, degrees).expect("degrees of freedom are positive")
 }
 
 #[cfg(test)]
@@ -111,15 +107,27 @@ mod tests {
     fn t_quantiles_agree_with_scipy() {
         // scipy.stats.t.ppf(0.975, df)
         for (degrees, expected) in [
-            (1, 12.706204736174694),
-            (4, 2.7764451051977934),
-            (30, 2.0422724563012378),
-            (31, 2.039513446396408),
-            (60, 2.0002978220142604),
-            (1000, 1.9623390808264083),
+            (1.0, 12.706204736174694),
+            (4.0, 2.7764451051977934),
+            (30.0, 2.0422724563012378),
+            (31.0, 2.039513446396408),
+            (60.0, 2.0002978220142604),
+            (1000.0, 1.9623390808264083),
+            (f64::INFINITY, 1.959963984540054),
         ] {
             let actual = t_quantile(degrees);
-            assert!((actual - expected).abs() < 1e-6, "{degrees}: {actual} is not {expected}");
+            assert!((actual - expected).abs() < 1e-9, "{degrees}: {actual} is not {expected}");
+        }
+        // 2 * scipy.stats.t.sf(abs(t), degrees)
+        for (t, degrees, expected) in [
+            (0.0, 3.0, 1.0),
+            (2.5, 1.0, 0.24223788318168682),
+            (2.5, 7.3, 0.03965023466560043),
+            (-4.1, 30.0, 0.00028988583312918324),
+            (12.0, 9.0, 7.699886222985653e-07),
+        ] {
+            let actual = two_sided_p(t, degrees);
+            assert!((actual / expected - 1.0).abs() < 1e-9, "{t} {degrees}: {actual} is not {expected}");
         }
     }
 

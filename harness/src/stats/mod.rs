@@ -1,10 +1,22 @@
-//! Statistics of small samples: quantiles, spreads and 95 % intervals. Pure functions of `f64`, without I/O.
+//! Statistics of small samples: quantiles, spreads, 95 % intervals, and tests of differences. Pure functions of `f64`, without
+//! I/O.
 //!
 //! A function answers `None` where its figure does not exist (no samples, one sample for a spread), so that a table shows an
-//! empty cell instead of a number that means nothing.
+//! empty cell instead of a number that means nothing. Distributions are statrs's; what a bootstrap draws is a function of its
+//! arguments, so the same records always give the same interval. The tests' literals come from `fixtures/make_literals.py`.
 
+mod bootstrap;
+mod calibration;
+mod differences;
+mod holm;
 mod intervals;
+mod paired;
 mod quantiles;
 
-pub use intervals::{Interval, mean_interval, median_interval, wilson_interval};
+pub use bootstrap::{log_median_std, median_ratio_interval};
+pub use calibration::{ConfidenceBin, calibration_error, confidence_bins};
+pub use differences::{Difference, Spread, difference_of_means};
+pub use holm::holm;
+pub use intervals::{Interval, mean_interval, median_interval, t_quantile, wilson_interval};
+pub use paired::{mcnemar_exact, paired_difference_interval};
 pub use quantiles::{mean, median, quantile, sample_std};

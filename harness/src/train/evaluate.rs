@@ -13,7 +13,7 @@ pub struct Evaluation {
 }
 
 /// The verdict on one image.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Prediction {
     /// The likeliest class; of equally likely ones, the first.
     pub class: usize,
@@ -21,6 +21,8 @@ pub struct Prediction {
     pub probability: f32,
     /// The true class's probability.
     pub label_probability: f32,
+    /// The likeliest five classes (all of fewer) with their probabilities, likeliest first; of equally likely ones, the lower.
+    pub top5: Vec<(usize, f32)>,
 }
 
 impl Evaluation {
@@ -39,7 +41,8 @@ impl Evaluation {
         self.loss_sum += sum.ln() - f64::from(logits[label] - greatest);
         self.top1 += usize::from(rank == 0);
         self.top5 += usize::from(rank < 5);
-        Prediction { class, probability: probability(class), label_probability: probability(label) }
+        let top5 = likeliest(logits, 5).into_iter().map(|class| (class, probability(class))).collect();
+        Prediction { class, probability: probability(class), label_probability: probability(label), top5 }
     }
 
     /// How many images were added.
@@ -63,6 +66,19 @@ impl Evaluation {
     }
 }
 
+/// The classes of the `count` greatest logits, greatest first.
+fn likeliest(logits: &[f32], count: usize) -> Vec<usize> {
+    let mut best: Vec<usize> = Vec::with_capacity(count + 1);
+    for class in 0..logits.len() {
+        let place = best.partition_point(|other| logits[*other] >= logits[class]);
+        if place < count {
+            best.insert(place, class);
+            best.truncate(count);
+        }
+    }
+    best
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -75,6 +91,10 @@ mod tests {
         assert!((sure.probability - 1.0 / 3.0).abs() < 1e-6);
         let wrong = evaluation.add(&[5.0, 4.0, 3.0, 2.0, 1.0, 0.0, -1.0], 6);
         assert_eq!(wrong.class, 0);
+        let classes = |prediction: &Prediction| prediction.top5.iter().map(|(class, _)| *class).collect::<Vec<_>>();
+        assert_eq!((classes(&wrong), classes(&sure)), (vec![0, 1, 2, 3, 4], vec![1, 0, 2, 3, 4]));
+        assert_eq!(wrong.top5[0].1, wrong.probability);
+        assert_eq!(classes(&evaluation.clone().add(&[0.1, 0.2, 0.1], 0)), [1, 0, 2]);
         let fifth = evaluation.add(&[5.0, 4.0, 3.0, 2.0, 1.0, 0.0, -1.0], 4);
         assert!(fifth.label_probability < fifth.probability);
         assert_eq!((evaluation.top1(), evaluation.top5(7)), (1.0 / 3.0, Some(2.0 / 3.0)));

@@ -26,6 +26,8 @@ use crate::weights;
 pub(super) struct Fitted {
     pub learner: Learner,
     pub position: Position,
+    /// Seconds from the process's beginning to its first step, and of that step.
+    pub first_step: Option<(f64, f64)>,
 }
 
 /// The sizes of the run's model on the run's images.
@@ -52,13 +54,14 @@ pub(super) fn fit(
         context.folder.write_epochs(&position.epochs)?;
         on_event(Event::Resumed { epoch: position.epochs.len() + 1, steps: position.stats.steps });
     }
-    let mut training = Training { context, checkpoints, architecture: architecture(context), saved: Instant::now() };
+    let mut training =
+        Training { context, checkpoints, architecture: architecture(context), saved: Instant::now(), first_step: None };
     while position.epochs.len() < config.train.epochs && !has_stalled(config.train.early_stopping, &position.epochs) {
         if let Err(ending) = training.epoch(&mut learner, &mut position, on_event)? {
             return Ok(Err(ending));
         }
     }
-    Ok(Ok(Fitted { learner, position }))
+    Ok(Ok(Fitted { learner, position, first_step: training.first_step }))
 }
 
 /// A model with fresh weights, those of a file, or those of a checkpoint.
@@ -97,6 +100,8 @@ struct Training<'a> {
     architecture: ArchitectureConfig,
     /// When the last checkpoint was written.
     saved: Instant,
+    /// As [`Fitted`] has it.
+    first_step: Option<(f64, f64)>,
 }
 
 impl Training<'_> {
@@ -113,12 +118,15 @@ impl Training<'_> {
         let diverged = |why: Diverged| Ok(Err(Ending::Diverged { epoch, why }));
         let reader = BatchReader::training(&dataset.train, &config.data, config.seed);
         let mut turn = machine.turn()?;
+        let begun = Instant::now();
         let mut clock = Stopwatch::start(position.epoch_seconds);
         let mut failed = None;
         let made = std::mem::take(&mut position.stats);
         let start = EpochStart { seed: config.seed, epoch: epoch as u64 - 1, made };
         let pass = {
             let on_step = |learner: &Learner, stats: &EpochStats, digests: &[Digest]| {
+                self.first_step
+                    .get_or_insert_with(|| ((begun - context.started).as_secs_f64(), begun.elapsed().as_secs_f64()));
                 position.batches.update(digests.iter().map(AsRef::as_ref));
                 on_event(Event::Step { epoch, stats });
                 let stop = context.stop.load(Ordering::Relaxed);

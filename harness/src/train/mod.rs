@@ -6,6 +6,7 @@ mod epoch;
 mod evaluate;
 mod fit;
 mod forecast;
+mod kept;
 mod lanes;
 mod learner;
 mod mixing;

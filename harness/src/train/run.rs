@@ -1,7 +1,7 @@
 //! A run from initial weights to records on disk.
 
 use std::sync::atomic::AtomicBool;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use burn::tensor::Device;
 
@@ -9,18 +9,19 @@ use super::checkpoint::Checkpoints;
 use super::epoch::EpochStats;
 use super::evaluate::{Evaluation, Prediction};
 use super::fit::{Fitted, architecture, evaluate_images, fit, raw_evaluation};
+use super::kept::keep_images;
 use super::lanes::Lanes;
 use super::learner::Learner;
 use super::size::model_size;
 use super::step::{Diverged, StepOptions};
-use super::timing::{TIMED_LR, Timed, peak_gflop_per_s, time_inference, time_train_step};
+use super::timing::{TIMED_LR, Timed, peak_gflop_per_s, time_inference, time_part, time_train_step};
 use crate::config::RunConfig;
 use crate::data::{BatchReader, Dataset, Images};
 use crate::error::Result;
 use crate::measure::{Enough, Machine, peak_rss_bytes};
 use crate::results::{
-    EpochRecord, FailureReason, FailureRecord, PredictionRecord, RunFolder, RunIdentity, RunRecord, TimingMode,
-    TimingSample,
+    EpochRecord, FailureReason, FailureRecord, PartSample, PredictionRecord, RunFolder, RunIdentity, RunRecord, Spaced,
+    StepPart, TimingMode, TimingSample,
 };
 use crate::weights;
 
@@ -48,6 +49,8 @@ pub struct RunContext<'a> {
     pub folder: &'a RunFolder,
     /// The records' heads.
     pub identity: RunIdentity,
+    /// When the run began: before its images were read, if it reads them itself.
+    pub started: Instant,
 }
 
 /// What happens during a run, for whoever shows it.
@@ -121,7 +124,7 @@ fn train_and_time(
     context: &RunContext<'_>,
     on_event: &mut dyn FnMut(Event<'_>),
 ) -> Result<std::result::Result<RunRecord, Ending>> {
-    let Fitted { mut learner, position } = match fit(context, on_event)? {
+    let Fitted { mut learner, position, first_step } = match fit(context, on_event)? {
         Ok(fitted) => fitted,
         Err(ending) => return Ok(Err(ending)),
     };
@@ -135,6 +138,7 @@ fn train_and_time(
         Err(why) => return diverged(why),
     };
     context.folder.write_predictions(&prediction_records(&context.dataset.test, &predictions))?;
+    keep_images(context, &predictions)?;
     let train_peak_rss_bytes = peak_rss_bytes();
     let dataset = context.dataset;
     let classes = dataset.classes.len();
@@ -144,6 +148,7 @@ fn train_and_time(
     drop(turn);
     on_event(Event::Timing);
     let alone = context.machine.alone()?;
+    context.folder.write_parts(&time_parts(context, &learner))?;
     match time(context, &mut learner) {
         Ok(samples) => context.folder.write_timing(&samples)?,
         Err(why) => return diverged(why),
@@ -157,6 +162,7 @@ fn train_and_time(
         val_images: dataset.val.len(),
         test_images: dataset.test.len(),
         classes,
+        class_names: dataset.classes.clone(),
         test_loss: evaluation.loss(),
         test_top1: evaluation.top1(),
         test_top5: evaluation.top5(classes),
@@ -164,6 +170,8 @@ fn train_and_time(
         raw_test_top1: raw.as_ref().map(Evaluation::top1),
         train_seconds: epochs.iter().map(|record| record.train_seconds).sum(),
         eval_seconds: epochs.iter().map(|record| record.eval_seconds).sum(),
+        start_seconds: first_step.map(|(start, _)| start),
+        first_step_seconds: first_step.map(|(_, step)| step),
         train_peak_rss_bytes,
         micro_batch: learner.micro_batch(),
         peak_gflop_per_s,
@@ -180,8 +188,29 @@ fn prediction_records(images: &Images, predictions: &[Prediction]) -> Vec<Predic
         predicted: prediction.class,
         predicted_probability: prediction.probability,
         label_probability: prediction.label_probability,
+        top5: Spaced(prediction.top5.iter().map(|(class, _)| *class).collect()),
+        top5_probabilities: Spaced(prediction.top5.iter().map(|(_, probability)| *probability).collect()),
     };
     images.names().iter().zip(images.labels()).zip(predictions).map(record).collect()
+}
+
+/// The parts of a training step on a batch of the recipe's.
+fn time_parts(context: &RunContext<'_>, learner: &Learner) -> Vec<PartSample> {
+    let RunContext { config, dataset, timing_lanes: lanes, .. } = context;
+    let batch_size = config.train.batch_size;
+    let training = BatchReader::training(&dataset.train, &config.data, config.seed);
+    let plain = BatchReader::evaluation(&dataset.train, &config.data);
+    let timed = |reader| Timed { images: &dataset.train, reader, batch_size };
+    let enough = Enough::of(&config.measure);
+    // Shares of a step need no more than a quarter of the time that its own figure takes.
+    let enough = Enough { min_seconds: enough.min_seconds / 4.0, ..enough };
+    let mut all = Vec::new();
+    for part in [StepPart::Data, StepPart::Forward, StepPart::ForwardBackward] {
+        let reader = if part == StepPart::Data { &training } else { &plain };
+        let samples = time_part(learner, lanes, &timed(reader), part, config.train.gradient_checkpointing, enough);
+        all.extend(samples.into_iter().map(|seconds| PartSample { part, batch_size, seconds }));
+    }
+    all
 }
 
 fn time(context: &RunContext<'_>, learner: &mut Learner) -> std::result::Result<Vec<TimingSample>, Diverged> {

@@ -123,7 +123,30 @@ pub fn train_step(
     options: StepOptions,
     device: &Device,
 ) -> Result<(Architecture, StepResult), Diverged> {
-    let lane_gradients = if options.gradient_checkpointing { checkpointed_gradients } else { plain_gradients };
+    let (result, mut gradients) = batch_gradients(&model, lanes, batch, options.gradient_checkpointing, device);
+    check_finite("the training loss", result.loss_sum)?;
+    if let Some(clip_norm) = options.clip_norm {
+        let norm;
+        (norm, gradients) = lanes.on_one(|| (gradient_norm(&model, &gradients), gradients));
+        check_finite("the norm of the gradients", norm)?;
+        // PyTorch's `clip_grad_norm_` has the same small addition.
+        let factor = clip_norm / (norm + 1e-6);
+        if factor < 1.0 {
+            scale_gradients(&model, &mut gradients, factor);
+        }
+    }
+    Ok((optimizer.step(lanes, options.lr, model, gradients), result))
+}
+
+/// Forward and backward of a whole batch: what it found, and the gradients of its mean loss, those of all lanes added up.
+pub(super) fn batch_gradients(
+    model: &Architecture,
+    lanes: &Lanes,
+    batch: &Batch<'_>,
+    gradient_checkpointing: bool,
+    device: &Device,
+) -> (StepResult, GradientsParams) {
+    let lane_gradients = if gradient_checkpointing { checkpointed_gradients } else { plain_gradients };
     let mut accumulator = GradientsAccumulator::new();
     let mut result = StepResult::default();
     let gradient_bytes = size_of::<f32>() * model.num_params();
@@ -143,22 +166,10 @@ pub fn train_step(
             result.logits.extend(part.logits);
             result.labels.extend(part.labels);
             result.digests.extend(part.digests);
-            accumulator.accumulate(&model, gradients);
+            accumulator.accumulate(model, gradients);
         },
     );
-    check_finite("the training loss", result.loss_sum)?;
-    let mut gradients = accumulator.grads();
-    if let Some(clip_norm) = options.clip_norm {
-        let norm;
-        (norm, gradients) = lanes.on_one(|| (gradient_norm(&model, &gradients), gradients));
-        check_finite("the norm of the gradients", norm)?;
-        // PyTorch's `clip_grad_norm_` has the same small addition.
-        let factor = clip_norm / (norm + 1e-6);
-        if factor < 1.0 {
-            scale_gradients(&model, &mut gradients, factor);
-        }
-    }
-    Ok((optimizer.step(lanes, options.lr, model, gradients), result))
+    (result, accumulator.grads())
 }
 
 /// What a lane makes of a micro-batch.

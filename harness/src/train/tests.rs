@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
@@ -70,6 +70,7 @@ fn attempt(
         checkpoint_every: Duration::from_secs(3600),
         folder: &folder,
         identity,
+        started: Instant::now(),
     };
     let (mut remarks, mut steps) = (Vec::new(), 0);
     let outcome = run(&context, &mut |event| match event {

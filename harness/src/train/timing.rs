@@ -7,13 +7,14 @@ use super::lanes::Lanes;
 use super::learner::Learner;
 use super::optimizer;
 use super::size::micro_batch_on;
-use super::step::{Batch, Diverged, MicroBatch, StepOptions, infer};
+use super::step::{Batch, Diverged, MicroBatch, StepOptions, batch_gradients, cross_entropy_sum, infer};
+use crate::architecture::Architecture;
 use crate::config::{Decay, StepConfig, TimedModel};
 use crate::data::{BatchReader, Images};
 use crate::device::DeviceName;
 use crate::error::{Error, Result};
 use crate::measure::{Enough, SystemClock, sample};
-use crate::results::TimingMode;
+use crate::results::{StepPart, TimingMode};
 
 /// Learning rate of timed steps: small enough to leave the weights where they are, and no special case of any optimiser.
 pub(super) const TIMED_LR: f64 = 1e-7;
@@ -71,6 +72,44 @@ pub fn time_inference(learner: &Learner, lanes: &Lanes, timed: &Timed<'_>, enoug
     let fetch = |part: usize| parts[part].clone();
     let batch = Batch { images: timed.batch_size, micro_batches: parts.len(), fetch: &fetch };
     sample(&SystemClock::default(), enough, || drop(infer(&model, lanes, &batch)))
+}
+
+/// Seconds of one part of a training step. Lanes share the work as they do in a whole step.
+pub(super) fn time_part(
+    learner: &Learner,
+    lanes: &Lanes,
+    timed: &Timed<'_>,
+    part: StepPart,
+    gradient_checkpointing: bool,
+    enough: Enough,
+) -> Vec<f64> {
+    let clock = SystemClock::default();
+    if part == StepPart::Data {
+        let indices: Vec<u32> = (0..timed.images.len() as u32).cycle().take(timed.batch_size).collect();
+        let parts: Vec<&[u32]> = indices.chunks(learner.micro_batch()).collect();
+        let read = |(): &mut (), part: usize| {
+            let mut values = vec![0.0; parts[part].len() * timed.reader.values_per_image()];
+            timed.reader.fill(parts[part], 0, &mut values, &mut Vec::new(), None);
+        };
+        return sample(&clock, enough, || lanes.ordered(parts.len(), lanes.threads(), || (), read, drop));
+    }
+    let parts = timed.micro_batches(learner, true);
+    let fetch = |part: usize| parts[part].clone();
+    let batch = Batch { images: timed.batch_size, micro_batches: parts.len(), fetch: &fetch };
+    let (model, device) = (learner.model(), learner.device());
+    let forward = |model: &mut Architecture, index: usize| {
+        let part = fetch(index);
+        let logits = model.forward_training(part.images, &part.keys);
+        cross_entropy_sum(logits, part.targets).into_scalar::<f32>();
+    };
+    sample(&clock, enough, || {
+        if part == StepPart::Forward {
+            lanes.ordered(parts.len(), lanes.threads(), || model.clone().fork(device), forward, drop);
+        } else {
+            drop(batch_gradients(model, lanes, &batch, gradient_checkpointing, device));
+        }
+        device.sync().expect("the device ends its work");
+    })
 }
 
 /// A model set up to be timed without a dataset.

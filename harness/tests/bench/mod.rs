@@ -58,7 +58,7 @@ impl Bench {
         message
     }
 
-    fn listing(&self) -> Vec<PathBuf> {
+    pub(crate) fn listing(&self) -> Vec<PathBuf> {
         let entries = walkdir::WalkDir::new(self.dir.path()).sort_by_file_name();
         entries.into_iter().map(|entry| entry.unwrap().into_path()).collect()
     }

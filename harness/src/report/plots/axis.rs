@@ -62,6 +62,12 @@ impl Axis {
             span if span < 2.5 => &[1.0, 2.0, 5.0],
             _ => &[1.0],
         };
+        if high / low < 2.0 {
+            // Within so small a part of a decade, round steps say more than round mantissas.
+            let step = round_step((high - low) / 5.0);
+            let ticks = ((low / step).ceil() as i64..=(high / step).floor() as i64).map(|index| index as f64 * step);
+            return Self { low, high, log: true, ticks: ticks.map(|tick| (tick, log_label(tick))).collect() };
+        }
         let ticks = decades.flat_map(|decade| mantissas.iter().map(move |mantissa| mantissa * 10_f64.powi(decade)));
         let ticks = ticks.filter(|tick| (low..=high).contains(tick)).map(|tick| (tick, log_label(tick))).collect();
         Self { low, high, log: true, ticks }
@@ -181,6 +187,8 @@ mod tests {
     #[test]
     fn log_axes_label_parts_of_few_decades_and_powers_of_many() {
         assert_eq!(labels(&Axis::log(&[170.0, 540.0])), ["150", "200", "300", "400", "500", "600"]);
+        assert_eq!(labels(&Axis::log(&[142e3, 150e3])), ["120 k", "140 k", "160 k", "180 k"]);
+        assert_eq!(labels(&Axis::log(&[9.11e6, 10.9e6])), ["8 M", "10 M", "12 M"]);
         assert_eq!(labels(&Axis::log(&[20.0, 1000.0])), ["20", "50", "100", "200", "500", "1,000"]);
         assert_eq!(labels(&Axis::log(&[0.1, 1e5])), ["0.1", "1", "10", "100", "1,000", "10 k", "100 k"]);
         assert!(Axis::from_zero_or_log(&[1.0, 21.0], 5).is_log());

@@ -1,5 +1,7 @@
 //! A drawing area with the few strokes that the charts need, in one font.
 
+use std::cell::RefCell;
+
 use plotters::coord::Shift;
 use plotters::element::{DashedPathElement, PathElement, Polygon, Rectangle, Text};
 use plotters::prelude::{Circle, DrawingArea, DrawingBackend};
@@ -65,16 +67,72 @@ pub(crate) enum Letters {
     Ours,
 }
 
+/// What a chart is drawn for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sheet {
+    /// A file of its own, which says all that there is to know.
+    File,
+    /// A place in a page, which has title and legend beside it and shows values where the pointer is.
+    Page,
+}
+
+impl Sheet {
+    /// Width of the drawing in pixels.
+    pub(crate) fn width(self) -> i32 {
+        match self {
+            Self::File => 1600,
+            Self::Page => 900,
+        }
+    }
+
+    /// Whether the drawing has to say what it shows.
+    pub(crate) fn is_file(self) -> bool {
+        self == Self::File
+    }
+}
+
+/// A place that says something when the pointer is on it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Hint {
+    /// Left upper corner.
+    pub(crate) from: Point,
+    /// Right lower corner.
+    pub(crate) to: Point,
+    /// What it says.
+    pub(crate) text: String,
+}
+
 /// A drawing area with the strokes of charts.
 pub(crate) struct Canvas<'a, DB: DrawingBackend> {
     area: &'a DrawingArea<DB, Shift>,
     letters: Letters,
+    /// What the chart is drawn for.
+    pub(crate) sheet: Sheet,
+    hints: RefCell<Vec<Hint>>,
 }
 
 impl<'a, DB: DrawingBackend> Canvas<'a, DB> {
     /// A canvas over an area.
-    pub(crate) fn new(area: &'a DrawingArea<DB, Shift>, letters: Letters) -> Self {
-        Self { area, letters }
+    pub(crate) fn new(area: &'a DrawingArea<DB, Shift>, letters: Letters, sheet: Sheet) -> Self {
+        Self { area, letters, sheet, hints: RefCell::default() }
+    }
+
+    /// Lets the surroundings of a point say something.
+    pub(crate) fn hint(&self, at: Point, text: impl FnOnce() -> String) {
+        const REACH: i32 = 18;
+        self.hint_box((at.0 - REACH, at.1 - REACH), (at.0 + REACH, at.1 + REACH), text);
+    }
+
+    /// Lets a rectangle say something.
+    pub(crate) fn hint_box(&self, from: Point, to: Point, text: impl FnOnce() -> String) {
+        if self.sheet == Sheet::Page {
+            self.hints.borrow_mut().push(Hint { from, to, text: text() });
+        }
+    }
+
+    /// All that was hinted at.
+    pub(crate) fn into_hints(self) -> Vec<Hint> {
+        self.hints.into_inner()
     }
 
     /// Writes one line of text, small letters centred on the height of `at`.

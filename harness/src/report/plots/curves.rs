@@ -1,18 +1,19 @@
-//! Curves over epochs.
+//! Curves over epochs, time, batch sizes or probabilities.
 
 use plotters::prelude::DrawingBackend;
 
 use super::Chart;
 use super::axis::Axis;
-use super::canvas::{Anchor, Canvas, Drawn, Point, Size, fitted, text_width};
-use super::frame::{self, BOTTOM, Frame, MARGIN, TOP};
+use super::canvas::{Anchor, Canvas, Drawn, Point, Sheet, Size, fitted, text_width};
+use super::frame::{self, BOTTOM, Frame};
 use super::look::{FAINT_INK, INK, Look};
+use crate::report::format::{csv_number, magnitude};
 
-/// What is known of an epoch: mean over the runs, and their smallest and greatest value.
+/// A point of a curve: mean over the runs, and their smallest and greatest value.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Spot {
-    /// From 1.
-    pub(crate) epoch: usize,
+    /// Where it lies: an epoch, a time, a batch size, a probability.
+    pub(crate) x: f64,
     /// Mean over runs.
     pub(crate) mean: f64,
     /// Least value of a run.
@@ -28,23 +29,29 @@ pub(crate) struct Curve {
     pub(crate) name: String,
     /// Its colour and marker.
     pub(crate) look: Look,
-    /// What was measured after the epochs: a solid line.
-    pub(crate) eval: Vec<Spot>,
-    /// What was measured during the epochs: a dashed line.
+    /// What the chart is about: a solid line.
+    pub(crate) main: Vec<Spot>,
+    /// What was measured in training, where that is another thing: a dashed line.
     pub(crate) train: Vec<Spot>,
 }
 
-/// Curves of several models over their epochs.
+/// Curves of several models.
 #[derive(Debug, Clone)]
 pub(crate) struct Curves {
     /// What the chart shows.
     pub(crate) title: String,
-    /// The vertical axis with its unit.
+    /// The horizontal axis.
+    pub(crate) x: Axis,
+    /// Its title with its unit.
+    pub(crate) x_title: String,
+    /// The vertical axis.
+    pub(crate) y: Axis,
+    /// Its title with its unit.
     pub(crate) y_title: String,
-    /// Limits of the vertical axis.
-    pub(crate) y_limits: (f64, f64),
     /// What the solid lines are called.
-    pub(crate) eval: String,
+    pub(crate) main: String,
+    /// Whether a line marks where both figures are equal.
+    pub(crate) diagonal: bool,
     /// One per model; not empty, and with at least one spot.
     pub(crate) curves: Vec<Curve>,
 }
@@ -53,61 +60,106 @@ const LINE: i32 = 46;
 const SWATCH: i32 = 62;
 
 impl Chart for Curves {
-    fn size(&self) -> (u32, u32) {
+    fn height(&self, sheet: Sheet) -> i32 {
+        if !sheet.is_file() {
+            return 640;
+        }
         // As high as the legend needs, up to some sixty models.
         let legend = LINE * (self.curves.len() + self.keys().len() + 1) as i32;
-        (1600, (TOP + legend + BOTTOM).clamp(1000, 3000) as u32)
+        (frame::top(sheet) + legend + BOTTOM).clamp(1000, 3000)
+    }
+
+    fn data(&self) -> (Vec<String>, Vec<Vec<String>>) {
+        let train = self.curves.iter().any(|curve| !curve.train.is_empty());
+        let mut columns = vec!["model", &self.x_title, "mean", "least", "greatest"];
+        columns.extend(train.then_some("training"));
+        let mut rows = Vec::new();
+        for curve in &self.curves {
+            for spot in &curve.main {
+                let mut row = vec![curve.name.clone()];
+                row.extend([spot.x, spot.mean, spot.low, spot.high].map(csv_number));
+                if train {
+                    let same = curve.train.iter().find(|other| other.x == spot.x);
+                    row.push(same.map_or_else(String::new, |other| csv_number(other.mean)));
+                }
+                rows.push(row);
+            }
+        }
+        (columns.into_iter().map(str::to_owned).collect(), rows)
     }
 
     fn draw<DB: DrawingBackend>(&self, canvas: &Canvas<'_, DB>) -> Drawn<DB> {
-        let (width, height) = self.size();
-        let (width, height) = (width as i32, height as i32);
-        let spots = || self.curves.iter().flat_map(|curve| curve.eval.iter().chain(&curve.train));
-        let values: Vec<f64> = spots().flat_map(|spot| [spot.low, spot.high]).collect();
-        let (first, last) = spots().fold((usize::MAX, 1), |(low, high), s| (low.min(s.epoch), high.max(s.epoch)));
-        let y = Axis::linear(&values, false, self.y_limits, 8);
-
+        let sheet = canvas.sheet;
+        let (width, height) = (sheet.width(), self.height(sheet));
         let names = self.curves.iter().map(|curve| text_width(&curve.name, Size::Normal)).max().unwrap_or(0);
         let keys = self.keys().iter().map(|(_, text)| text_width(text, Size::Small)).max().unwrap_or(0);
-        let legend = SWATCH + 16 + names.max(keys).min(340);
+        // A page has its legend beside the chart.
+        let legend = if sheet.is_file() { SWATCH + 52 + names.max(keys).min(340) } else { 14 };
+        let y = &self.y;
         let frame = Frame {
-            left: frame::label_room(&y),
-            right: width - MARGIN - legend - 36,
-            top: TOP,
+            left: frame::label_room(y, sheet),
+            right: width - frame::margin(sheet) - legend,
+            top: frame::top(sheet),
             bottom: height - BOTTOM,
-            x: Axis::whole(first.min(last), last, 10),
+            x: self.x.clone(),
         };
         frame::draw_title(canvas, &self.title)?;
-        frame.draw_y(canvas, &y, &self.y_title)?;
-        frame.draw_x(canvas, "Epoch")?;
+        frame.draw_y(canvas, y, &self.y_title)?;
+        frame.draw_x(canvas, &self.x_title)?;
+        if self.diagonal {
+            canvas.dashes(&[(frame.left, frame.bottom), (frame.right, frame.top)], FAINT_INK, 2)?;
+        }
         for curve in &self.curves {
             if self.is_crowded() {
-                let eval = line(&frame, &y, &curve.eval, |spot| spot.mean);
-                canvas.line(&eval, curve.look.color, 3)?;
-                canvas.markers(eval.last(), curve.look.marker, 8, curve.look.color)?;
+                let main = line(&frame, y, &curve.main, |spot| spot.mean);
+                canvas.line(&main, curve.look.color, 3)?;
+                canvas.markers(main.last(), curve.look.marker, 8, curve.look.color)?;
             } else {
-                draw_curve(canvas, &frame, &y, curve)?;
+                draw_curve(canvas, &frame, y, curve)?;
             }
+            self.hint(canvas, &frame, curve);
         }
-        self.draw_legend(canvas, (frame.right + 36, frame.top), width - MARGIN, frame.bottom)
+        if !sheet.is_file() {
+            return Ok(());
+        }
+        self.draw_legend(canvas, (frame.right + 36, frame.top), width - frame::margin(sheet), frame.bottom)
     }
 }
 
 impl Curves {
     /// What the kinds of lines mean: those that this chart has.
     fn keys(&self) -> Vec<(Key, &str)> {
-        let mut keys = vec![(Key::Solid, self.eval.as_str())];
+        let mut keys = vec![(Key::Solid, self.main.as_str())];
         if !self.is_crowded() {
-            keys.push((Key::Dashed, "training"));
-            if self.curves.iter().flat_map(|curve| &curve.eval).any(|spot| spot.high > spot.low) {
+            if self.curves.iter().any(|curve| !curve.train.is_empty()) {
+                keys.push((Key::Dashed, "training"));
+            }
+            if self.curves.iter().flat_map(|curve| &curve.main).any(|spot| spot.high > spot.low) {
                 keys.push((Key::Veiled, "range over seeds"));
             }
         }
         keys
     }
 
+    /// Says the values of some points, all of few and the last of many.
+    fn hint<DB: DrawingBackend>(&self, canvas: &Canvas<'_, DB>, frame: &Frame, curve: &Curve) {
+        let every = if self.is_crowded() { curve.main.len() } else { curve.main.len().div_ceil(24) }.max(1);
+        for spot in curve.main.iter().rev().step_by(every) {
+            let at = (frame.x_px(spot.x), frame.y_px(&self.y, spot.mean));
+            let range = if spot.high > spot.low {
+                format!(" ({} to {})", magnitude(spot.low), magnitude(spot.high))
+            } else {
+                String::new()
+            };
+            canvas.hint(at, || {
+                let (x, y) = (magnitude(spot.x), magnitude(spot.mean));
+                format!("{}\n{}: {x}\n{}: {y}{range}", curve.name, self.x_title, self.y_title)
+            });
+        }
+    }
+
     /// Whether there are too many models to tell more than one line each apart.
-    fn is_crowded(&self) -> bool {
+    pub(crate) fn is_crowded(&self) -> bool {
         self.curves.len() > 10
     }
 
@@ -163,9 +215,9 @@ enum Key {
 
 fn draw_curve<DB: DrawingBackend>(canvas: &Canvas<'_, DB>, frame: &Frame, y: &Axis, curve: &Curve) -> Drawn<DB> {
     let color = curve.look.color;
-    if curve.eval.iter().any(|spot| spot.high > spot.low) {
-        let mut outline = line(frame, y, &curve.eval, |spot| spot.high);
-        outline.extend(line(frame, y, &curve.eval, |spot| spot.low).into_iter().rev());
+    if curve.main.iter().any(|spot| spot.high > spot.low) {
+        let mut outline = line(frame, y, &curve.main, |spot| spot.high);
+        outline.extend(line(frame, y, &curve.main, |spot| spot.low).into_iter().rev());
         canvas.veil(&outline, color)?;
     }
     match line(frame, y, &curve.train, |spot| spot.mean).as_slice() {
@@ -173,15 +225,15 @@ fn draw_curve<DB: DrawingBackend>(canvas: &Canvas<'_, DB>, frame: &Frame, y: &Ax
         [at] => canvas.dashes(&[(at.0 - 30, at.1), (at.0 + 30, at.1)], color, 3)?,
         train => canvas.dashes(train, color, 3)?,
     }
-    let eval = line(frame, y, &curve.eval, |spot| spot.mean);
-    canvas.line(&eval, color, 5)?;
+    let main = line(frame, y, &curve.main, |spot| spot.mean);
+    canvas.line(&main, color, 5)?;
     // Markers on every epoch of many would run together; the last one has its own.
-    let every = eval.len().div_ceil(12).max(1);
-    canvas.markers(eval.iter().rev().step_by(every), curve.look.marker, 9, color)
+    let every = main.len().div_ceil(12).max(1);
+    canvas.markers(main.iter().rev().step_by(every), curve.look.marker, 9, color)
 }
 
 fn line(frame: &Frame, y: &Axis, spots: &[Spot], value: fn(&Spot) -> f64) -> Vec<Point> {
-    spots.iter().map(|spot| (frame.x_px(spot.epoch as f64), frame.y_px(y, value(spot)))).collect()
+    spots.iter().map(|spot| (frame.x_px(spot.x), frame.y_px(y, value(spot)))).collect()
 }
 
 fn rectangle(from: Point, to: Point) -> [Point; 4] {

@@ -3,17 +3,21 @@
 use plotters::prelude::DrawingBackend;
 
 use super::axis::Axis;
-use super::canvas::{Anchor, Canvas, Drawn, Point, Size, text_width};
+use super::canvas::{Anchor, Canvas, Drawn, Point, Sheet, Size, text_width};
 use super::look::{FAINT_INK, GRID, INK};
 
 /// Where a chart's title stands, from the top.
 const TITLE_Y: i32 = 46;
 
-/// Space that a chart leaves between its edge and everything else.
-pub(crate) const MARGIN: i32 = 44;
+/// Space that a chart leaves between its edge and everything else; a page has its own.
+pub(crate) fn margin(sheet: Sheet) -> i32 {
+    if sheet.is_file() { 44 } else { 6 }
+}
 
 /// From the chart's top to the top of its data: title, and the title of the vertical axis where there is one.
-pub(crate) const TOP: i32 = 150;
+pub(crate) fn top(sheet: Sheet) -> i32 {
+    if sheet.is_file() { 150 } else { 74 }
+}
 
 /// From the bottom of the data to that of the chart: labels of ticks and the title of the horizontal axis.
 pub(crate) const BOTTOM: i32 = 118;
@@ -68,18 +72,21 @@ impl Frame {
             canvas.line(&[(self.left, y), (self.right, y)], GRID, 2)?;
             canvas.text((self.left - 14, y), label, Size::Small, FAINT_INK, Anchor::Right)?;
         }
-        canvas.text((MARGIN, self.top - 44), title, Size::Normal, INK, Anchor::Left)
+        canvas.text((margin(canvas.sheet), self.top - 44), title, Size::Normal, INK, Anchor::Left)
     }
 }
 
-/// Draws the chart's title.
+/// Draws the chart's title, where nothing beside the chart says it.
 pub(crate) fn draw_title<DB: DrawingBackend>(canvas: &Canvas<'_, DB>, title: &str) -> Drawn<DB> {
-    let at: Point = (MARGIN, TITLE_Y);
+    if !canvas.sheet.is_file() {
+        return Ok(());
+    }
+    let at: Point = (margin(canvas.sheet), TITLE_Y);
     canvas.text(at, title, Size::Title, INK, Anchor::Left)
 }
 
 /// Room for the labels of a vertical axis, from the chart's edge to the data.
-pub(crate) fn label_room(axis: &Axis) -> i32 {
+pub(crate) fn label_room(axis: &Axis, sheet: Sheet) -> i32 {
     let widest = axis.ticks.iter().map(|(_, label)| text_width(label, Size::Small)).max();
-    MARGIN + widest.unwrap_or(0) + 14
+    margin(sheet) + widest.unwrap_or(0) + 14
 }

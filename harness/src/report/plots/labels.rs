@@ -43,17 +43,25 @@ const DIRECTIONS: [(f64, f64); 8] =
 const DISTANCES: [f64; 7] = [24.0, 44.0, 70.0, 104.0, 150.0, 210.0, 290.0];
 
 /// A place for each label of `sizes` (width and height) near its point and inside `bounds`, free of `obstacles` and of the
-/// labels before it; `None` where there is none.
-pub(crate) fn place(points: &[Point], sizes: &[(i32, i32)], bounds: Rect, obstacles: &[Rect]) -> Vec<Option<Rect>> {
+/// labels before it, and of the `lines` if that can be; `None` where there is none.
+pub(crate) fn place(
+    points: &[Point],
+    sizes: &[(i32, i32)],
+    bounds: Rect,
+    obstacles: &[Rect],
+    lines: &[Rect],
+) -> Vec<Option<Rect>> {
     let mut taken = obstacles.to_vec();
     let mut places = Vec::new();
     for (point, size) in points.iter().zip(sizes) {
-        let candidates = DISTANCES.iter().flat_map(|distance| {
-            DIRECTIONS.iter().map(move |direction| candidate(*point, *size, *direction, *distance))
-        });
-        let place = candidates
-            .into_iter()
-            .find(|place| bounds.contains(place) && !taken.iter().any(|other| other.overlaps(place)));
+        let candidates = || {
+            DISTANCES.iter().flat_map(|distance| {
+                DIRECTIONS.iter().map(move |direction| candidate(*point, *size, *direction, *distance))
+            })
+        };
+        let fits = |place: &Rect| bounds.contains(place) && !taken.iter().any(|other| other.overlaps(place));
+        let is_clear = |place: &Rect| fits(place) && !lines.iter().any(|line| line.overlaps(place));
+        let place = candidates().find(is_clear).or_else(|| candidates().find(fits));
         taken.extend(place);
         places.push(place);
     }
@@ -84,7 +92,7 @@ mod tests {
         let bounds = Rect { left: 0, top: 0, right: 1000, bottom: 800 };
         let points: Vec<Point> = (0..12).map(|i| (450 + 10 * (i % 4), 390 + 12 * (i / 4))).collect();
         let obstacles: Vec<Rect> = points.iter().map(|point| Rect::around(*point, *point, 8)).collect();
-        let places = place(&points, &[(120, 30); 12], bounds, &obstacles);
+        let places = place(&points, &[(120, 30); 12], bounds, &obstacles, &[]);
         let placed: Vec<Rect> = places.into_iter().flatten().collect();
         assert_eq!(placed.len(), 12);
         for (index, label) in placed.iter().enumerate() {
@@ -94,8 +102,16 @@ mod tests {
     }
 
     #[test]
+    fn lines_are_crossed_only_where_nothing_else_is_left() {
+        let bounds = Rect { left: 0, top: 0, right: 400, bottom: 400 };
+        let half = Rect { left: 200, ..bounds };
+        let at = |lines: &[Rect]| place(&[(200, 200)], &[(60, 30)], bounds, &[], lines)[0].expect("there is room");
+        assert!(at(&[]).left > 200 && at(&[half]).right < 200 && at(&[bounds]) == at(&[]));
+    }
+
+    #[test]
     fn a_label_without_room_is_left_out() {
         let bounds = Rect { left: 0, top: 0, right: 100, bottom: 100 };
-        assert_eq!(place(&[(50, 50)], &[(200, 30)], bounds, &[]), [None]);
+        assert_eq!(place(&[(50, 50)], &[(200, 30)], bounds, &[], &[]), [None]);
     }
 }

@@ -22,6 +22,10 @@ const PALETTE: [RGBColor; 6] = [
     RGBColor(86, 180, 233),
 ];
 
+/// Parts of a whole, from the first to the last.
+pub(crate) const PARTS: [RGBColor; 4] =
+    [RGBColor(128, 128, 160), RGBColor(86, 180, 233), RGBColor(0, 114, 178), RGBColor(230, 159, 0)];
+
 /// The architectures whose colour does not depend on which others are in a report.
 const KNOWN: [&str; 3] = ["vit", "linformer", "conv_vit"];
 
@@ -82,8 +86,35 @@ fn shade(color: RGBColor, index: usize, count: usize) -> RGBColor {
     }
     // -0.35 is a third of the way to black, +0.5 half way to white.
     let way = -0.35 + 0.85 * index as f64 / (count - 1) as f64;
-    let (target, share) = if way < 0.0 { (0.0, -way) } else { (255.0, way) };
+    if way < 0.0 { mix(color, 0.0, -way) } else { mix(color, 255.0, way) }
+}
+
+/// A colour on its way to black (0) or white (255).
+fn mix(color: RGBColor, target: f64, share: f64) -> RGBColor {
     let mix = |channel: u8| (f64::from(channel) + (target - f64::from(channel)) * share).round() as u8;
     let (r, g, b) = color.rgb();
     RGBColor(mix(r), mix(g), mix(b))
+}
+
+/// A colour nearest to this one that stands out against a white ground, and one against a dark ground, by at least 3.2 to 1.
+pub(crate) fn on_grounds(color: RGBColor) -> [RGBColor; 2] {
+    let away = |ground: RGBColor, target: f64| {
+        let steps = (0..=20).map(|step| mix(color, target, f64::from(step) / 20.0));
+        steps.clone().find(|color| contrast(*color, ground) >= 3.2).unwrap_or_else(|| mix(color, target, 1.0))
+    };
+    [away(RGBColor(255, 255, 255), 0.0), away(RGBColor(22, 26, 32), 255.0)]
+}
+
+/// Contrast of two colours as the Web Content Accessibility Guidelines define it, from 1 to 21.
+fn contrast(a: RGBColor, b: RGBColor) -> f64 {
+    let luminance = |color: RGBColor| {
+        let linear = |channel: u8| {
+            let value = f64::from(channel) / 255.0;
+            if value <= 0.04045 { value / 12.92 } else { ((value + 0.055) / 1.055).powf(2.4) }
+        };
+        let (r, g, b) = color.rgb();
+        0.2126 * linear(r) + 0.7152 * linear(g) + 0.0722 * linear(b)
+    };
+    let (a, b) = (luminance(a), luminance(b));
+    (a.max(b) + 0.05) / (a.min(b) + 0.05)
 }

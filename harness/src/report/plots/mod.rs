@@ -5,13 +5,15 @@
 
 mod axis;
 mod canvas;
-mod curves;
-mod data;
+pub(crate) mod curves;
+pub(crate) mod data;
 mod frame;
 mod labels;
-mod look;
-mod rows;
-mod scatter;
+pub(crate) mod look;
+pub(crate) mod page;
+pub(crate) mod rows;
+pub(crate) mod scatter;
+pub(crate) mod stacks;
 mod typeface;
 
 #[cfg(test)]
@@ -25,7 +27,9 @@ use plotters::style::WHITE;
 use crate::config::PublishedRun;
 use crate::error::{Error, Result};
 use crate::report::figures::ModelFigures;
-use canvas::{Canvas, Drawn, Letters};
+use data::{Along, Cost};
+
+use canvas::{Canvas, Drawn, Hint, Letters, Sheet};
 
 /// A plot of the report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,23 +112,27 @@ impl Plot {
         published: &[PublishedRun],
         format: Format,
     ) -> Result<Option<Vec<u8>>> {
+        let models = &data::shown(models);
         match self {
-            Self::LearningCurves => render(data::learning_curves(models, published), format),
+            Self::LearningCurves => render(data::learning_curves(models, published, Along::Epochs), format),
             Self::LossCurves => render(data::loss_curves(models), format),
             Self::Accuracy => render(data::accuracy(models), format),
             Self::Throughput => render(data::throughput(models), format),
             Self::Params => render(data::params(models), format),
-            Self::AccuracyVsThroughput => render(data::accuracy_vs_throughput(models), format),
+            Self::AccuracyVsThroughput => render(data::accuracy_against(models, Cost::Inference), format),
         }
     }
 }
 
 /// A chart that knows all that it shows.
-trait Chart {
-    /// Width and height in pixels.
-    fn size(&self) -> (u32, u32);
+pub(crate) trait Chart {
+    /// Height in pixels.
+    fn height(&self, sheet: Sheet) -> i32;
 
-    /// Draws the chart on a white canvas of that size.
+    /// What the chart shows, for those who want to go on with it: names of columns, and rows of cells.
+    fn data(&self) -> (Vec<String>, Vec<Vec<String>>);
+
+    /// Draws the chart on an empty canvas of that height.
     fn draw<DB: DrawingBackend>(&self, canvas: &Canvas<'_, DB>) -> Drawn<DB>;
 }
 
@@ -136,10 +144,14 @@ fn render(chart: Option<impl Chart>, format: Format) -> Result<Option<Vec<u8>>> 
     bytes.transpose()
 }
 
+fn size(chart: &impl Chart, sheet: Sheet) -> (u32, u32) {
+    (sheet.width() as u32, chart.height(sheet) as u32)
+}
+
 fn svg(chart: &impl Chart) -> Result<Vec<u8>> {
-    let (width, height) = chart.size();
+    let (width, height) = size(chart, Sheet::File);
     let mut text = String::new();
-    draw(chart, SVGBackend::with_string(&mut text, (width, height)), Letters::Its)?;
+    draw(chart, SVGBackend::with_string(&mut text, (width, height)), Letters::Its, Sheet::File)?;
     let size = |width, height| format!("width=\"{width}\" height=\"{height}\"");
     // The first such attributes are those of the document.
     Ok(text.replacen(&size(width, height), &size(width / 2, height / 2), 1).into_bytes())
@@ -149,12 +161,18 @@ fn png(chart: &impl Chart) -> Result<Vec<u8>> {
     // Plotters encodes into a file of its own only.
     let folder = tempfile::tempdir().map_err(|error| Error::io("create", &std::env::temp_dir())(error))?;
     let path = folder.path().join("plot.png");
-    draw(chart, BitMapBackend::new(&path, chart.size()), Letters::Ours)?;
+    draw(chart, BitMapBackend::new(&path, size(chart, Sheet::File)), Letters::Ours, Sheet::File)?;
     fs::read(&path).map_err(Error::io("read", &path))
 }
 
-fn draw<DB: DrawingBackend>(chart: &impl Chart, backend: DB, letters: Letters) -> Result<()> {
+fn draw<DB: DrawingBackend>(chart: &impl Chart, backend: DB, letters: Letters, sheet: Sheet) -> Result<Vec<Hint>> {
     let area = backend.into_drawing_area();
-    let drawn = area.fill(&WHITE).and_then(|()| chart.draw(&Canvas::new(&area, letters))).and_then(|()| area.present());
-    drawn.map_err(|error| Error::io("draw a plot in", &std::env::temp_dir())(std::io::Error::other(error.to_string())))
+    let canvas = Canvas::new(&area, letters, sheet);
+    // A page has a ground of its own, light or dark.
+    let filled = if sheet.is_file() { area.fill(&WHITE) } else { Ok(()) };
+    let drawn = filled.and_then(|()| chart.draw(&canvas)).and_then(|()| area.present());
+    drawn.map_err(|error| {
+        Error::io("draw a plot in", &std::env::temp_dir())(std::io::Error::other(error.to_string()))
+    })?;
+    Ok(canvas.into_hints())
 }

@@ -5,9 +5,10 @@ use plotters::style::WHITE;
 
 use super::Chart;
 use super::axis::Axis;
-use super::canvas::{Anchor, Canvas, Drawn, Size, fitted, text_width};
-use super::frame::{self, BOTTOM, Frame, MARGIN};
+use super::canvas::{Anchor, Canvas, Drawn, Sheet, Size, fitted, text_width};
+use super::frame::{self, BOTTOM, Frame};
 use super::look::{FAINT_INK, GRID, INK, Look};
+use crate::report::format::{csv_number, magnitude};
 use crate::stats::Interval;
 
 /// A model's row.
@@ -70,14 +71,38 @@ pub(crate) struct Rows {
     pub(crate) panels: Vec<Panel>,
 }
 
-const WIDTH: i32 = 1600;
-const TOP: i32 = 104;
+/// From the chart's top to the first row.
+fn top(sheet: Sheet) -> i32 {
+    if sheet.is_file() { 104 } else { 10 }
+}
+
 const GAP: i32 = 56;
 
 impl Chart for Rows {
-    fn size(&self) -> (u32, u32) {
-        let height = TOP + self.row_height() * self.rows.len() as i32 + BOTTOM;
-        (WIDTH as u32, height as u32)
+    fn height(&self, sheet: Sheet) -> i32 {
+        top(sheet) + self.row_height(sheet) * self.rows.len() as i32 + BOTTOM
+    }
+
+    fn data(&self) -> (Vec<String>, Vec<Vec<String>>) {
+        let columns = ["model", "architecture", "figure", "value", "low", "high"];
+        let mut rows = Vec::new();
+        for panel in &self.panels {
+            for (row, value) in self.rows.iter().zip(&panel.values) {
+                let Some(value) = value else { continue };
+                let bound = |of: fn(&Interval) -> f64| {
+                    value.interval.as_ref().map_or_else(String::new, |interval| csv_number(of(interval)))
+                };
+                rows.push(vec![
+                    row.name.clone(),
+                    row.architecture.clone(),
+                    panel.title.clone(),
+                    csv_number(value.value),
+                    bound(|interval| interval.low),
+                    bound(|interval| interval.high),
+                ]);
+            }
+        }
+        (columns.map(str::to_owned).to_vec(), rows)
     }
 
     fn draw<DB: DrawingBackend>(&self, canvas: &Canvas<'_, DB>) -> Drawn<DB> {
@@ -87,11 +112,17 @@ impl Chart for Rows {
             .iter()
             .flat_map(|row| [text_width(&row.name, Size::Normal), text_width(&row.architecture, Size::Small)]);
         // Two panels leave less room for the names.
-        let names = names.max().unwrap_or(0).min(if self.panels.len() > 1 { 300 } else { 400 });
+        let sheet = canvas.sheet;
+        let names = names.max().unwrap_or(0).min(match (sheet, self.panels.len()) {
+            (Sheet::Page, _) => 240,
+            (Sheet::File, 1) => 400,
+            (Sheet::File, _) => 300,
+        });
         self.draw_names(canvas, names)?;
-        let left = MARGIN + names + 28;
+        let margin = frame::margin(sheet);
+        let left = margin + names + 28;
         let count = self.panels.len() as i32;
-        let width = (WIDTH - MARGIN - left - GAP * (count - 1)) / count;
+        let width = (sheet.width() - margin - left - GAP * (count - 1)) / count;
         for (index, panel) in self.panels.iter().enumerate() {
             let left = left + index as i32 * (width + GAP);
             self.draw_panel(canvas, panel, left, left + width)?;
@@ -101,23 +132,32 @@ impl Chart for Rows {
 }
 
 impl Rows {
+    /// A chart for each panel, where there is no room for two side by side.
+    pub(crate) fn split(self) -> Vec<Self> {
+        let Self { title, rows, panels } = self;
+        panels.into_iter().map(|panel| Self { title: title.clone(), rows: rows.clone(), panels: vec![panel] }).collect()
+    }
+
     /// Few rows may be tall, many must be narrow.
-    fn row_height(&self) -> i32 {
+    fn row_height(&self, sheet: Sheet) -> i32 {
         match self.rows.len() {
+            _ if !sheet.is_file() => 64,
             0..=6 => 112,
             7..=14 => 80,
             _ => 48,
         }
     }
 
-    fn middle(&self, row: usize) -> i32 {
-        TOP + self.row_height() * row as i32 + self.row_height() / 2
+    fn middle(&self, row: usize, sheet: Sheet) -> i32 {
+        let height = self.row_height(sheet);
+        top(sheet) + height * row as i32 + height / 2
     }
 
     fn draw_names<DB: DrawingBackend>(&self, canvas: &Canvas<'_, DB>, width: i32) -> Drawn<DB> {
-        let two_lines = self.row_height() >= 72;
+        let sheet = canvas.sheet;
+        let two_lines = self.row_height(sheet) >= 72;
         for (index, row) in self.rows.iter().enumerate() {
-            let (right, y) = (MARGIN + width, self.middle(index));
+            let (right, y) = (frame::margin(sheet) + width, self.middle(index, sheet));
             let name = fitted(&row.name, Size::Normal, width);
             canvas.text((right, if two_lines { y - 16 } else { y }), &name, Size::Normal, INK, Anchor::Right)?;
             if two_lines {
@@ -141,16 +181,20 @@ impl Rows {
         let frame = Frame {
             left,
             right: right - texts - 20,
-            top: TOP,
-            bottom: TOP + self.row_height() * self.rows.len() as i32,
+            top: top(canvas.sheet),
+            bottom: top(canvas.sheet) + self.row_height(canvas.sheet) * self.rows.len() as i32,
             x: panel.axis(intervals),
         };
         let title = if frame.x.is_log() { format!("{} (log)", panel.title) } else { panel.title.clone() };
         frame.draw_x(canvas, &title)?;
         for (index, (row, value)) in self.rows.iter().zip(&panel.values).enumerate() {
-            let y = self.middle(index);
+            let y = self.middle(index, canvas.sheet);
             match value {
-                Some(value) => self.draw_value(canvas, &frame, y, panel.mark, row.look, value)?,
+                Some(value) => {
+                    self.draw_value(canvas, &frame, y, panel.mark, row.look, value)?;
+                    let half = self.row_height(canvas.sheet) / 2;
+                    canvas.hint_box((left, y - half), (right, y + half), || value.hint(&row.name, &panel.title));
+                }
                 None => canvas.text_over_grid((left + 16, y), "not measured", FAINT_INK, Anchor::Left)?,
             }
         }
@@ -167,7 +211,7 @@ impl Rows {
         value: &Value,
     ) -> Drawn<DB> {
         let x = frame.x_px(value.value);
-        let half = self.row_height() * 3 / 10;
+        let half = self.row_height(canvas.sheet) * 3 / 10;
         let bars = mark == Mark::Bars && !frame.x.is_log();
         let mut end = x;
         if bars {
@@ -200,6 +244,13 @@ impl Rows {
             end += 8;
         }
         canvas.text_over_grid((end + 14, y), &value.text, INK, Anchor::Left)
+    }
+}
+
+impl Value {
+    fn hint(&self, name: &str, title: &str) -> String {
+        let interval = self.interval.map(|i| format!(" ({} to {})", magnitude(i.low), magnitude(i.high)));
+        format!("{name}\n{title}: {}{}", self.text, interval.unwrap_or_default())
     }
 }
 

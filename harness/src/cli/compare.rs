@@ -1,0 +1,228 @@
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use clap::Args;
+use comfy_table::CellAlignment;
+
+use crate::config;
+use crate::error::{Error, Result};
+use crate::report::{Compared, Comparison, Measure, Verdict, compare, terminal_table};
+use crate::results::ResultsFolder;
+
+/// Arguments of `vitbench compare`.
+#[derive(Debug, Args)]
+pub(super) struct CompareArgs {
+    /// What the other is held against: a folder of results, or DIR:MODEL for one of its models
+    first: String,
+    /// What is judged: likewise
+    second: String,
+    /// End with exit code 1 if the second is worse by more than chance and by more than this: `slower=5%` for a lower rate or a
+    /// longer latency, `accuracy=-0.5` for percentage points of test accuracy; several with commas between them
+    #[arg(long, value_name = "LIMITS", value_delimiter = ',')]
+    fail_if: Vec<Limit>,
+}
+
+/// How much worse is too much.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Limit {
+    /// Share by which a step may take longer.
+    Slower(f64),
+    /// Share of images by which accuracy may change, below zero.
+    Accuracy(f64),
+}
+
+impl FromStr for Limit {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let help = "write `slower=5%` or `accuracy=-0.5` (points)";
+        let (key, value) = text.split_once('=').ok_or(help)?;
+        let number = |text: &str| text.trim().parse::<f64>().ok().filter(|value| value.is_finite());
+        match key.trim() {
+            "slower" => value
+                .trim()
+                .strip_suffix('%')
+                .and_then(number)
+                .filter(|percent| *percent >= 0.0)
+                .map(|percent| Self::Slower(percent / 100.0))
+                .ok_or_else(|| format!("`{value}` is no percentage of 0 or more; write `slower=5%`")),
+            "accuracy" => number(value)
+                .filter(|points| *points <= 0.0)
+                .map(|points| Self::Accuracy(points / 100.0))
+                .ok_or_else(|| format!("`{value}` is no loss in points; write `accuracy=-0.5`")),
+            _ => Err(format!("`{key}` is not known; {help}")),
+        }
+    }
+}
+
+impl fmt::Display for Limit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Slower(share) => write!(f, "slower={}%", 100.0 * share),
+            Self::Accuracy(share) => write!(f, "accuracy={}", 100.0 * share),
+        }
+    }
+}
+
+impl Limit {
+    /// Whether the limit is about this measure.
+    fn concerns(self, measure: Measure) -> bool {
+        matches!(self, Self::Accuracy(_)) == (measure == Measure::Accuracy)
+    }
+
+    /// Whether a change for the worse goes beyond the limit.
+    fn is_broken_by(self, gain: f64) -> bool {
+        match self {
+            // A rate that is 1/1.05 of what it was means steps that take 5 % longer.
+            Self::Slower(share) => gain < 1.0 / (1.0 + share) - 1.0,
+            Self::Accuracy(share) => gain < share,
+        }
+    }
+}
+
+/// A folder of results, and one of its models if one was named.
+struct Subject {
+    folder: PathBuf,
+    model: Option<String>,
+    results: Compared,
+}
+
+/// Prints what differs between two results, and errs if a limit is broken.
+pub(super) fn execute(args: &CompareArgs) -> Result<()> {
+    let (first, second) = (open(&args.first)?, open(&args.second)?);
+    let pairs = pairs(&first, &second)?;
+    let compared = compare(&first.results, &second.results, &pairs)?;
+    println!("{}", table(&pairs, &compared));
+    println!(
+        "{} against {}. Verdicts are on the former: more than chance (5 %, Holm), or no difference.",
+        args.second, args.first
+    );
+    let all = || compared.iter().flatten();
+    let mut broken = Vec::new();
+    for limit in &args.fail_if {
+        if !all().any(|comparison| limit.concerns(comparison.measure) && comparison.gain.is_some()) {
+            return Err(Error::input(
+                format!("--fail-if {limit}"),
+                "nothing that it is about could be compared; the table says why",
+                "compare results of the same data and machine, or leave the limit out",
+            ));
+        }
+        let breaks = |comparison: &&Comparison| {
+            limit.concerns(comparison.measure)
+                && comparison.verdict == Verdict::Worse
+                && comparison.gain.is_some_and(|gain| limit.is_broken_by(gain))
+        };
+        if all().any(|comparison| breaks(&comparison)) {
+            broken.push(limit.to_string());
+        }
+    }
+    if broken.is_empty() { Ok(()) } else { Err(Error::Regressed { limits: broken.join(", ") }) }
+}
+
+/// `DIR` or `DIR:MODEL`.
+fn open(text: &str) -> Result<Subject> {
+    let mut candidates = vec![(text, None)];
+    candidates.extend(text.match_indices(':').map(|(at, _)| (&text[..at], Some(&text[at + 1..]))));
+    let (folder, model) = candidates.into_iter().find(|(folder, _)| Path::new(folder).is_dir()).unwrap_or((text, None));
+    let results_folder = ResultsFolder::open(folder)?;
+    let plan_path = results_folder.plan_path();
+    let order = if plan_path.is_file() { config::load(&plan_path, &[])?.model_names() } else { Vec::new() };
+    let results = Compared::read(&results_folder, &order)?;
+    if let Some(model) = model.filter(|model| !results.models().contains(model)) {
+        let models = results.models().join("`, `");
+        let help = format!("it has `{models}`");
+        return Err(Error::input(text, format!("the folder has no runs of a model `{model}`"), help));
+    }
+    Ok(Subject { folder: folder.into(), model: model.map(str::to_owned), results })
+}
+
+/// Which model is held against which.
+fn pairs<'a>(first: &'a Subject, second: &'a Subject) -> Result<Vec<(&'a str, &'a str)>> {
+    let (a, b) = (first.results.models(), second.results.models());
+    let place = || format!("{} and {}", first.folder.display(), second.folder.display());
+    match (&first.model, &second.model) {
+        (Some(x), Some(y)) => Ok(vec![(x, y)]),
+        (Some(name), None) | (None, Some(name)) => {
+            let (of, other) = if first.model.is_some() { (second, &b) } else { (first, &a) };
+            if !other.contains(&name.as_str()) {
+                let help = "name a model on both sides, as DIR:MODEL";
+                return Err(Error::input(
+                    of.folder.display(),
+                    format!("the folder has no runs of a model `{name}`"),
+                    help,
+                ));
+            }
+            Ok(vec![(name, name)])
+        }
+        (None, None) if first.folder == second.folder => {
+            Err(Error::input(place(), "this is one folder", "name two of its models, as DIR:MODEL"))
+        }
+        (None, None) => {
+            let common: Vec<_> = a.iter().filter(|name| b.contains(name)).map(|name| (*name, *name)).collect();
+            if common.is_empty() {
+                let help = "name a model on each side, as DIR:MODEL";
+                return Err(Error::input(place(), "the two have no model of the same name", help));
+            }
+            Ok(common)
+        }
+    }
+}
+
+fn table(pairs: &[(&str, &str)], compared: &[Vec<Comparison>]) -> String {
+    let mut table = terminal_table(&["model", "measure", "first", "second", "gain [95 %]", "verdict"]);
+    for ((a, b), comparisons) in pairs.iter().zip(compared) {
+        let name = if a == b { (*a).to_owned() } else { format!("{b} against {a}") };
+        for (index, comparison) in comparisons.iter().enumerate() {
+            let verdict = match &comparison.verdict {
+                Verdict::Better => "better".to_owned(),
+                Verdict::Worse => "worse".to_owned(),
+                Verdict::NoDifference => "no difference".to_owned(),
+                Verdict::NotComparable(why) => format!("not comparable: {why}"),
+            };
+            table.add_row([
+                if index == 0 { crate::report::short_name(&name) } else { String::new() },
+                comparison.measure.title().to_owned(),
+                comparison.first.clone(),
+                comparison.second.clone(),
+                comparison.change(),
+                verdict,
+            ]);
+        }
+    }
+    for column in table.column_iter_mut().skip(2).take(3) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    table.trim_fmt()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_are_read_and_what_is_none_is_named() {
+        assert_eq!("slower=5%".parse(), Ok(Limit::Slower(0.05)));
+        assert_eq!(" accuracy = -0.5".parse(), Ok(Limit::Accuracy(-0.005)));
+        for (text, part) in [
+            ("slower", "write `slower=5%`"),
+            ("slower=5", "`5` is no percentage"),
+            ("slower=-5%", "no percentage of 0 or more"),
+            ("accuracy=0.5", "no loss in points"),
+            ("accuracy=NaN", "no loss in points"),
+            ("memory=5%", "`memory` is not known"),
+        ] {
+            let message = text.parse::<Limit>().unwrap_err();
+            assert!(message.contains(part), "{text}: {message}");
+        }
+    }
+
+    #[test]
+    fn limits_break_beyond_themselves() {
+        let slower = Limit::Slower(0.25);
+        assert!(slower.is_broken_by(-0.21) && !slower.is_broken_by(-0.19), "four fifths of the rate are 25 % slower");
+        let accuracy = Limit::Accuracy(-0.005);
+        assert!(accuracy.is_broken_by(-0.006) && !accuracy.is_broken_by(-0.004) && !accuracy.is_broken_by(0.1));
+        assert!(slower.concerns(Measure::Latency) && !slower.concerns(Measure::Accuracy));
+    }
+}

@@ -1,0 +1,38 @@
+//! Where this machine's noise is kept between commands: in the user's cache folder, a file for each device and number of threads.
+
+use std::path::{Path, PathBuf};
+
+use crate::data::cache_folder;
+use crate::device::DeviceName;
+use crate::error::{Error, Result};
+use crate::results::{NoiseRecord, ResultsFolder};
+
+/// The file; `None` if there is no cache folder.
+fn path(device: DeviceName, threads: usize) -> Option<PathBuf> {
+    Some(cache_folder()?.join("noise").join(format!("{}-{threads}.json", device.as_str())))
+}
+
+/// Keeps a record for the folders of results that this machine will make, and answers where.
+///
+/// # Errors
+/// If there is no cache folder, or it cannot be written.
+pub(crate) fn store(record: &NoiseRecord, device: DeviceName) -> Result<PathBuf> {
+    let path = path(device, record.threads).ok_or_else(|| {
+        let help = "set $HOME or $XDG_CACHE_HOME, or name a folder of results with --into";
+        Error::input("the user's cache folder", "there is none to keep the noise in", help)
+    })?;
+    let folder = path.parent().unwrap_or(Path::new("."));
+    std::fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
+    record.write(&path)?;
+    Ok(path)
+}
+
+/// Copies what is known of this machine's noise into a folder of results, whose verdicts then take it into account.
+pub(crate) fn keep(folder: &ResultsFolder, device: DeviceName, threads: usize) -> Result<()> {
+    let Some(path) = path(device, threads) else { return Ok(()) };
+    // A damaged file in a cache is no reason not to train: without it the report says that the noise was not measured.
+    match NoiseRecord::read(&path) {
+        Ok(Some(record)) => record.write(&folder.noise_path()),
+        Ok(None) | Err(_) => Ok(()),
+    }
+}

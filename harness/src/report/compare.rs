@@ -1,0 +1,198 @@
+//! Two sets of results held against each other, model by model: what a change brought, or what one model has over another.
+
+use super::evidence::Ledgers;
+use super::figures::{self, Estimate, ModelFigures};
+use super::format::{NONE, magnitude, or_none, percent, points};
+use super::pairs::{self, LEVEL, Side, Speed};
+use crate::error::Result;
+use crate::results::{NoiseRecord, ResultsFolder, Runs};
+use crate::stats::{Interval, holm};
+
+/// The records of a results folder, as far as a comparison needs them.
+pub struct Compared {
+    runs: Runs,
+    noise: Option<NoiseRecord>,
+}
+
+impl Compared {
+    /// Reads them; `models` are the plan's model names in their order.
+    pub fn read(folder: &ResultsFolder, models: &[String]) -> Result<Self> {
+        Ok(Self { runs: folder.read_runs(models)?, noise: folder.read_noise()? })
+    }
+
+    /// The models that the folder has runs of, in their order.
+    pub fn models(&self) -> Vec<&str> {
+        crate::results::by_model(&self.runs.ended).into_iter().map(|model| model.model).collect()
+    }
+}
+
+/// What is compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Measure {
+    /// Test accuracy.
+    Accuracy,
+    /// Images per second of training steps.
+    Training,
+    /// Images per second of inference.
+    Inference,
+    /// Time of inference on one image.
+    Latency,
+}
+
+impl Measure {
+    /// All, in the order of the table.
+    pub const ALL: [Self; 4] = [Self::Accuracy, Self::Training, Self::Inference, Self::Latency];
+
+    /// With its unit.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Accuracy => "test top-1, %",
+            Self::Training => "training, images/s",
+            Self::Inference => "inference, images/s",
+            Self::Latency => "latency, ms",
+        }
+    }
+}
+
+/// What is to be said of the second side.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// More than chance, for the better.
+    Better,
+    /// More than chance, for the worse.
+    Worse,
+    /// No more than chance could make.
+    NoDifference,
+    /// And why not.
+    NotComparable(String),
+}
+
+/// A measure of a model in both results.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Comparison {
+    /// What is compared.
+    pub measure: Measure,
+    /// The first side's figure.
+    pub first: String,
+    /// The second side's.
+    pub second: String,
+    /// By how much the second is better, as a share: of all images for accuracy, of the first's rate for speeds (-0.05: its rate is
+    /// 5 % lower). `None` if they cannot be compared.
+    pub gain: Option<f64>,
+    /// 95 % interval of `gain`.
+    pub interval: Option<Interval>,
+    /// P-value, corrected for the number of comparisons.
+    pub p: Option<f64>,
+    /// What is to be said of the second.
+    pub verdict: Verdict,
+}
+
+impl Comparison {
+    /// The gain with its interval, as text.
+    pub fn change(&self) -> String {
+        let text = |gain: f64| match self.measure {
+            Measure::Accuracy => points(gain),
+            _ => format!("{} %", points(gain)),
+        };
+        or_none(self.gain.zip(self.interval), |(gain, interval)| {
+            format!("{} [{}, {}]", text(gain), text(interval.low), text(interval.high))
+        })
+    }
+}
+
+/// Holds pairs of models, named in the first and in the second results, against each other in every measure.
+///
+/// # Errors
+/// If a ledger cannot be read.
+pub fn compare(first: &Compared, second: &Compared, pairs: &[(&str, &str)]) -> Result<Vec<Vec<Comparison>>> {
+    let (ledgers_a, ledgers_b) = (Ledgers::read(&first.runs.ended)?, Ledgers::read(&second.runs.ended)?);
+    let (models_a, models_b) = (figures::of_models(&first.runs.ended), figures::of_models(&second.runs.ended));
+    let named = |models: &[ModelFigures<'_>], name: &str| {
+        models.iter().position(|model| model.runs.model == name).expect("the caller names models that there are")
+    };
+    let mut all = Vec::new();
+    for (a, b) in pairs {
+        let (a, b) = (&models_a[named(&models_a, a)], &models_b[named(&models_b, b)]);
+        let (side_a, side_b) = (first.side(a, &ledgers_a), second.side(b, &ledgers_b));
+        all.push(Measure::ALL.map(|measure| comparison(measure, (a, &side_a), (b, &side_b))).to_vec());
+    }
+    judge(&mut all);
+    Ok(all)
+}
+
+impl Compared {
+    fn side<'a>(&'a self, model: &ModelFigures<'a>, ledgers: &Ledgers<'_>) -> Side<'a> {
+        let runs: Vec<_> = model.runs.done().collect();
+        let of_runs: Vec<_> = runs.iter().map(|(run, _)| ledgers.of(run)).collect();
+        Side::new(runs, &of_runs, self.noise.as_ref())
+    }
+}
+
+/// Everything but the verdict, which the number of comparisons has a part in.
+fn comparison(
+    measure: Measure,
+    first: (&ModelFigures<'_>, &Side<'_>),
+    second: (&ModelFigures<'_>, &Side<'_>),
+) -> Comparison {
+    let found = match measure {
+        Measure::Accuracy => pairs::accuracy(second.1, first.1).map(|paired| {
+            let difference = paired.difference();
+            (difference.value, difference.interval, difference.p)
+        }),
+        Measure::Training => speed(first.1, second.1, Speed::Training),
+        Measure::Inference => speed(first.1, second.1, Speed::Inference),
+        Measure::Latency => speed(first.1, second.1, Speed::Latency),
+    };
+    let figure = |model: &ModelFigures<'_>| match measure {
+        Measure::Accuracy => or_none(model.top1.as_ref(), |top1| percent(top1.value)),
+        Measure::Training => rate(model.train_images_per_s.as_ref()),
+        Measure::Inference => rate(model.inference_images_per_s.as_ref()),
+        Measure::Latency => or_none(model.latency_s.as_ref(), |latency| magnitude(1e3 * latency.value)),
+    };
+    let (first, second) = (figure(first.0), figure(second.0));
+    match found {
+        Ok((gain, interval, p)) => Comparison {
+            measure,
+            first,
+            second,
+            gain: Some(gain),
+            interval: Some(interval),
+            p: Some(p),
+            verdict: Verdict::NoDifference,
+        },
+        Err(why) => Comparison {
+            measure,
+            first,
+            second,
+            gain: None,
+            interval: None,
+            p: None,
+            verdict: Verdict::NotComparable(why),
+        },
+    }
+}
+
+fn speed(first: &Side<'_>, second: &Side<'_>, kind: Speed) -> Result<(f64, Interval, f64), String> {
+    let ratio = pairs::speed(second, first, kind)?;
+    let interval = Interval { low: ratio.interval.low - 1.0, high: ratio.interval.high - 1.0 };
+    Ok((ratio.value - 1.0, interval, ratio.p))
+}
+
+fn rate(estimate: Option<&Estimate>) -> String {
+    estimate.map_or_else(|| NONE.to_owned(), |estimate| magnitude(estimate.value))
+}
+
+/// Corrects the p-values for their number and says what follows.
+fn judge(all: &mut [Vec<Comparison>]) {
+    let known: Vec<f64> = all.iter().flatten().filter_map(|comparison| comparison.p).collect();
+    let mut adjusted = holm(&known).into_iter();
+    for comparison in all.iter_mut().flatten() {
+        let Some(gain) = comparison.gain else { continue };
+        comparison.p = adjusted.next();
+        comparison.verdict = match comparison.p {
+            Some(p) if p < LEVEL && gain > 0.0 => Verdict::Better,
+            Some(p) if p < LEVEL && gain < 0.0 => Verdict::Worse,
+            _ => Verdict::NoDifference,
+        };
+    }
+}

@@ -1,0 +1,73 @@
+//! The parts of the report about how real differences are, as Markdown.
+
+use super::Material;
+use super::format::{NONE, magnitude, or_none, points};
+use super::leads::{self, Lead, Leads};
+use super::markdown::{Align, table};
+use super::names::{markdown, markdown_name};
+use super::sections::section;
+use crate::results::Noise;
+
+/// Whether the lead in accuracy is more than chance.
+pub(crate) fn leads(material: &Material<'_>) -> String {
+    use Align::{Left, Right};
+    let Some(Leads { leader, leads }) = leads::in_accuracy(&material.models, &material.evidence) else {
+        return String::new();
+    };
+    let columns = [
+        ("Model", Left),
+        ("Behind by, points", Right),
+        ("95 % interval", Right),
+        ("p (Holm)", Right),
+        ("Verdict", Left),
+    ];
+    let row = |lead: &Lead| {
+        let name = markdown_name(material.models[lead.model].runs.model);
+        match &lead.difference {
+            Ok(difference) => vec![
+                name,
+                points(difference.value),
+                format!("[{}, {}]", points(difference.interval.low), points(difference.interval.high)),
+                or_none(lead.p, leads::p_value),
+                if lead.is_more_than_chance { "less accurate" } else { "no difference shown" }.to_owned(),
+            ],
+            Err(why) => {
+                let verdict = format!("not comparable: {}", markdown(why));
+                vec![name, NONE.to_owned(), NONE.to_owned(), NONE.to_owned(), verdict]
+            }
+        }
+    };
+    let rows: Vec<_> = leads.iter().take(LEADS_SHOWN).map(row).collect();
+    let mut text = format!(
+        "Every model beside {}, image by image. {}\n\n{}",
+        markdown_name(material.models[leader].runs.model),
+        leads::METHOD,
+        table(&columns, &rows)
+    );
+    if leads.len() > LEADS_SHOWN {
+        text += &format!("\nThe {} models that are further behind are left out.\n", leads.len() - LEADS_SHOWN);
+    }
+    section("Is the difference real?", &text)
+}
+
+/// Rows of that table.
+const LEADS_SHOWN: usize = 30;
+
+/// What the machine's noise is, if it was measured.
+pub(crate) fn noise(material: &Material<'_>) -> String {
+    let text = material.noise.map_or_else(
+        || "not measured (`vitbench calibrate` does); differences in speed rest on the steps of these runs alone".to_owned(),
+        |noise| {
+            let percent = |noise: Noise| format!("{} %", magnitude(100.0 * noise.ratio()));
+            format!(
+                "two processes that do the same differ by up to {} in training, {} in inference and {} in latency (95 of 100 times, \
+                 measured {})",
+                percent(noise.train_step),
+                percent(noise.inference),
+                percent(noise.latency),
+                markdown(&noise.measured)
+            )
+        },
+    );
+    format!("- Noise of this machine's times: {text}.\n")
+}

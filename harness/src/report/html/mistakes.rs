@@ -1,0 +1,272 @@
+//! Where models err: which classes they take for which, whether they know it, and on which images they disagree.
+
+use std::collections::BTreeMap;
+use std::io::Cursor;
+
+use image::{ImageFormat, ImageReader, Limits, RgbImage};
+
+use super::embed::png_uri;
+use super::shown_name;
+use crate::error::{Error, Result};
+use crate::report::Material;
+use crate::report::figures::ModelFigures;
+use crate::report::format::{magnitude, or_none, percent};
+use crate::report::plots::curves::Spot;
+use crate::report::plots::data::Shown;
+use crate::results::{KeptImage, Ledger, Run};
+use crate::stats::{calibration_error, confidence_bins, mean};
+
+/// Models whose confusions, reliability and images are shown: the most accurate.
+const SHOWN: usize = 8;
+
+/// Classes up to which all of them are set against each other.
+const MATRIX_CLASSES: usize = 20;
+
+/// Images shown of each model, and of all together.
+const IMAGES: usize = 8;
+
+/// Greatest width and height of a run's pictures together, in pixels: more than twice what they have.
+const MAX_SHEET: u32 = 4096;
+
+/// What one model takes for what.
+pub(super) struct Confusion {
+    pub(super) index: usize,
+    pub(super) name: String,
+    /// The classes' names; none where they are too many.
+    pub(super) classes: Vec<String>,
+    /// Row by row, by true class: what it was taken for. Empty where the classes are too many.
+    pub(super) matrix: Vec<Vec<Share>>,
+    /// The commonest mistakes, as sentences end.
+    pub(super) commonest: Vec<(String, String, String)>,
+}
+
+/// Of the images of a class.
+pub(super) struct Share {
+    /// In percent, rounded.
+    pub(super) percent: u32,
+    pub(super) is_right: bool,
+    /// For the pointer.
+    pub(super) hint: String,
+}
+
+/// Whether a model's confidence is deserved.
+pub(super) struct Calibration {
+    pub(super) index: usize,
+    pub(super) name: String,
+    pub(super) error: String,
+    pub(super) confidence: String,
+    pub(super) accuracy: String,
+    pub(super) loss: String,
+}
+
+/// Pictures with what was said of them.
+pub(super) struct Picture {
+    pub(super) uri: String,
+    /// Its true class.
+    pub(super) label: String,
+    /// What was said instead, by whom.
+    pub(super) verdicts: Vec<String>,
+    /// Its name in the dataset.
+    pub(super) image: String,
+}
+
+/// The surest mistakes of one model.
+pub(super) struct Surest {
+    pub(super) index: usize,
+    pub(super) name: String,
+    pub(super) pictures: Vec<Picture>,
+}
+
+/// The models that this part of the page is about, each with its place among all.
+pub(super) fn chosen<'a>(material: &'a Material<'a>, models: &[Shown<'a>]) -> Vec<(usize, Shown<'a>)> {
+    let has_ledger = |model: &ModelFigures<'_>| model.runs.done().any(|(run, _)| material.ledgers.of(run).is_some());
+    let mut ranked: Vec<(usize, Shown<'a>)> =
+        models.iter().copied().enumerate().filter(|(_, (model, _))| has_ledger(model)).collect();
+    let top1 = |model: &ModelFigures<'_>| model.top1.as_ref().map_or(f64::NEG_INFINITY, |top1| top1.value);
+    ranked.sort_by(|(_, (a, _)), (_, (b, _))| top1(b).total_cmp(&top1(a)));
+    ranked.truncate(SHOWN);
+    ranked
+}
+
+fn ledgers<'a>(material: &'a Material<'a>, model: &ModelFigures<'a>) -> Vec<(&'a Run, &'a Ledger)> {
+    model.runs.done().filter_map(|(run, _)| Some((run, material.ledgers.of(run)?))).collect()
+}
+
+/// The name of a class, or its number where the run did not record names.
+fn class_name(run: &Run, class: usize) -> String {
+    let names = run.done().map(|record| record.class_names.as_slice()).unwrap_or_default();
+    names.get(class).map_or_else(|| format!("class {class}"), |name| shown_name(name))
+}
+
+/// What a model takes for what, all seeds together.
+pub(super) fn confusion(material: &Material<'_>, index: usize, model: &ModelFigures<'_>) -> Option<Confusion> {
+    const COMMONEST: usize = 5;
+    let ledgers = ledgers(material, model);
+    let (run, _) = *ledgers.first()?;
+    let classes = run.done()?.classes;
+    let mut counts: BTreeMap<(usize, usize), usize> = BTreeMap::new();
+    let mut totals: BTreeMap<usize, usize> = BTreeMap::new();
+    for (_, ledger) in &ledgers {
+        for (label, predicted) in ledger.labels.iter().zip(&ledger.predicted) {
+            *counts.entry((*label as usize, *predicted as usize)).or_default() += 1;
+            *totals.entry(*label as usize).or_default() += 1;
+        }
+    }
+    let share = |label: usize, predicted: usize| {
+        let count = counts.get(&(label, predicted)).copied().unwrap_or_default();
+        let total = totals.get(&label).copied().unwrap_or_default();
+        Share {
+            percent: (100.0 * count as f64 / total.max(1) as f64).round() as u32,
+            is_right: label == predicted,
+            hint: format!("{} taken for {}: {count} of {total}", class_name(run, label), class_name(run, predicted)),
+        }
+    };
+    let mut mistakes: Vec<_> = counts.iter().filter(|((label, predicted), _)| label != predicted).collect();
+    mistakes.sort_by_key(|(key, count)| (std::cmp::Reverse(**count), **key));
+    let commonest = mistakes.into_iter().take(COMMONEST).map(|((label, predicted), count)| {
+        let share = percent(*count as f64 / totals[label] as f64);
+        (class_name(run, *label), class_name(run, *predicted), format!("{share} %"))
+    });
+    let commonest = commonest.collect();
+    // Too many are no matrix that anybody reads.
+    let shown = if classes <= MATRIX_CLASSES { classes } else { 0 };
+    let row = |label| (0..shown).map(|predicted| share(label, predicted)).collect();
+    let (names, matrix) = ((0..shown).map(|class| class_name(run, class)).collect(), (0..shown).map(row).collect());
+    Some(Confusion { index, name: shown_name(model.runs.model), classes: names, matrix, commonest })
+}
+
+/// Whether a model's confidence is deserved: a row of the table, and the spots of its curve.
+pub(super) fn calibration(
+    material: &Material<'_>,
+    index: usize,
+    model: &ModelFigures<'_>,
+) -> Option<(Calibration, Vec<Spot>)> {
+    const BINS: usize = 15;
+    let ledgers = ledgers(material, model);
+    let pairs = |ledger: &Ledger| -> Vec<(f64, bool)> {
+        ledger.confidence.iter().map(|confidence| f64::from(*confidence)).zip(ledger.hits()).collect()
+    };
+    let all: Vec<(f64, bool)> = ledgers.iter().flat_map(|(_, ledger)| pairs(ledger)).collect();
+    let errors: Vec<f64> =
+        ledgers.iter().filter_map(|(_, ledger)| calibration_error(&confidence_bins(pairs(ledger), BINS))).collect();
+    let losses: Vec<f64> = model.runs.done().map(|(_, record)| record.test_loss).collect();
+    let confidence = mean(&all.iter().map(|(confidence, _)| *confidence).collect::<Vec<_>>())?;
+    let row = Calibration {
+        index,
+        name: shown_name(model.runs.model),
+        error: or_none(mean(&errors), |error| format!("{:.1}", 100.0 * error)),
+        confidence: percent(confidence),
+        accuracy: or_none(model.top1.as_ref(), |top1| percent(top1.value)),
+        loss: or_none(mean(&losses), magnitude),
+    };
+    let spot = |bin: crate::stats::ConfidenceBin| {
+        let right = 100.0 * bin.accuracy;
+        Spot { x: 100.0 * bin.confidence, mean: right, low: right, high: right }
+    };
+    // A few images say nothing of how often such predictions are right.
+    let bins = confidence_bins(all.iter().copied(), BINS).into_iter().filter(|bin| bin.count >= 10);
+    Some((row, bins.map(spot).collect()))
+}
+
+/// The images that a run of the model was most sure of and wrong, if it kept pictures.
+pub(super) fn surest(index: usize, model: &ModelFigures<'_>) -> Result<Option<Surest>> {
+    let Some((run, _)) = model.runs.done().next() else { return Ok(None) };
+    let Some(sheet) = Sheet::read(run)? else { return Ok(None) };
+    let predictions = run.folder.read_predictions()?.unwrap_or_default();
+    let mut pictures = Vec::new();
+    for (column, kept) in sheet.kept.iter().enumerate().take(IMAGES) {
+        let Some(prediction) = predictions.get(kept.position) else { continue };
+        let guesses = prediction.top5.0.iter().zip(&prediction.top5_probabilities.0).take(2);
+        let verdicts = guesses
+            .map(|(class, probability)| format!("{} {} %", class_name(run, *class), percent(f64::from(*probability))));
+        pictures.push(Picture {
+            uri: sheet.picture(column)?,
+            label: class_name(run, prediction.label),
+            verdicts: verdicts.collect(),
+            image: kept.image.clone(),
+        });
+    }
+    Ok((!pictures.is_empty()).then(|| Surest { index, name: shown_name(model.runs.model), pictures }))
+}
+
+/// Of the images that any run kept, those on which the models' first runs disagree most.
+pub(super) fn disagreed(material: &Material<'_>, models: &[(usize, Shown<'_>)]) -> Result<Vec<Picture>> {
+    let first = |(_, (model, _)): &(usize, Shown<'_>)| -> Option<(String, Run, Ledger)> {
+        let (run, ledger) = ledgers(material, model).into_iter().next()?;
+        Some((shown_name(model.runs.model), run.clone(), ledger.clone()))
+    };
+    let voters: Vec<_> = models.iter().filter_map(first).collect();
+    let Some((_, _, reference)) = voters.first() else { return Ok(Vec::new()) };
+    if voters.len() < 2 || voters.iter().any(|(_, _, ledger)| ledger.images != reference.images) {
+        return Ok(Vec::new());
+    }
+    let mut sheets = Vec::new();
+    for (_, run, _) in &voters {
+        sheets.extend(Sheet::read(run)?);
+    }
+    // An image that several runs kept is one image.
+    let mut places: BTreeMap<usize, (usize, usize)> = BTreeMap::new();
+    for (sheet, of_run) in sheets.iter().enumerate() {
+        for (column, kept) in of_run.kept.iter().enumerate().filter(|(_, kept)| kept.position < reference.len()) {
+            places.entry(kept.position).or_insert((sheet, column));
+        }
+    }
+    let agreement = |position: usize| {
+        let mut votes: BTreeMap<u32, usize> = BTreeMap::new();
+        voters.iter().for_each(|(_, _, ledger)| *votes.entry(ledger.predicted[position]).or_default() += 1);
+        votes.into_values().max().unwrap_or_default()
+    };
+    let mut ranked: Vec<(usize, (usize, usize))> = places.into_iter().collect();
+    ranked.sort_by_key(|(position, _)| (agreement(*position), *position));
+    let picture = |(position, (sheet, column)): (usize, (usize, usize))| {
+        let verdict = |(name, run, ledger): &(String, Run, Ledger)| {
+            format!("{name}: {}", class_name(run, ledger.predicted[position] as usize))
+        };
+        Ok(Picture {
+            uri: sheets[sheet].picture(column)?,
+            label: class_name(&voters[0].1, reference.labels[position] as usize),
+            verdicts: voters.iter().map(verdict).collect(),
+            image: sheets[sheet].kept[column].image.clone(),
+        })
+    };
+    let disagreed = ranked.into_iter().filter(|(position, _)| agreement(*position) < voters.len());
+    disagreed.take(IMAGES).map(picture).collect()
+}
+
+/// The pictures that a run kept.
+struct Sheet {
+    kept: Vec<KeptImage>,
+    pixels: RgbImage,
+    path: String,
+}
+
+impl Sheet {
+    fn read(run: &Run) -> Result<Option<Self>> {
+        let Some((kept, png)) = run.folder.read_images()? else { return Ok(None) };
+        let path = run.folder.path().join("images.png").display().to_string();
+        let wrong = |problem: String| {
+            Error::input(&path, problem, "delete it and `images.csv`; the report is then made without pictures")
+        };
+        let mut reader = ImageReader::with_format(Cursor::new(&png), ImageFormat::Png);
+        let mut limits = Limits::default();
+        (limits.max_image_width, limits.max_image_height) = (Some(MAX_SHEET), Some(MAX_SHEET));
+        limits.max_alloc = Some(u64::from(MAX_SHEET) * 1024);
+        reader.limits(limits);
+        let pixels = reader.decode().map_err(|error| wrong(error.to_string()))?.into_rgb8();
+        if u64::from(pixels.width()) != u64::from(pixels.height()) * kept.len() as u64 {
+            return Err(wrong(format!("it does not hold the {} pictures of `images.csv`", kept.len())));
+        }
+        Ok(Some(Self { kept, pixels, path }))
+    }
+
+    /// One of the pictures as an address.
+    fn picture(&self, column: usize) -> Result<String> {
+        let size = self.pixels.height();
+        let picture = image::imageops::crop_imm(&self.pixels, column as u32 * size, 0, size, size).to_image();
+        let mut png = Cursor::new(Vec::new());
+        picture
+            .write_to(&mut png, ImageFormat::Png)
+            .map_err(|error| Error::io("encode a picture of", self.path.as_ref())(std::io::Error::other(error)))?;
+        Ok(png_uri(png.get_ref()))
+    }
+}

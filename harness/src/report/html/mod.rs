@@ -1,0 +1,336 @@
+//! `report.html`: one page that answers, with everything that it needs inside, made from the records alone.
+//!
+//! Names are escaped by the templates (`templates/report.html`); the plots, whose texts are escaped where they are drawn, and lines
+//! of our own Markdown go in as they are. A content security policy lets no script run but ours.
+
+mod charts;
+mod embed;
+mod inline;
+mod mistakes;
+mod runs;
+mod table;
+mod time_to_accuracy;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
+
+use askama::Template;
+
+use self::charts::{Charts, Figure};
+use self::mistakes::{Calibration, Confusion, Picture, Surest};
+use self::runs::RunSection;
+use self::time_to_accuracy::TimeToAccuracy;
+use super::Material;
+use super::comparability;
+use super::differences;
+use super::format::{counted, gibibytes, or_none, points};
+use super::leads::{self, Leads};
+use super::names::{plain, shorten};
+use super::plots::data::{Shown, shown};
+use super::plots::look::Marker;
+use super::plots::page::Colors;
+use super::verdict::{self, Piece};
+use crate::error::Result;
+use crate::results::RunRecord;
+
+const STYLE: &str = include_str!("../../../templates/report.css");
+const SCRIPT: &str = include_str!("../../../templates/report.js");
+
+/// What the template shows.
+#[derive(Template)]
+#[template(path = "report.html")]
+struct Page<'a> {
+    style: &'static str,
+    script: &'static str,
+    script_hash: String,
+    /// Definitions of the models' colours on light and on dark ground.
+    colors: [String; 2],
+    title: String,
+    summary: String,
+    answers: Vec<Card>,
+    /// What keeps rows from being compared, and what they have in common, as HTML.
+    notices: Vec<String>,
+    notes: Vec<String>,
+    unfinished: String,
+    columns: &'a [(&'a str, &'a str, bool)],
+    rows: Vec<table::Row>,
+    failures: Vec<Failure>,
+    legend: Vec<Legend>,
+    leader: String,
+    method: &'static str,
+    leads: Vec<LeadRow>,
+    leads_left_out: usize,
+    trade_offs: Vec<Figure>,
+    learning: Vec<Figure>,
+    time_to_accuracy: Option<TimeToAccuracy>,
+    published: String,
+    speed: Vec<Figure>,
+    noise: String,
+    reliability: Option<Figure>,
+    calibrations: Vec<Calibration>,
+    confusions: Vec<Confusion>,
+    surest: Vec<Surest>,
+    disagreed: Vec<Picture>,
+    source: Source,
+    runs: Vec<RunSection>,
+}
+
+/// The answer to a question.
+struct Card {
+    question: &'static str,
+    /// Place of the winner, if there is one.
+    winner: Option<usize>,
+    name: String,
+    pieces: Vec<Piece>,
+}
+
+/// A run that did not end well.
+struct Failure {
+    run: usize,
+    model: String,
+    seed: u64,
+    reason: String,
+}
+
+/// How a model looks in all plots.
+struct Legend {
+    index: usize,
+    name: String,
+    marker: Marker,
+}
+
+/// A model behind the leader.
+struct LeadRow {
+    index: usize,
+    name: String,
+    difference: String,
+    interval: String,
+    p: String,
+    verdict: String,
+    is_more_than_chance: bool,
+}
+
+/// Where a figure comes from: the same for all figures of a page.
+struct Source {
+    facts: Vec<(&'static str, String)>,
+    /// The first few runs, by their place and name.
+    runs: Vec<(usize, String)>,
+    more_runs: usize,
+}
+
+/// The page as HTML.
+pub(crate) fn page(material: &Material<'_>) -> Result<String> {
+    let models = shown(&material.models);
+    let looks: Vec<_> = models.iter().map(|(_, look)| *look).collect();
+    let colors = Colors::of(&looks);
+    let charts = Charts::new(material, &models, &colors);
+    let chosen = mistakes::chosen(material, &models);
+    let calibrations: Vec<_> = chosen
+        .iter()
+        .filter_map(|(index, shown)| Some((*shown, mistakes::calibration(material, *index, shown.0)?)))
+        .collect();
+    let spots: Vec<_> = calibrations.iter().map(|(shown, (_, spots))| (*shown, spots.clone())).collect();
+    let surest =
+        chosen.iter().map(|(index, (model, _))| mistakes::surest(*index, model)).collect::<Result<Vec<_>>>()?;
+    let (notices, notes) = comparability::notes(&material.runs.ended)
+        .iter()
+        .map(|note| note.trim().trim_start_matches("- ").to_owned())
+        .partition::<Vec<_>, _>(|note| note.starts_with("**"));
+    let leads = leads::in_accuracy(&material.models, &material.evidence);
+    let page = Page {
+        style: STYLE,
+        script: SCRIPT,
+        script_hash: embed::script_hash(SCRIPT),
+        colors: [colors.css(0), colors.css(1)],
+        title: "Vision Transformers compared".to_owned(),
+        summary: summary(material),
+        answers: answers(material),
+        notices: notices.iter().map(|note| inline::html(note)).collect(),
+        notes: notes.iter().map(|note| inline::html(note)).collect(),
+        unfinished: unfinished(material),
+        columns: &table::COLUMNS,
+        rows: table::rows(&models),
+        failures: failures(material),
+        legend: legend(&models),
+        leader: leads.as_ref().map(|leads| name_of(material, leads.leader)).unwrap_or_default(),
+        method: leads::METHOD,
+        leads: lead_rows(material, leads.as_ref()),
+        leads_left_out: leads.as_ref().map_or(0, |leads| leads.leads.len().saturating_sub(LEADS_SHOWN)),
+        trade_offs: charts.trade_offs()?,
+        learning: charts.learning()?,
+        time_to_accuracy: time_to_accuracy::of(&models),
+        published: published(material),
+        speed: charts.speed()?,
+        noise: inline::html(differences::noise(material).trim().trim_start_matches("- ")),
+        reliability: charts.reliability(&spots)?,
+        calibrations: calibrations.into_iter().map(|(_, (row, _))| row).collect(),
+        confusions: chosen
+            .iter()
+            .filter_map(|(index, (model, _))| mistakes::confusion(material, *index, model))
+            .collect(),
+        surest: surest.into_iter().flatten().collect(),
+        disagreed: mistakes::disagreed(material, &chosen)?,
+        source: source(material),
+        runs: runs::sections(&material.runs.ended)?,
+    };
+    Ok(page.render().expect("the template writes to memory"))
+}
+
+/// Rows of the table of leads.
+const LEADS_SHOWN: usize = 100;
+
+fn name_of(material: &Material<'_>, model: usize) -> String {
+    shown_name(material.models[model].runs.model)
+}
+
+fn summary(material: &Material<'_>) -> String {
+    let done = material.runs.ended.iter().filter(|run| run.done().is_some()).count();
+    let mut parts = vec![counted(material.models.len(), "model"), counted(done, "completed run")];
+    if let Some(machine) = material.machine {
+        parts.push(format!("{}, {}", machine.cpu, counted(machine.threads, "thread")));
+        parts.extend(machine.started.split('T').next().map(str::to_owned));
+    }
+    parts.join(" · ")
+}
+
+fn answers(material: &Material<'_>) -> Vec<Card> {
+    let card = |answer: verdict::Answer| Card {
+        question: answer.question,
+        winner: answer.winner,
+        name: answer.winner.map(|winner| name_of(material, winner)).unwrap_or_default(),
+        pieces: without_headline(answer.pieces, answer.winner.is_some()),
+    };
+    verdict::answers(&material.models, &material.evidence).into_iter().map(card).collect()
+}
+
+/// A sentence without what stands above it as a title: the winner's name, or that there is no winner.
+fn without_headline(pieces: Vec<Piece>, has_winner: bool) -> Vec<Piece> {
+    let mut pieces: Vec<Piece> = pieces
+        .into_iter()
+        .filter(|piece| !matches!(piece, Piece::Text(text) if text.is_empty() || text == verdict::NO_WINNER))
+        .map(|piece| match piece {
+            Piece::Name(name) => Piece::Name(shown_name(&name)),
+            text => text,
+        })
+        .skip(usize::from(has_winner))
+        .collect();
+    if let (true, Some(Piece::Text(text))) = (has_winner, pieces.first_mut()) {
+        *text = text.trim_start_matches([',', ' ']).to_owned();
+    }
+    pieces
+}
+
+/// A name of a length that leaves a page readable, without characters that turn the rest of a line around.
+fn shown_name(name: &str) -> String {
+    shorten(&plain(name), 72)
+}
+
+fn unfinished(material: &Material<'_>) -> String {
+    match material.runs.unfinished.len() {
+        0 => String::new(),
+        runs => format!(
+            "{} not finished and left out: issue the same command again to complete the plan.",
+            counted(runs, "run")
+        ),
+    }
+}
+
+fn failures(material: &Material<'_>) -> Vec<Failure> {
+    let failure = |(run, record): (usize, &crate::results::FailureRecord)| Failure {
+        run,
+        model: shown_name(&record.identity.model),
+        seed: record.identity.seed,
+        reason: format!("{} in epoch {}: {}", record.reason, record.epoch, shorten(&plain(&record.message), 300)),
+    };
+    let runs = material.runs.ended.iter().enumerate();
+    runs.filter_map(|(index, run)| Some((index, run.failed()?))).map(failure).collect()
+}
+
+fn legend(models: &[Shown<'_>]) -> Vec<Legend> {
+    let entry = |(index, (model, look)): (usize, &Shown<'_>)| Legend {
+        index,
+        name: shown_name(model.runs.model),
+        marker: look.marker,
+    };
+    models.iter().enumerate().map(entry).collect()
+}
+
+fn lead_rows(material: &Material<'_>, leads: Option<&Leads>) -> Vec<LeadRow> {
+    let row = |lead: &leads::Lead| {
+        let (difference, interval, verdict) = match &lead.difference {
+            Ok(difference) => (
+                points(difference.value),
+                format!("{} to {}", points(difference.interval.low), points(difference.interval.high)),
+                if lead.is_more_than_chance { "less accurate" } else { "no difference shown" }.to_owned(),
+            ),
+            Err(why) => (String::new(), String::new(), format!("not comparable: {why}")),
+        };
+        LeadRow {
+            index: lead.model,
+            name: name_of(material, lead.model),
+            difference,
+            interval,
+            p: or_none(lead.p, leads::p_value),
+            verdict,
+            is_more_than_chance: lead.is_more_than_chance,
+        }
+    };
+    leads.map(|leads| leads.leads.iter().take(LEADS_SHOWN).map(row).collect()).unwrap_or_default()
+}
+
+/// The Markdown table of what others reported, as an HTML table.
+fn published(material: &Material<'_>) -> String {
+    if material.published.is_empty() {
+        return String::new();
+    }
+    inline::blocks(&super::published::beside(&material.models, material.published))
+}
+
+fn source(material: &Material<'_>) -> Source {
+    const SHOWN: usize = 6;
+    let runs = &material.runs.ended;
+    let done = || runs.iter().filter_map(|run| run.done());
+    let all = |of: fn(&RunRecord) -> String| {
+        let values: BTreeSet<String> = done().map(of).collect();
+        values.into_iter().collect::<Vec<_>>().join(", ")
+    };
+    let mut facts = Vec::new();
+    if let Some(machine) = material.machine {
+        facts.extend([
+            ("Command", machine.command.clone()),
+            (
+                "Machine",
+                format!(
+                    "{}, {}, {} of memory, {}",
+                    machine.cpu,
+                    counted(machine.cpu_cores, "logical CPU"),
+                    gibibytes(machine.memory_bytes),
+                    machine.os
+                ),
+            ),
+            ("Built as", machine.version.clone()),
+            ("Started", machine.started.clone()),
+        ]);
+    }
+    facts.extend([
+        ("Version", all(|record| record.identity.version.clone())),
+        (
+            "Device",
+            all(|record| {
+                let identity = &record.identity;
+                format!("{}, {}, {}", identity.device, identity.precision, counted(identity.threads, "thread"))
+            }),
+        ),
+        ("Data", all(|record| record.identity.data_fingerprint.clone())),
+    ]);
+    let named: Vec<(usize, String)> = runs
+        .iter()
+        .enumerate()
+        .filter(|(_, run)| run.done().is_some())
+        .map(|(index, run)| (index, run.identity().run.clone()))
+        .collect();
+    let more_runs = named.len().saturating_sub(SHOWN);
+    Source { facts, runs: named.into_iter().take(SHOWN).collect(), more_runs }
+}

@@ -1,0 +1,299 @@
+//! Two models held against each other: on the same test images, and at the same work on the same machine.
+
+#[cfg(test)]
+mod simulation;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::results::{Ledger, Noise, NoiseRecord, Run, RunRecord, TimingMode};
+use crate::stats::{
+    Difference, Interval, Spread, difference_of_means, log_median_std, mcnemar_exact, mean, median_ratio_interval,
+    paired_difference_interval,
+};
+
+/// Below this p-value a difference counts as more than chance.
+pub(crate) const LEVEL: f64 = 0.05;
+
+/// A kind of speed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Speed {
+    /// Images per second of training steps at the largest batch that both models were timed with.
+    Training,
+    /// Images per second of inference, likewise.
+    Inference,
+    /// Inference on one image.
+    Latency,
+}
+
+/// The completed runs of a model as one side of a comparison.
+pub(crate) struct Side<'a> {
+    runs: Vec<(&'a Run, &'a RunRecord)>,
+    noise: Option<&'a NoiseRecord>,
+    hits: Result<Hits, String>,
+    /// By mode and batch size.
+    speeds: BTreeMap<(TimingMode, usize), Speeds>,
+}
+
+/// How often each test image was classified rightly.
+struct Hits {
+    images: blake3::Hash,
+    /// By how many of the runs, image by image.
+    right: Vec<u16>,
+    /// Share of images, run by run.
+    by_run: Vec<f64>,
+}
+
+/// The rates at one batch size.
+struct Speeds {
+    /// Natural logarithm of images per second, run by run.
+    logs: Vec<f64>,
+    /// Standard error of the logarithm, if there is one run and it has samples enough.
+    within: Option<f64>,
+}
+
+/// Why two models cannot be compared, as the end of a sentence.
+pub(crate) type Incomparable = String;
+
+impl<'a> Side<'a> {
+    /// Of completed runs and their ledgers. The noise is taken into account where it is that of this machine.
+    pub(crate) fn new(
+        runs: Vec<(&'a Run, &'a RunRecord)>,
+        ledgers: &[Option<&Ledger>],
+        noise: Option<&'a NoiseRecord>,
+    ) -> Self {
+        let hits = Hits::of(ledgers);
+        let mut speeds: BTreeMap<_, Speeds> = BTreeMap::new();
+        for (run, _) in &runs {
+            for timing in run.timings() {
+                let speeds = speeds.entry((timing.mode, timing.batch_size)).or_insert(Speeds::NONE);
+                speeds.logs.push(timing.images_per_s().ln());
+            }
+        }
+        if let [(run, _)] = runs[..] {
+            for ((mode, batch_size), speeds) in &mut speeds {
+                speeds.within = log_median_std(&run.seconds(*mode, *batch_size));
+            }
+        }
+        Self { runs, noise, hits, speeds }
+    }
+
+    fn first(&self) -> Result<&'a RunRecord, Incomparable> {
+        self.runs.first().map(|(_, record)| *record).ok_or_else(|| "no run was completed".to_owned())
+    }
+}
+
+impl Speeds {
+    const NONE: Self = Self { logs: Vec::new(), within: None };
+}
+
+impl Hits {
+    fn of(ledgers: &[Option<&Ledger>]) -> Result<Self, Incomparable> {
+        let known: Option<Vec<&Ledger>> = ledgers.iter().copied().collect();
+        let known = known.filter(|known| !known.is_empty()).ok_or("the predictions of a run were not recorded")?;
+        let images = known[0].images;
+        if known.iter().any(|ledger| ledger.images != images || ledger.is_empty()) {
+            return Err("the runs of one model had different test images".to_owned());
+        }
+        let mut right = vec![0; known[0].len()];
+        let mut by_run = Vec::new();
+        for ledger in known {
+            let mut all = 0_usize;
+            for (count, hit) in right.iter_mut().zip(ledger.hits()) {
+                *count += u16::from(hit);
+                all += usize::from(hit);
+            }
+            by_run.push(all as f64 / ledger.len() as f64);
+        }
+        Ok(Self { images, right, by_run })
+    }
+}
+
+/// What two models' verdicts on the same images say about their accuracy.
+pub(crate) enum Paired {
+    /// A run each: the images that only one of them has right.
+    Single { only_first: u64, only_second: u64, images: u64 },
+    /// Several runs.
+    Several(Difference),
+}
+
+impl Paired {
+    /// How likely as great a difference is by chance.
+    pub(crate) fn p(&self) -> f64 {
+        match self {
+            Self::Single { only_first, only_second, .. } => mcnemar_exact(*only_first, *only_second),
+            Self::Several(difference) => difference.p,
+        }
+    }
+
+    /// The first model's accuracy less the second's, with the interval.
+    pub(crate) fn difference(&self) -> Difference {
+        match self {
+            Self::Several(difference) => *difference,
+            Self::Single { only_first, only_second, images } => {
+                let value = (*only_first as f64 - *only_second as f64) / *images as f64;
+                let interval = paired_difference_interval(*only_first, *only_second, *images);
+                Difference { value, interval: interval.expect("the images are not none"), p: self.p() }
+            }
+        }
+    }
+}
+
+/// Holds the accuracies of two models against each other.
+pub(crate) fn accuracy(first: &Side<'_>, second: &Side<'_>) -> Result<Paired, Incomparable> {
+    first.first().and(second.first())?;
+    paired(first.hits.as_ref().map_err(Clone::clone)?, second.hits.as_ref().map_err(Clone::clone)?)
+}
+
+fn paired(a: &Hits, b: &Hits) -> Result<Paired, Incomparable> {
+    if a.images != b.images {
+        return Err("the test images differ".to_owned());
+    }
+    let images = a.right.len();
+    if a.by_run.len() == 1 && b.by_run.len() == 1 {
+        let count = |x: &Hits, y: &Hits| x.right.iter().zip(&y.right).map(|(x, y)| u64::from(x > y)).sum();
+        return Ok(Paired::Single { only_first: count(a, b), only_second: count(b, a), images: images as u64 });
+    }
+    // The difference of the mean hits of every image, times both numbers of runs, so that it is whole.
+    let (runs_a, runs_b) = (a.by_run.len() as i64, b.by_run.len() as i64);
+    let differences = || a.right.iter().zip(&b.right).map(|(a, b)| i64::from(*a) * runs_b - i64::from(*b) * runs_a);
+    let (sum, squares) = differences().fold((0, 0), |(sum, squares), d| (sum + d, squares + d * d));
+    let (n, scale) = (images as f64, (runs_a * runs_b) as f64);
+    let variance = (squares as f64 - (sum as f64).powi(2) / n) / (n - 1.0).max(1.0) / scale.powi(2);
+    difference_of_means(&a.by_run, &b.by_run, variance / n, images)
+        .map(Paired::Several)
+        .ok_or_else(|| "an accuracy is not a number".to_owned())
+}
+
+/// Two models' speeds.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Ratio {
+    /// The first model's rate over the second's: above 1 the first is faster.
+    pub(crate) value: f64,
+    /// 95 % interval.
+    pub(crate) interval: Interval,
+    /// How likely as great a ratio is by chance.
+    pub(crate) p: f64,
+}
+
+/// Holds the speeds of two models against each other.
+///
+/// With a run each, the interval is that of the ratio of medians (bootstrap); with several, it comes from how far the runs lie
+/// apart. The machine's noise, where it was measured, makes it wider: it adds to the first, and the second is never narrower.
+pub(crate) fn speed(first: &Side<'_>, second: &Side<'_>, kind: Speed) -> Result<Ratio, Incomparable> {
+    let LogRatio { mode, batch_size, difference, of_medians } = log_ratio(first, second, kind)?;
+    let mut interval = difference.interval;
+    if of_medians {
+        // Times and rates are each other's reciprocals.
+        let seconds = |side: &Side<'_>| side.runs[0].0.seconds(mode, batch_size);
+        if let Some(ratio) = median_ratio_interval(&seconds(second), &seconds(first)) {
+            interval = Interval { low: ratio.low.ln(), high: ratio.high.ln() };
+        }
+    }
+    let interval = Interval { low: interval.low.exp(), high: interval.high.exp() };
+    Ok(Ratio { value: difference.value.exp(), interval, p: difference.p })
+}
+
+/// The p-value of [`speed`], without its interval, which takes longer.
+pub(crate) fn speed_p(first: &Side<'_>, second: &Side<'_>, kind: Speed) -> Option<f64> {
+    log_ratio(first, second, kind).ok().map(|ratio| ratio.difference.p)
+}
+
+/// The difference of the logarithms of two rates.
+struct LogRatio {
+    mode: TimingMode,
+    batch_size: usize,
+    difference: Difference,
+    /// Whether it rests on nothing but the steps of one run each.
+    of_medians: bool,
+}
+
+fn log_ratio(first: &Side<'_>, second: &Side<'_>, kind: Speed) -> Result<LogRatio, Incomparable> {
+    same_conditions(first, second)?;
+    let (mode, batch_size) = common_batch(first, second, kind)?;
+    let (a, b) = (&first.speeds[&(mode, batch_size)], &second.speeds[&(mode, batch_size)]);
+    let of_medians = a.within.is_some() && b.within.is_some() && noise(first, second, kind).is_none();
+    let difference = a.difference(b, noise(first, second, kind))?;
+    Ok(LogRatio { mode, batch_size, difference, of_medians })
+}
+
+impl Speeds {
+    /// The logarithm of the ratio of two rates. With a run each, it is as sure as the medians of their steps and the machine's noise
+    /// let it be; with several, as the runs do, and no surer than the noise.
+    fn difference(&self, other: &Self, noise: Option<Noise>) -> Result<Difference, Incomparable> {
+        let runs = 1.0 / self.logs.len() as f64 + 1.0 / other.logs.len() as f64;
+        let noise = noise.map(|noise| Spread { variance: noise.log_std.powi(2) * runs, degrees: noise.degrees as f64 });
+        let spread = match (Spread::pooled(&self.logs, &other.logs), self.within.zip(other.within)) {
+            (Some(pooled), _) => noise.filter(|noise| noise.half_width() > pooled.half_width()).unwrap_or(pooled),
+            (None, Some((a, b))) => {
+                let within = Spread { variance: a * a + b * b, degrees: f64::INFINITY };
+                noise.map_or(within, |noise| Spread::sum(&[within, noise]))
+            }
+            (None, None) => {
+                return Err("too few steps were timed to tell how far medians vary (6 are needed)".to_owned());
+            }
+        };
+        match (mean(&self.logs), mean(&other.logs)) {
+            (Some(a), Some(b)) if spread.variance.is_finite() && (a - b).is_finite() => Ok(spread.difference(a - b)),
+            _ => Err("a time is not a number".to_owned()),
+        }
+    }
+}
+
+/// Speeds hold for a device, a number of threads and a machine.
+fn same_conditions(first: &Side<'_>, second: &Side<'_>) -> Result<(), Incomparable> {
+    type Condition = (&'static str, fn(&Run, &RunRecord) -> String);
+    const CONDITIONS: [Condition; 4] = [
+        ("device", |_, record| record.identity.device.clone()),
+        ("precision", |_, record| record.identity.precision.clone()),
+        ("number of threads", |_, record| record.identity.threads.to_string()),
+        ("machine", |run, _| cpu(run).map_or_else(|| "not recorded".to_owned(), |(cpu, n)| format!("{cpu}, {n} CPUs"))),
+    ];
+    first.first().and(second.first())?;
+    for (what, of) in CONDITIONS {
+        let values: BTreeSet<String> =
+            first.runs.iter().chain(&second.runs).map(|(run, record)| of(run, record)).collect();
+        if values.len() > 1 {
+            let values: Vec<String> = values.into_iter().collect();
+            return Err(format!("the {what} differs ({})", values.join("; ")));
+        }
+    }
+    Ok(())
+}
+
+/// Brand and number of the CPUs that a run was made with.
+fn cpu(run: &Run) -> Option<(&str, usize)> {
+    run.machine.as_ref().map(|machine| (machine.cpu.as_str(), machine.cpu_cores))
+}
+
+fn common_batch(first: &Side<'_>, second: &Side<'_>, kind: Speed) -> Result<(TimingMode, usize), Incomparable> {
+    let mode = match kind {
+        Speed::Training => TimingMode::TrainStep,
+        Speed::Inference | Speed::Latency => TimingMode::Inference,
+    };
+    let timed = |side: &Side<'_>| side.speeds.keys().any(|(timed, _)| *timed == mode);
+    if !timed(first) || !timed(second) {
+        return Err("it was not timed".to_owned());
+    }
+    let common = first.speeds.keys().filter(|key| key.0 == mode && second.speeds.contains_key(key));
+    let wanted = common.filter(|(_, batch)| kind != Speed::Latency || *batch == 1);
+    wanted.max().copied().ok_or_else(|| "they were timed with different batch sizes".to_owned())
+}
+
+/// The noise that holds for both sides: that of the machine, device and threads that the runs had.
+fn noise(first: &Side<'_>, second: &Side<'_>, kind: Speed) -> Option<Noise> {
+    let of_side = |side: &Side<'_>| {
+        let (noise, record) = (side.noise?, side.first().ok()?);
+        let fits = noise.device == record.identity.device && noise.threads == record.identity.threads;
+        let same_cpu = cpu(side.runs[0].0).is_none_or(|cpu| cpu == (noise.cpu.as_str(), noise.cpu_cores));
+        (fits && same_cpu).then_some(match kind {
+            Speed::Training => noise.train_step,
+            Speed::Inference => noise.inference,
+            Speed::Latency => noise.latency,
+        })
+    };
+    let wider = |a: Noise, b: Noise| if a.ratio() >= b.ratio() { a } else { b };
+    match (of_side(first), of_side(second)) {
+        (Some(a), Some(b)) => Some(wider(a, b)),
+        (a, b) => a.or(b),
+    }
+}

@@ -1,0 +1,135 @@
+//! Comparisons of simulated runs whose truth is known: how often chance alone is taken for a difference, and how often a difference
+//! is found. The tables stand in METHODOLOGY.md.
+
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use rand_distr::{Distribution, StandardNormal};
+use rayon::prelude::*;
+use statrs::distribution::{ContinuousCDF, Normal};
+
+use super::*;
+use crate::stats::{holm, median};
+
+const REPETITIONS: u64 = 400;
+
+/// Where the tables stand.
+const METHODOLOGY: &str = include_str!("../../../../METHODOLOGY.md");
+
+fn normal(rng: &mut ChaCha8Rng) -> f64 {
+    StandardNormal.sample(rng)
+}
+
+/// The hits of `seeds` runs of a model that classifies a share of all images rightly, give or take `seed_std` from seed to seed.
+/// Images differ in how hard they are, the same for all models; the other half of the variance is the run's own.
+fn hits(rng: &mut ChaCha8Rng, ease: &[f64], seeds: usize, accuracy: f64, seed_std: f64) -> Hits {
+    let mut right = vec![0; ease.len()];
+    let mut by_run = Vec::new();
+    for _ in 0..seeds {
+        let threshold = Normal::standard().inverse_cdf((accuracy + seed_std * normal(rng)).clamp(0.001, 0.999));
+        let mut all = 0_usize;
+        for (count, ease) in right.iter_mut().zip(ease) {
+            let hit = std::f64::consts::FRAC_1_SQRT_2 * (ease + normal(rng)) < threshold;
+            *count += u16::from(hit);
+            all += usize::from(hit);
+        }
+        by_run.push(all as f64 / ease.len() as f64);
+    }
+    Hits { images: blake3::hash(b"the same"), right, by_run }
+}
+
+/// Share of repetitions for which `finds` finds something, each with chance of its own.
+fn share(finds: impl Fn(&mut ChaCha8Rng) -> bool + Sync) -> f64 {
+    let found = |repetition: u64| usize::from(finds(&mut ChaCha8Rng::seed_from_u64(repetition)));
+    (0..REPETITIONS).into_par_iter().map(found).sum::<usize>() as f64 / REPETITIONS as f64
+}
+
+fn images(rng: &mut ChaCha8Rng, count: usize) -> Vec<f64> {
+    (0..count).map(|_| normal(rng)).collect()
+}
+
+/// How often two models of 80 % and of 80 % and `points` more are told apart.
+fn told_apart(count: usize, seeds: usize, seed_std: f64, points: f64) -> f64 {
+    share(|rng| {
+        let ease = images(rng, count);
+        let first = hits(rng, &ease, seeds, 0.8, seed_std);
+        let second = hits(rng, &ease, seeds, 0.8 + points / 100.0, seed_std);
+        paired(&first, &second).unwrap().p() < LEVEL
+    })
+}
+
+/// How often any of ten models that are alike is told from another, all pairs corrected.
+fn any_of_ten(count: usize) -> f64 {
+    share(|rng| {
+        let ease = images(rng, count);
+        let models: Vec<Hits> = (0..10).map(|_| hits(rng, &ease, 1, 0.8, 0.0)).collect();
+        let pairs = (0..10).flat_map(|i| (0..i).map(move |j| (i, j)));
+        let p: Vec<f64> = pairs.map(|(i, j)| paired(&models[i], &models[j]).unwrap().p()).collect();
+        holm(&p).into_iter().any(|p| p < LEVEL)
+    })
+}
+
+/// The rates of `runs` processes: steps of about 10 ms that vary by 3 %, with a slow tail; processes vary by 2 %.
+fn speeds(rng: &mut ChaCha8Rng, runs: usize, factor: f64) -> Speeds {
+    let mut speeds = Speeds::NONE;
+    for _ in 0..runs {
+        let process = 0.02 * normal(rng);
+        let step = |rng: &mut ChaCha8Rng| 0.01 / factor * (process + 0.03 * normal(rng).abs()).exp();
+        let seconds: Vec<f64> = (0..100).map(|_| step(rng)).collect();
+        speeds.logs.push(-median(&seconds).unwrap().ln());
+        if runs == 1 {
+            speeds.within = log_median_std(&seconds);
+        }
+    }
+    speeds
+}
+
+/// How often a model that is `percent` faster is told from the other, with the noise that ten processes show, or without any.
+fn speeds_told_apart(runs: usize, is_calibrated: bool, percent: f64) -> f64 {
+    share(|rng| {
+        let logs = speeds(rng, 10, 1.0).logs;
+        let noise = Noise { log_std: crate::stats::sample_std(&logs).unwrap(), degrees: 9 };
+        let (first, second) = (speeds(rng, runs, 1.0), speeds(rng, runs, 1.0 + percent / 100.0));
+        first.difference(&second, is_calibrated.then_some(noise)).unwrap().p < LEVEL
+    })
+}
+
+fn percent(share: f64) -> String {
+    format!("{:.1} %", 100.0 * share)
+}
+
+#[test]
+fn accuracies_are_told_apart_as_the_methodology_says() {
+    let mut table = String::new();
+    for (count, seeds, seed_std) in
+        [(1000, 1, 0.0), (10_000, 1, 0.0), (1000, 3, 0.005), (10_000, 3, 0.005), (10_000, 5, 0.005), (10_000, 1, 0.005)]
+    {
+        let [alike, one, two] = [0.0, 1.0, 2.0].map(|points| told_apart(count, seeds, seed_std, points));
+        let spread = if seed_std > 0.0 { "0.5 points" } else { "none" };
+        table +=
+            &format!("| {count} | {seeds} | {spread} | {} | {} | {} |\n", percent(alike), percent(one), percent(two));
+        // One run says nothing of other seeds: the last row shows it.
+        let is_sound = seeds > 1 || seed_std == 0.0;
+        assert!(!is_sound || alike <= 0.05, "{table}");
+        assert!(count < 10_000 || seed_std > 0.0 || two > 0.95, "{table}");
+    }
+    let any = any_of_ten(1000);
+    assert!(any <= 0.05, "{any}");
+    table += &format!(
+        "\nOf ten such models (1,000 images, one run each, all 45 pairs), any two were told apart in {} of the reports.\n",
+        percent(any)
+    );
+    assert!(METHODOLOGY.contains(&table), "METHODOLOGY.md does not have\n{table}");
+}
+
+#[test]
+fn speeds_are_told_apart_as_the_methodology_says() {
+    let mut table = String::new();
+    for (runs, is_calibrated) in [(1, false), (1, true), (3, false), (3, true)] {
+        let [alike, five, ten] = [0.0, 5.0, 10.0].map(|percent| speeds_told_apart(runs, is_calibrated, percent));
+        let calibrated = if is_calibrated { "yes" } else { "no" };
+        table += &format!("| {runs} | {calibrated} | {} | {} | {} |\n", percent(alike), percent(five), percent(ten));
+        // Without calibration, one process each cannot know how far processes differ: the first row shows it.
+        assert!(alike <= 0.065 || (runs, is_calibrated) == (1, false), "{table}");
+    }
+    assert!(METHODOLOGY.contains(&table), "METHODOLOGY.md does not have\n{table}");
+}

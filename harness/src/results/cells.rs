@@ -1,0 +1,47 @@
+//! Free text in CSV files. A spreadsheet takes a cell for a formula by its first sign, and a formula can reach beyond the file; a
+//! quote before it keeps it text.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Deserializer, Serializer};
+
+/// The text as a cell.
+pub fn text_cell(text: &str) -> String {
+    if begins_formula(text) { format!("'{text}") } else { text.to_owned() }
+}
+
+/// The signs that spreadsheets begin a formula with, and those that they pass over before them.
+fn begins_formula(text: &str) -> bool {
+    matches!(text.chars().next(), Some('=' | '+' | '-' | '@' | '＝' | '＋' | '－' | '＠' | '\t' | '\r' | '\n'))
+}
+
+/// The text of a cell that [`text_cell`] made.
+fn cell_text(cell: &str) -> &str {
+    cell.strip_prefix('\'').filter(|text| begins_formula(text)).unwrap_or(cell)
+}
+
+/// For `#[serde(with)]` of a record's text.
+pub(super) fn serialize<S: Serializer>(text: &str, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&text_cell(text))
+}
+
+/// Its counterpart.
+pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let cell: Cow<'_, str> = Cow::deserialize(deserializer)?;
+    Ok(cell_text(&cell).to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn formulas_are_text_and_come_back() {
+        for text in ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "＝1", "cat.jpg", "'quoted'", "", "a=b"] {
+            let cell = text_cell(text);
+            assert!(!begins_formula(&cell), "{cell}");
+            assert_eq!(cell_text(&cell), text);
+        }
+        assert_eq!((text_cell("=1").as_str(), text_cell("cat").as_str()), ("'=1", "cat"));
+    }
+}

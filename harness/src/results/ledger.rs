@@ -1,0 +1,117 @@
+//! What a run said of every test image, read fast and kept small: a sweep has millions of such verdicts.
+
+use std::path::Path;
+
+use super::files::{check_schema, csv_error, headers, read_csv_text, unreadable};
+use super::records::SCHEMA;
+use crate::error::Result;
+
+/// The verdicts of a run on the test images, in their order.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ledger {
+    /// Digest of the images' names and classes, in order: ledgers of one digest speak of the same images.
+    pub images: blake3::Hash,
+    /// The class of every image.
+    pub labels: Vec<u32>,
+    /// The likeliest class of every image.
+    pub predicted: Vec<u32>,
+    /// Probability given to it.
+    pub confidence: Vec<f32>,
+}
+
+impl Ledger {
+    /// Number of images.
+    pub fn len(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// Whether there is no image.
+    pub fn is_empty(&self) -> bool {
+        self.labels.is_empty()
+    }
+
+    /// Whether each image was classified rightly.
+    pub fn hits(&self) -> impl Iterator<Item = bool> {
+        self.labels.iter().zip(&self.predicted).map(|(label, predicted)| label == predicted)
+    }
+}
+
+/// The columns that a ledger is made of.
+const COLUMNS: [&str; 4] = ["image", "label", "predicted", "predicted_probability"];
+
+/// Reads `predictions.csv`; `None` if there is no such file.
+pub(super) fn read(path: &Path) -> Result<Option<Ledger>> {
+    let Some(text) = read_csv_text(path)? else { return Ok(None) };
+    let mut reader = csv::Reader::from_reader(text.as_bytes());
+    let headers = headers(path, &mut reader)?;
+    let mut columns = [0; COLUMNS.len()];
+    for (column, name) in columns.iter_mut().zip(COLUMNS) {
+        let found = headers.iter().position(|header| header == name);
+        *column = found.ok_or_else(|| unreadable(path, Some(1), format!("there is no column `{name}`")))?;
+    }
+    let mut digest = blake3::Hasher::new();
+    let mut ledger =
+        Ledger { images: digest.finalize(), labels: Vec::new(), predicted: Vec::new(), confidence: Vec::new() };
+    let mut row = csv::StringRecord::new();
+    while reader.read_record(&mut row).map_err(|error| csv_error(path, &error))? {
+        let line = row.position().map(csv::Position::line);
+        let wrong = |name: &str, cell: &str| unreadable(path, line, format!("`{name}`: `{cell}` is no number"));
+        let schema = row[0].parse().map_err(|_| wrong("schema", &row[0]))?;
+        if schema != SCHEMA {
+            check_schema(path, line, schema)?;
+        }
+        let [image, label, predicted, confidence] = columns.map(|column| &row[column]);
+        let class = |name, cell: &str| cell.parse::<u32>().map_err(|_| wrong(name, cell));
+        let label = class("label", label)?;
+        digest.update(&(image.len() as u64).to_le_bytes()).update(image.as_bytes()).update(&label.to_le_bytes());
+        ledger.labels.push(label);
+        ledger.predicted.push(class("predicted", predicted)?);
+        let probability = confidence.parse().ok().filter(|probability| (0.0..=1.0).contains(probability));
+        ledger.confidence.push(probability.ok_or_else(|| {
+            unreadable(path, line, format!("`predicted_probability`: `{confidence}` is no probability"))
+        })?);
+    }
+    ledger.images = digest.finalize();
+    Ok(Some(ledger))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture;
+    use super::*;
+
+    #[test]
+    fn a_ledger_says_what_the_records_say() {
+        let (_temporary, folder) = fixture::folder();
+        let run = folder.run("vit-tiny-s0");
+        let (records, ledger) = (run.read_predictions().unwrap().unwrap(), run.read_ledger().unwrap().unwrap());
+        assert_eq!(ledger.len(), records.len());
+        for (index, record) in records.iter().enumerate() {
+            assert_eq!(ledger.labels[index] as usize, record.label);
+            assert_eq!(ledger.predicted[index] as usize, record.predicted);
+            assert_eq!(ledger.confidence[index], record.predicted_probability);
+        }
+        let other = folder.run("conv-vit-tiny-s1").read_ledger().unwrap().unwrap();
+        assert_eq!(ledger.images, other.images, "the same images, whatever is said of them");
+        assert_ne!(ledger.predicted, other.predicted);
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_with_its_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("predictions.csv");
+        let head = "schema,image,label,predicted,predicted_probability,label_probability\n";
+        for (text, part) in [
+            ("schema,image,label\n1,a,0\n".to_owned(), "predictions.csv:1: there is no column `predicted`"),
+            (format!("{head}1,a,0,0,0.5,0.5\n1,b,x,0,0.5,0.5\n"), "predictions.csv:3: `label`: `x` is no number"),
+            (format!("{head}1,a,0,0,1.5,0.5\n"), "predictions.csv:2: `predicted_probability`: `1.5` is no probability"),
+            (format!("{head}1,a,0,0,0.5"), "the file is cut off"),
+            (format!("{head}9,a,0,0,0.5,0.5\n"), "schema 9 is newer"),
+        ] {
+            std::fs::write(&path, text).unwrap();
+            let message = read(&path).unwrap_err().to_string();
+            assert!(message.contains(part), "{message}");
+        }
+        assert_eq!(read(&folder.path().join("absent.csv")).unwrap(), None);
+    }
+}

@@ -1,0 +1,87 @@
+//! Two classifiers on the same images. What counts are the images that one of them has right and the other wrong.
+
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use rand_distr::{Binomial, Distribution};
+use statrs::distribution::DiscreteCDF;
+
+use super::{Interval, quantile};
+
+/// How many times a bootstrap draws anew.
+pub(super) const RESAMPLES: usize = 10_000;
+
+/// Two-sided p-value of McNemar's exact test (McNemar 1947, with the binomial distribution in place of its approximation) that
+/// two classifiers are right equally often, from the number of images that only the first and only the second has right.
+pub fn mcnemar_exact(only_first: u64, only_second: u64) -> f64 {
+    let trials = only_first + only_second;
+    if trials == 0 {
+        return 1.0;
+    }
+    let fair = statrs::distribution::Binomial::new(0.5, trials).expect("a half is a probability");
+    (2.0 * fair.cdf(only_first.min(only_second))).min(1.0)
+}
+
+/// 95 % percentile bootstrap interval for the first classifier's accuracy less the second's, the images drawn anew. `None`
+/// without images, or if the parts are more than the whole.
+///
+/// A resample of the images has multinomial counts, so that two binomial draws stand for all of its images.
+pub fn paired_difference_interval(only_first: u64, only_second: u64, images: u64) -> Option<Interval> {
+    if images == 0 || only_first + only_second > images {
+        return None;
+    }
+    let mut rng = ChaCha8Rng::seed_from_u64(0);
+    let first = Binomial::new(images, only_first as f64 / images as f64).ok()?;
+    let others = images - only_first;
+    let share_of_others = if others == 0 { 0.0 } else { only_second as f64 / others as f64 };
+    let draws: Vec<f64> = (0..RESAMPLES)
+        .map(|_| {
+            let drawn = first.sample(&mut rng);
+            let second = Binomial::new(images - drawn, share_of_others).expect("a share").sample(&mut rng);
+            (drawn as f64 - second as f64) / images as f64
+        })
+        .collect();
+    Some(Interval { low: quantile(&draws, 0.025)?, high: quantile(&draws, 0.975)? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mcnemar_agrees_with_statsmodels() {
+        // statsmodels.stats.contingency_tables.mcnemar([[0, b], [c, 0]], exact=True).pvalue
+        for (b, c, expected) in [
+            (0, 0, 1.0),
+            (1, 0, 1.0),
+            (5, 5, 1.0),
+            (12, 4, 0.076812744140625),
+            (0, 9, 0.00390625),
+            (130, 90, 0.008405451752681935),
+            (512, 430, 0.008277919871296693),
+            (3000, 2800, 0.00896943600119357),
+        ] {
+            let p = mcnemar_exact(b, c);
+            assert!((p - expected).abs() < 1e-9, "{b} {c}: {p} is not {expected}");
+            assert_eq!(p, mcnemar_exact(c, b));
+        }
+    }
+
+    #[test]
+    fn bootstraps_agree_with_scipy() {
+        // scipy.stats.bootstrap and numpy's multinomial give the same; bounds are multiples of one image.
+        for (b, c, n, low, high) in [
+            (130, 90, 1000, 0.011, 0.069),
+            (9, 1, 60, 0.03333333333333333, 0.23333333333333334),
+            (700, 500, 10_000, 0.0132, 0.0268),
+        ] {
+            let interval = paired_difference_interval(b, c, n).unwrap();
+            let tolerance = 1.01 / n as f64 + 0.0002;
+            assert!((interval.low - low).abs() < tolerance && (interval.high - high).abs() < tolerance, "{interval:?}");
+            assert_eq!(paired_difference_interval(b, c, n), Some(interval), "no chance from one time to the next");
+        }
+        assert_eq!(paired_difference_interval(0, 0, 10), Some(Interval { low: 0.0, high: 0.0 }));
+        assert_eq!(paired_difference_interval(10, 0, 10), Some(Interval { low: 1.0, high: 1.0 }));
+        assert_eq!(paired_difference_interval(0, 0, 0), None);
+        assert_eq!(paired_difference_interval(6, 5, 10), None);
+    }
+}
