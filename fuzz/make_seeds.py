@@ -129,6 +129,22 @@ def zips():
 
 def records():
     put("records", "excluded.csv", b'schema,file,reason\n1,train/cat/3.png,"is no JPEG, PNG or WebP file"\n')
+    put("records", "images.csv", b"schema,position,image\n1,3,test/cat/1.png\n1,7,test/dog/2.png\n")
+    put("records", "parts.csv", b"schema,part,batch_size,seconds\n1,forward,8,0.25\n1,forward_backward,8,0.5\n")
+    noise = b'{"log_std": 0.01, "degrees": 9}'
+    put("records", "noise.json", b"""{
+  "schema": 1,
+  "version": "0.1.0",
+  "cpu": "CPU",
+  "cpu_cores": 2,
+  "device": "flex",
+  "threads": 2,
+  "measured": "2026-11-21T11:35:25Z",
+  "train_step": %s,
+  "inference": %s,
+  "latency": %s
+}
+""" % (noise, noise, noise))
     put("records", "failed.json", b"""{
   "schema": 1,
   "run": "vit-s0-f9740f8a5c",

@@ -221,11 +221,17 @@ fn record(name: &str, bytes: &[u8], place: &Path) -> Result<()> {
         "failed.json" => run.read_failed().map(drop),
         "epochs.csv" => run.read_epochs().map(drop),
         "timing.csv" => run.read_timing().map(drop),
-        "predictions.csv" => run.read_predictions().map(drop),
+        "predictions.csv" => run.read_ledger().and_then(|_| run.read_predictions()).map(drop),
+        "parts.csv" => run.read_parts().map(drop),
         "excluded.csv" => run.read_excluded().map(drop),
+        "images.csv" => {
+            write(&place.join("runs/run/images.png"), GOOD_IMAGE);
+            run.read_images().map(drop)
+        }
         _ => {
-            write(&place.join("machine.json"), bytes);
-            ResultsFolder::open(place)?.read_machine().map(drop)
+            write(&place.join(name), bytes);
+            let folder = ResultsFolder::open(place)?;
+            if name == "noise.json" { folder.read_noise().map(drop) } else { folder.read_machine().map(drop) }
         }
     }
 }
