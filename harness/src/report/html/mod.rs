@@ -50,7 +50,7 @@ pub(crate) fn page(material: &Material<'_>) -> Result<String> {
     let spots: Vec<_> = calibrations.iter().map(|(shown, (_, spots))| (*shown, spots.clone())).collect();
     let surest =
         chosen.iter().map(|(index, (model, _))| mistakes::surest(*index, model)).collect::<Result<Vec<_>>>()?;
-    let (notices, notes) = comparability::notes(&material.runs.ended)
+    let (notices, notes) = comparability::notes(&material.runs.ended, &material.runs.disputed)
         .iter()
         .map(|note| note.trim().trim_start_matches("- ").to_owned())
         .partition::<Vec<_>, _>(|note| note.starts_with("**"));
@@ -104,9 +104,12 @@ fn name_of(material: &Material<'_>, model: usize) -> String {
 fn summary(material: &Material<'_>) -> String {
     let done = material.runs.ended.iter().filter(|run| run.done().is_some()).count();
     let mut parts = vec![counted(material.models.len(), "model"), counted(done, "completed run")];
-    if let Some(machine) = material.machine {
+    if let Some(machine) = material.machines.first() {
         parts.push(format!("{}, {}", machine.cpu, counted(machine.threads, "thread")));
         parts.extend(machine.started.split('T').next().map(str::to_owned));
+    }
+    if material.machines.len() > 1 {
+        parts.push(format!("merged from {} folders", material.machines.len()));
     }
     parts.join(" · ")
 }
@@ -213,7 +216,7 @@ fn source(material: &Material<'_>) -> Source {
         values.into_iter().collect::<Vec<_>>().join(", ")
     };
     let mut facts = Vec::new();
-    if let Some(machine) = material.machine {
+    for machine in material.machines {
         facts.extend([
             ("Command", machine.command.clone()),
             (
