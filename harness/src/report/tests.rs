@@ -128,7 +128,7 @@ fn comparable_runs_are_said_to_be() {
     let done: Vec<Run> = runs(&folder).into_iter().filter(|run| run.identity().seed == 0).collect();
     insta::assert_snapshot!(comparability::notes(&done, &[]).concat(), @r"
     - All completed runs of a seed saw the same training batches (digest `b0c4e19a70` for seed 0).
-    - Same for all completed runs: data fingerprint `d41d8cd98f00b204`, training images `45000`, validation images `5000`, test images `1000`, classes `10`, device `flex`, precision `f32`, threads `8`, version `0.1.0 (a1b2c3d)`, number of epochs `5`.
+    - Same for all completed runs: data fingerprint `d41d8cd98f00b204`, training images `45000`, validation images `5000`, test images `1000`, classes `10`, device `flex`, precision `f32`, threads `8`, version `0.1.0 (a1b2c3d)`, number of epochs `5`, recipe `a1b2c3d4e5`, machine `AMD EPYC 7543 32-Core Processor, 8 logical CPUs`.
     ");
 }
 
@@ -148,7 +148,7 @@ fn differences_are_said_plainly() {
     - **Not comparable without care:** runs named conv-vit-tiny are models of different sizes; the size in the tables is the first run's
     - **Not comparable without care:** the completed seeds differ: `0` (linformer-tiny); `0, 1` (vit-tiny, conv-vit-tiny)
     - **Not comparable without care:** the largest batch timed in inference differs: `1` (conv-vit-tiny); `64` (vit-tiny, linformer-tiny, conv-vit-tiny)
-    - Same for all completed runs: data fingerprint `d41d8cd98f00b204`, training images `45000`, validation images `5000`, test images `1000`, classes `10`, precision `f32`, threads `8`, version `0.1.0 (a1b2c3d)`, number of epochs `5`.
+    - Same for all completed runs: data fingerprint `d41d8cd98f00b204`, training images `45000`, validation images `5000`, test images `1000`, classes `10`, precision `f32`, threads `8`, version `0.1.0 (a1b2c3d)`, number of epochs `5`, recipe `a1b2c3d4e5`, machine `AMD EPYC 7543 32-Core Processor, 8 logical CPUs`.
     ");
 }
 
