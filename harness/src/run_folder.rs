@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use sysinfo::System;
+use sysinfo::{CpuRefreshKind, MemoryRefreshKind, RefreshKind, System};
 
 use crate::bounded;
 use crate::config::{self, Plan, RunConfig};
@@ -44,7 +44,19 @@ pub fn identity(config: &RunConfig, data_fingerprint: &str, threads: usize) -> R
         device: config.device.as_str().to_owned(),
         precision: "f32".to_owned(),
         threads,
+        recipe: recipe(config),
     }
+}
+
+/// Digest of what is done to train, whatever the model, the seed and the images.
+fn recipe(config: &RunConfig) -> String {
+    let text = toml::to_string(&config.train).expect("a recipe is TOML");
+    let augment = toml::to_string(&config.data.augment).expect("augmentation is TOML");
+    let mut hasher = blake3::Hasher::new();
+    for part in [text.as_str(), augment.as_str(), &format!("{:?} {:?}", config.data.mean, config.data.std)] {
+        hasher.update(&(part.len() as u64).to_le_bytes()).update(part.as_bytes());
+    }
+    hasher.finalize().to_hex()[..10].to_owned()
 }
 
 /// A model's name as part of a file name: short, and letters, digits, dot, dash and underscore only.
@@ -91,7 +103,7 @@ pub fn open(path: &Path, plan: &Plan, runs: &[PlannedRun], threads: usize) -> Re
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             refuse_foreign_files(path)?;
             let folder = ResultsFolder::create_or_open(path)?;
-            folder.write_machine(&machine(plan.device, threads))?;
+            folder.write_machine(&machine(plan.device, command_line(), threads))?;
             noise::keep(&folder, plan.device, threads)?;
             // Last, since its presence says that the folder is this plan's.
             write_atomic(&plan_path, text.as_bytes())?;
@@ -154,9 +166,11 @@ fn first_difference(key: &str, there: &toml::Value, here: &toml::Value) -> Optio
 }
 
 /// The machine as it is now, with the command that was given.
-pub(crate) fn machine(device: DeviceName, threads: usize) -> MachineRecord {
+pub(crate) fn machine(device: DeviceName, command: String, threads: usize) -> MachineRecord {
     // A system that does not tell is no reason not to measure.
-    let system = System::new_all().ok();
+    let what =
+        RefreshKind::nothing().with_memory(MemoryRefreshKind::nothing().with_ram()).with_cpu(CpuRefreshKind::nothing());
+    let system = System::new_with_specifics(what).ok();
     let cpus = system.as_ref().map_or(&[] as &[_], System::cpus);
     let os = System::long_os_version().unwrap_or_else(|_| std::env::consts::OS.to_owned());
     MachineRecord {
@@ -165,7 +179,7 @@ pub(crate) fn machine(device: DeviceName, threads: usize) -> MachineRecord {
             Some(revision) => format!("{VERSION} ({revision})"),
             None => VERSION.to_owned(),
         },
-        command: command_line(),
+        command,
         cpu: cpus.first().map_or_else(|| "unknown".to_owned(), |cpu| cpu.brand().trim().to_owned()),
         cpu_cores: cpus.len(),
         memory_bytes: system.as_ref().map_or(0, System::total_memory),
@@ -177,7 +191,7 @@ pub(crate) fn machine(device: DeviceName, threads: usize) -> MachineRecord {
 }
 
 /// The command as given, with the program by its name alone: its folder says nothing to others.
-fn command_line() -> String {
+pub(crate) fn command_line() -> String {
     let arguments = std::env::args().skip(1);
     std::iter::once("vitbench".to_owned()).chain(arguments).collect::<Vec<_>>().join(" ")
 }

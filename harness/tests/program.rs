@@ -104,7 +104,7 @@ fn a_plan_leaves_records_tables_plots_and_report() {
             "predictions.csv",
             "images.csv",
             "images.png",
-            "log.txt",
+            "run.log",
             "done.json",
         ] {
             assert!(run.join(file).is_file(), "{model}: {file}");
@@ -476,7 +476,7 @@ fn results_are_compared_and_a_regression_fails() {
     bench.succeed(&["run", "plan.toml", "--out", "after"]);
     let table = bench.succeed(&["compare", "before", "after", "--fail-if", "accuracy=-0.5"]);
     assert!(table.lines().take_while(|line| !line.is_empty()).all(|line| line.chars().count() <= 80), "{table}");
-    assert!(table.contains("no") && table.contains("difference") && table.contains("too few"), "{table}");
+    assert!(table.contains("no") && table.contains("difference") && table.contains("fewer than 6 steps"), "{table}");
 
     // Three steps say too little of speed, and a limit that nothing can be held against is not met.
     let message = bench.refused(&["compare", "before", "after", "--fail-if", "slower=5%"]);

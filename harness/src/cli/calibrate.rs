@@ -84,7 +84,7 @@ pub(super) fn execute(args: &CalibrateArgs) -> Result<()> {
         })?,
         (None, None) => DeviceName::default(),
     };
-    let machine = run_folder::machine(device, threads);
+    let machine = run_folder::machine(device, run_folder::command_line(), threads);
     if let Some(recorded) =
         recorded.filter(|recorded| (&recorded.cpu, recorded.cpu_cores) != (&machine.cpu, machine.cpu_cores))
     {

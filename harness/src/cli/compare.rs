@@ -93,7 +93,7 @@ pub(super) fn execute(args: &CompareArgs) -> Result<()> {
     let (first, second) = (open(&args.first)?, open(&args.second)?);
     let pairs = pairs(&first, &second)?;
     let compared = compare(&first.results, &second.results, &pairs)?;
-    println!("{}", table(&pairs, &compared));
+    println!("{}\n", table(&pairs, &compared));
     println!(
         "{} against {}. Verdicts are on the former: more than chance (5 %, Holm), or no difference.",
         args.second, args.first

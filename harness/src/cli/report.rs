@@ -1,18 +1,22 @@
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
 use crate::config::{self, Plan};
 use crate::error::{Error, Result};
-use crate::report::{self, Printed};
-use crate::results::ResultsFolder;
+use crate::report::{self, Printed, Source};
+use crate::results::{ResultsFolder, Runs};
 
 /// Arguments of `vitbench report`.
 #[derive(Debug, Args)]
 pub(super) struct ReportArgs {
-    /// The folder that `vitbench run` wrote
-    folder: PathBuf,
+    /// The folder that `vitbench run` wrote; or several, whose runs stand in one report
+    #[arg(required = true)]
+    folders: Vec<PathBuf>,
+    /// Where the report of several folders goes
+    #[arg(long, value_name = "DIR", conflicts_with = "format")]
+    out: Option<PathBuf>,
     /// Show `report.html` in the browser
     #[arg(long)]
     open: bool,
@@ -35,8 +39,22 @@ enum Format {
 
 /// Makes tables, plots and report again, and prints the table.
 pub(super) fn execute(args: &ReportArgs) -> Result<()> {
-    let folder = ResultsFolder::open(&args.folder)?;
-    let plan = config::load(&folder.plan_path(), &[])?;
+    let folders = args.folders.iter().map(ResultsFolder::open).collect::<Result<Vec<_>>>()?;
+    let (mut models, mut published) = (Vec::new(), Vec::new());
+    for folder in &folders {
+        let plan = config::load(&folder.plan_path(), &[])?;
+        for model in plan.model_names() {
+            if !models.contains(&model) {
+                models.push(model);
+            }
+        }
+        for run in plan.published {
+            if !published.contains(&run) {
+                published.push(run);
+            }
+        }
+    }
+    let source = Source { folders: &folders, models: &models, published: &published };
     if let Some(format) = args.format {
         let format = match format {
             Format::Html => Printed::Html,
@@ -44,7 +62,7 @@ pub(super) fn execute(args: &ReportArgs) -> Result<()> {
             Format::Csv => Printed::Csv,
             Format::Json => Printed::Json,
         };
-        let text = report::print(&folder, &plan.model_names(), &plan.published, format)?;
+        let text = report::print(&source, format)?;
         // A reader that has seen enough, such as `head`, closes the pipe.
         return match std::io::stdout().write_all(&text) {
             Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
@@ -53,19 +71,32 @@ pub(super) fn execute(args: &ReportArgs) -> Result<()> {
             _ => Ok(()),
         };
     }
-    write_and_print(&folder, &plan)?;
+    let out = match (&args.out, &args.folders[..]) {
+        (Some(out), _) => out,
+        (None, [folder]) => folder,
+        (None, _) => {
+            let help = "name a folder for the tables, plots and report of all of them with --out";
+            return Err(Error::input("report", "several folders are given, and none to write to", help));
+        }
+    };
+    write(out, &source)?;
     if args.open {
-        let page = folder.path().join("report.html");
+        let page = out.join("report.html");
         open::that_detached(&page).map_err(Error::io("open in a browser", &page))?;
     }
     Ok(())
 }
 
-/// Makes tables, plots and report, prints the table, and says where the rest is.
+/// Makes tables, plots and report of a plan's folder, prints the table, and says where the rest is.
 pub(super) fn write_and_print(folder: &ResultsFolder, plan: &Plan) -> Result<()> {
     let models = plan.model_names();
-    report::write(folder, &models, &plan.published)?;
-    println!("{}", report::summary_table(&folder.read_runs(&models)?.ended));
-    println!("Report: {}", folder.path().join("report.html").display());
+    let source = Source { folders: std::slice::from_ref(folder), models: &models, published: &plan.published };
+    write(folder.path(), &source)
+}
+
+fn write(out: &Path, source: &Source<'_>) -> Result<()> {
+    report::write(out, source)?;
+    println!("{}", report::summary_table(&Runs::read(source.folders, source.models)?.ended));
+    println!("Report: {}", out.join("report.html").display());
     Ok(())
 }

@@ -6,7 +6,7 @@ use super::names::{code, markdown_name};
 use crate::results::{ModelRuns, Run, RunRecord, TimingMode, by_model};
 
 /// A Markdown list: first what differs, then what all runs had in common.
-pub(crate) fn notes(runs: &[Run]) -> Vec<String> {
+pub(crate) fn notes(runs: &[Run], disputed: &[String]) -> Vec<String> {
     let done: Vec<(&Run, &RunRecord)> = runs.iter().filter_map(|run| Some((run, run.done()?))).collect();
     if done.is_empty() {
         return vec!["- No run was completed: there is nothing to compare.\n".to_owned()];
@@ -17,6 +17,9 @@ pub(crate) fn notes(runs: &[Run]) -> Vec<String> {
     differences.extend(models.iter().filter_map(mixed_model));
     differences.extend(seeds(&models));
     differences.extend(batch_sizes(&done));
+    differences.extend(
+        disputed.iter().map(|run| format!("run {} ended differently in two folders; the first is shown", code(run))),
+    );
 
     let mut notes: Vec<String> = differences
         .into_iter()
@@ -53,6 +56,21 @@ fn conditions(done: &[(&Run, &RunRecord)]) -> (Vec<String>, Vec<String>) {
         compare(name, &|_, record| of(record));
     }
     compare("number of epochs", &|run, _| run.epochs.len().to_string());
+    // Older records do not say these.
+    if done.iter().all(|(run, _)| !run.identity().recipe.is_empty()) {
+        compare("recipe", &|run, _| run.identity().recipe.clone());
+    }
+    if done.iter().all(|(run, _)| run.machine.is_some()) {
+        compare("machine", &|run, _| {
+            let machine = run.machine.as_ref().expect("it was asked for");
+            format!("{}, {} logical CPUs", machine.cpu, machine.cpu_cores)
+        });
+    }
+    if done.iter().any(|(_, record)| record.jobs > 1) {
+        compare("number of runs that trained at once, which times of training depend on,", &|_, record| {
+            record.jobs.to_string()
+        });
+    }
     (differences, same)
 }
 

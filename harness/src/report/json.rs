@@ -88,7 +88,10 @@ pub(crate) fn report(material: &Material<'_>) -> Vec<u8> {
         differences: leads::in_accuracy(models, &material.evidence)
             .map(|leads| differences(material, &leads))
             .unwrap_or_default(),
-        comparability: comparability::notes(&material.runs.ended).iter().map(|note| note.trim().to_owned()).collect(),
+        comparability: comparability::notes(&material.runs.ended, &material.runs.disputed)
+            .iter()
+            .map(|note| note.trim().to_owned())
+            .collect(),
         unfinished_runs: &material.runs.unfinished,
     };
     let mut text = serde_json::to_vec_pretty(&report).expect("figures are finite, and memory takes every byte");

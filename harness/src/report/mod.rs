@@ -44,7 +44,7 @@ pub(crate) struct Material<'a> {
     /// The runs with their records.
     pub(crate) runs: &'a Runs,
     /// Where they were made.
-    pub(crate) machine: Option<&'a MachineRecord>,
+    pub(crate) machines: &'a [MachineRecord],
     /// How much that machine's times vary from process to process, if it was measured.
     pub(crate) noise: Option<&'a NoiseRecord>,
     /// What others reported of the models.
@@ -61,26 +61,57 @@ impl<'a> Material<'a> {
     /// Condenses the records and holds the models against each other.
     pub(crate) fn new(
         runs: &'a Runs,
-        machine: Option<&'a MachineRecord>,
+        machines: &'a [MachineRecord],
         noise: Option<&'a NoiseRecord>,
         published: &'a [PublishedRun],
     ) -> Result<Self> {
         let models = figures::of_models(&runs.ended);
         let ledgers = Ledgers::read(&runs.ended)?;
         let evidence = Evidence::of(&models, &ledgers, noise);
-        Ok(Self { runs, machine, noise, published, models, ledgers, evidence })
+        Ok(Self { runs, machines, noise, published, models, ledgers, evidence })
     }
 }
 
-/// Makes tables, plots, `report.md` and `report.html` from the records of `folder` and answers which files it wrote. `models` are the plan's
-/// model names in their order, `published` what others reported of them. Plots that have nothing to show are left out, and taken away
-/// if they were there.
-pub fn write(folder: &ResultsFolder, models: &[String], published: &[PublishedRun]) -> Result<Vec<PathBuf>> {
-    let runs = folder.read_runs(models)?;
-    let (machine, noise) = (folder.read_machine()?, folder.read_noise()?);
-    let material = Material::new(&runs, machine.as_ref(), noise.as_ref(), published)?;
+/// What a report is made of: the runs of one folder of results, or of several, as from several machines.
+#[derive(Debug, Clone)]
+pub struct Source<'a> {
+    /// Where the records are.
+    pub folders: &'a [ResultsFolder],
+    /// The plans' model names in their order.
+    pub models: &'a [String],
+    /// What others reported of them.
+    pub published: &'a [PublishedRun],
+}
 
-    let root = folder.path();
+/// What is read of a source.
+struct Records {
+    runs: Runs,
+    machines: Vec<MachineRecord>,
+    noise: Option<NoiseRecord>,
+}
+
+impl Source<'_> {
+    fn read(&self) -> Result<Records> {
+        let mut machines = Vec::new();
+        let mut noises = Vec::new();
+        for folder in self.folders {
+            machines.extend(folder.read_machine()?);
+            noises.extend(folder.read_noise()?);
+        }
+        // Each machine has a noise of its own; one that is not everybody's is nobody's here.
+        noises.dedup();
+        let noise = if noises.len() == 1 { noises.pop() } else { None };
+        Ok(Records { runs: Runs::read(self.folders, self.models)?, machines, noise })
+    }
+}
+
+/// Makes tables, plots, `report.md` and `report.html` in the folder `root` and answers which files it wrote. Plots that have nothing to
+/// show are left out, and taken away if they were there.
+pub fn write(root: &Path, source: &Source<'_>) -> Result<Vec<PathBuf>> {
+    let Records { runs, machines, noise } = source.read()?;
+    let material = Material::new(&runs, &machines, noise.as_ref(), source.published)?;
+
+    fs::create_dir_all(root).map_err(Error::io("create", root))?;
     let mut written = Vec::new();
     let mut put = |path: PathBuf, bytes: &[u8]| {
         write_atomic(&path, bytes)?;
@@ -98,7 +129,7 @@ pub fn write(folder: &ResultsFolder, models: &[String], published: &[PublishedRu
     for plot in Plot::ALL {
         for format in Format::ALL {
             let path = plots.join(plot.file(format));
-            match plot.render(&material.models, published, format)? {
+            match plot.render(&material.models, source.published, format)? {
                 Some(bytes) => {
                     put(path, &bytes)?;
                     drawn.push(plot);
@@ -126,15 +157,9 @@ pub enum Printed {
 }
 
 /// The report in one form, with nothing written.
-pub fn print(
-    folder: &ResultsFolder,
-    models: &[String],
-    published: &[PublishedRun],
-    format: Printed,
-) -> Result<Vec<u8>> {
-    let runs = folder.read_runs(models)?;
-    let (machine, noise) = (folder.read_machine()?, folder.read_noise()?);
-    let material = Material::new(&runs, machine.as_ref(), noise.as_ref(), published)?;
+pub fn print(source: &Source<'_>, format: Printed) -> Result<Vec<u8>> {
+    let Records { runs, machines, noise } = source.read()?;
+    let material = Material::new(&runs, &machines, noise.as_ref(), source.published)?;
     Ok(match format {
         Printed::Html => html::page(&material)?.into_bytes(),
         Printed::Markdown => sections::report(&material, None).into_bytes(),

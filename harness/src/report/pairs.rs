@@ -229,7 +229,7 @@ impl Speeds {
                 noise.map_or(within, |noise| Spread::sum(&[within, noise]))
             }
             (None, None) => {
-                return Err("too few steps were timed to tell how far medians vary (6 are needed)".to_owned());
+                return Err("fewer than 6 steps were timed".to_owned());
             }
         };
         match (mean(&self.logs), mean(&other.logs)) {

@@ -17,18 +17,18 @@ use crate::stats::sample_std;
 
 /// The whole report, with links to those of the plots that were drawn, or none.
 pub(crate) fn report(material: &Material<'_>, plots: Option<&[Plot]>) -> String {
-    let Material { runs, machine, models, published, .. } = material;
+    let Material { runs, machines, models, published, .. } = material;
     let mut text = head(material);
     text += &results(models, plots);
     text += &differences::leads(material);
-    text += &section("Comparability", &comparability::notes(&runs.ended).concat());
+    text += &section("Comparability", &comparability::notes(&runs.ended, &runs.disputed).concat());
     if !published.is_empty() {
         text += &section("Beside what others reported", &published::beside(models, published));
     }
     text += &learning(&runs.ended, plots);
     text += &timing(&runs.ended, plots);
     text += &cost(models, plots);
-    text += &section("How this was made", &(provenance(&runs.ended, *machine) + &differences::noise(material)));
+    text += &section("How this was made", &(provenance(&runs.ended, machines) + &differences::noise(material)));
     text
 }
 
@@ -364,10 +364,10 @@ fn images(drawn: Option<&[Plot]>, wanted: &[Plot]) -> String {
     text
 }
 
-fn provenance(runs: &[Run], machine: Option<&MachineRecord>) -> String {
-    let versions: BTreeSet<&str> = runs.iter().map(|run| run.identity().version.as_str()).collect();
-    let mut text = match machine {
-        Some(machine) => format!(
+fn provenance(runs: &[Run], machines: &[MachineRecord]) -> String {
+    let mut text = String::new();
+    for machine in machines {
+        text += &format!(
             "- Command: {}\n- Machine: {}, {}, {} of memory, {}\n- Device: {} with {}\n- Version: {}\n- Started: {}\n",
             code(&machine.command),
             markdown(&machine.cpu),
@@ -378,12 +378,13 @@ fn provenance(runs: &[Run], machine: Option<&MachineRecord>) -> String {
             counted(machine.threads, "thread"),
             code(&machine.version),
             markdown(&machine.started)
-        ),
-        None => {
-            let versions: Vec<String> = versions.into_iter().map(code).collect();
-            format!("- Machine: not recorded\n- Version of the runs: {}\n", versions.join(", "))
-        }
-    };
+        );
+    }
+    if machines.is_empty() {
+        let versions: BTreeSet<&str> = runs.iter().map(|run| run.identity().version.as_str()).collect();
+        let versions: Vec<String> = versions.into_iter().map(code).collect();
+        text += &format!("- Machine: not recorded\n- Version of the runs: {}\n", versions.join(", "));
+    }
     text += "- Made from the records in `runs/`; the figures are in `summary.csv`, `models.csv`, `epochs.csv` and \
              `throughput.csv`, the plots also as SVG in `plots/`.\n";
     text

@@ -18,7 +18,7 @@ fn runs(folder: &ResultsFolder) -> Vec<Run> {
 }
 
 pub(crate) fn material(runs: &Runs) -> Material<'_> {
-    Material::new(runs, None, None, &[]).unwrap()
+    Material::new(runs, &[], None, &[]).unwrap()
 }
 
 fn change(runs: &mut [Run], index: usize, change: impl FnOnce(&mut crate::results::RunRecord)) {
@@ -32,17 +32,22 @@ fn model(name: &str) -> Model {
     Model { name: name.to_owned(), ..model }
 }
 
+/// One folder.
+pub(super) fn of_folder<'a>(folder: &'a ResultsFolder, models: &'a [String]) -> Source<'a> {
+    Source { folders: std::slice::from_ref(folder), models, published: &[] }
+}
+
 #[test]
 fn a_report_made_again_has_the_same_bytes() {
     let (_temporary, folder) = fixture::folder();
-    let written = write(&folder, &fixture::order(), &[]).unwrap();
+    let written = write(folder.path(), &of_folder(&folder, &fixture::order())).unwrap();
     let first = files(folder.path());
     // Four tables, six plots in two formats, the report in two; and the machine's record, which it only reads.
     assert_eq!((written.len(), first.len()), (18, 19));
     assert!(written.iter().all(|path| first.contains_key(path)));
 
     fs::remove_dir_all(folder.path().join("plots")).unwrap();
-    write(&folder, &fixture::order(), &[]).unwrap();
+    write(folder.path(), &of_folder(&folder, &fixture::order())).unwrap();
     assert!(files(folder.path()) == first);
 }
 
@@ -53,7 +58,7 @@ fn a_plot_that_has_nothing_to_show_any_more_is_taken_away() {
     let stale = folder.path().join("plots/accuracy.png");
     fs::write(&stale, "from before").unwrap();
     fixture::add_failed(&folder, &model("vit"), 0);
-    write(&folder, &[], &[]).unwrap();
+    write(folder.path(), &of_folder(&folder, &[])).unwrap();
     assert!(!stale.exists());
     let report = fs::read_to_string(folder.path().join("report.md")).unwrap();
     assert!(report.contains("No run was completed, so there is no verdict."));
@@ -121,9 +126,9 @@ fn a_lead_that_chance_could_make_is_no_lead() {
 fn comparable_runs_are_said_to_be() {
     let (_temporary, folder) = fixture::folder();
     let done: Vec<Run> = runs(&folder).into_iter().filter(|run| run.identity().seed == 0).collect();
-    insta::assert_snapshot!(comparability::notes(&done).concat(), @r"
+    insta::assert_snapshot!(comparability::notes(&done, &[]).concat(), @r"
     - All completed runs of a seed saw the same training batches (digest `b0c4e19a70` for seed 0).
-    - Same for all completed runs: data fingerprint `d41d8cd98f00b204`, training images `45000`, validation images `5000`, test images `1000`, classes `10`, device `flex`, precision `f32`, threads `8`, version `0.1.0 (a1b2c3d)`, number of epochs `5`.
+    - Same for all completed runs: data fingerprint `d41d8cd98f00b204`, training images `45000`, validation images `5000`, test images `1000`, classes `10`, device `flex`, precision `f32`, threads `8`, version `0.1.0 (a1b2c3d)`, number of epochs `5`, recipe `a1b2c3d4e5`, machine `AMD EPYC 7543 32-Core Processor, 8 logical CPUs`.
     ");
 }
 
@@ -137,13 +142,13 @@ fn differences_are_said_plainly() {
     });
     change(&mut runs, 5, |record| record.model_size.params += 1);
     runs[4].timing.retain(|sample| sample.batch_size == 1);
-    insta::assert_snapshot!(comparability::notes(&runs).concat(), @r"
+    insta::assert_snapshot!(comparability::notes(&runs, &[]).concat(), @r"
     - **Not comparable without care:** the device differs: `cuda` (vit-tiny); `flex` (vit-tiny, linformer-tiny, conv-vit-tiny)
     - **Not comparable without care:** the training batches of seed 0 differ: `another` (vit-tiny); `b0c4e19a70` (linformer-tiny, conv-vit-tiny)
     - **Not comparable without care:** runs named conv-vit-tiny are models of different sizes; the size in the tables is the first run's
     - **Not comparable without care:** the completed seeds differ: `0` (linformer-tiny); `0, 1` (vit-tiny, conv-vit-tiny)
     - **Not comparable without care:** the largest batch timed in inference differs: `1` (conv-vit-tiny); `64` (vit-tiny, linformer-tiny, conv-vit-tiny)
-    - Same for all completed runs: data fingerprint `d41d8cd98f00b204`, training images `45000`, validation images `5000`, test images `1000`, classes `10`, precision `f32`, threads `8`, version `0.1.0 (a1b2c3d)`, number of epochs `5`.
+    - Same for all completed runs: data fingerprint `d41d8cd98f00b204`, training images `45000`, validation images `5000`, test images `1000`, classes `10`, precision `f32`, threads `8`, version `0.1.0 (a1b2c3d)`, number of epochs `5`, recipe `a1b2c3d4e5`, machine `AMD EPYC 7543 32-Core Processor, 8 logical CPUs`.
     ");
 }
 
@@ -195,7 +200,7 @@ fn a_ledger_that_is_not_its_run_s_is_named() {
     let complaint = |text: String| {
         fs::write(&path, text).unwrap();
         let runs = folder.read_runs(&[]).unwrap();
-        Material::new(&runs, None, None, &[]).err().expect("the ledger is wrong").to_string()
+        Material::new(&runs, &[], None, &[]).err().expect("the ledger is wrong").to_string()
     };
     let cut: Vec<&str> = whole.lines().take(900).collect();
     let message = complaint(cut.join("\n") + "\n");

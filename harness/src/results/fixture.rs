@@ -188,6 +188,7 @@ pub(crate) fn identity(model: &Model, seed: u64) -> RunIdentity {
         device: "flex".to_owned(),
         precision: "f32".to_owned(),
         threads: 8,
+        recipe: "a1b2c3d4e5".to_owned(),
     }
 }
 

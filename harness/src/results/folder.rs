@@ -148,6 +148,16 @@ impl RunFolder {
         self.path.join("checkpoint")
     }
 
+    /// Writes `machine.json`: where this run was made, which need not be where the others of its folder were.
+    pub fn write_machine(&self, record: &MachineRecord) -> Result<()> {
+        write_json(&self.path.join("machine.json"), record)
+    }
+
+    /// Reads `machine.json`, if it is there.
+    pub fn read_machine(&self) -> Result<Option<MachineRecord>> {
+        read_json(&self.path.join("machine.json"))
+    }
+
     /// Writes `epochs.csv`: all epochs so far, since a file that is replaced is never half a file.
     pub fn write_epochs(&self, epochs: &[EpochRecord]) -> Result<()> {
         write_atomic(&self.path.join("epochs.csv"), &csv_text(epochs))

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! runs/RUN_ID/config.toml      the run's resolved config
+//!             machine.json     a `MachineRecord`: where the run was made
 //!             epochs.csv       an `EpochRecord` per epoch
 //!             timing.csv       a `TimingSample` per timed step
 //!             parts.csv        a `PartSample` per timed part of a training step
@@ -71,6 +72,9 @@ pub struct RunIdentity {
     pub precision: String,
     /// Worker threads.
     pub threads: usize,
+    /// Digest of the recipe: training and augmentation. Empty in older records.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub recipe: String,
 }
 
 /// `done.json`: a completed run.

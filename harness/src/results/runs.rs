@@ -86,6 +86,7 @@ impl Run {
         let epochs = folder.read_epochs()?.unwrap_or_default();
         let timing = folder.read_timing()?.unwrap_or_default();
         let parts = folder.read_parts()?.unwrap_or_default();
+        let machine = folder.read_machine()?.map(Arc::new).or(machine);
         let run = Self { folder, epochs, timing, parts, condensed: OnceLock::new(), outcome, machine };
         if run.identity().run != run.folder.name() {
             // A copied folder would count one seed twice.

@@ -106,7 +106,7 @@ fn a_file_is_replaced_whole_and_leaves_nothing_beside_it() {
 #[test]
 fn damaged_records_are_named_with_file_and_line() {
     insta::assert_snapshot!(damaged("done.json", cut(40)), @r"
-    results/runs/vit-tiny-s0/done.json:50: the file is cut off: EOF while parsing a string at line 50 column 22
+    results/runs/vit-tiny-s0/done.json:51: the file is cut off: EOF while parsing a string at line 51 column 22
       help: restore the file, or delete its run's folder and issue the command again
     ");
     insta::assert_snapshot!(damaged("done.json", |path| fs::write(path, "").unwrap()), @r"

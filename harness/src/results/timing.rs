@@ -87,7 +87,8 @@ impl Run {
     }
 
     /// Median seconds of data, forward, backward and optimiser in a training step of the recipe's batch. Backward and optimiser are
-    /// what a timing that has them takes longer than one that has not, and zero if chance made it shorter.
+    /// what a timing that has them takes longer than one that has not; where a busy machine made the shorter one take longer, it is
+    /// cut, so that the last three are always a whole step.
     pub fn step_parts(&self) -> Option<[f64; 4]> {
         let part = |part| {
             let samples = self.parts.iter().filter(|sample| sample.part == part);
@@ -96,7 +97,9 @@ impl Run {
         let data = part(StepPart::Data)?;
         let (forward, both) = (part(StepPart::Forward)?, part(StepPart::ForwardBackward)?);
         let step = self.timing_at(TimingMode::TrainStep, self.parts.first()?.batch_size)?.median_s;
-        let parts = [data, forward, (both - forward).max(0.0), (step - both).max(0.0)];
+        let both = both.min(step);
+        let forward = forward.min(both);
+        let parts = [data, forward, both - forward, step - both];
         parts.iter().all(|part| part.is_finite()).then_some(parts)
     }
 

@@ -122,6 +122,7 @@ fn do_run(
     run_folder::write_excluded(folder, &dataset.excluded)?;
     // From here on it is no longer a run that failed, even if this attempt is cut short.
     folder.remove_failed()?;
+    folder.write_machine(&run_folder::machine(config.device, "vitbench work".to_owned(), options.threads))?;
     let device = config.device.open()?;
     let machine = Machine::this()?;
     let lanes = Lanes::on(config.device, (options.threads / options.jobs).max(1));

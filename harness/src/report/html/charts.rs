@@ -5,8 +5,9 @@ use crate::error::Result;
 use crate::report::Material;
 use crate::report::format::counted;
 use crate::report::plots::Chart;
+use crate::report::plots::curve_data::{self, Along};
 use crate::report::plots::curves::Spot;
-use crate::report::plots::data::{self, Along, Cost, Shown};
+use crate::report::plots::data::{self, Cost, Shown};
 use crate::report::plots::page::{Colors, render};
 use crate::report::plots::rows::Rows;
 use crate::report::plots::stacks::{Stack, Stacks};
@@ -64,12 +65,12 @@ impl<'a> Charts<'a> {
         let published = self.material.published;
         let note =
             self.bounded("Solid: evaluation; dashed: training images as they were met; shaded: range over seeds.");
-        let by_epoch = data::learning_curves(models, published, Along::Epochs);
-        let by_time = data::learning_curves(models, published, Along::Time);
+        let by_epoch = curve_data::learning_curves(models, published, Along::Epochs);
+        let by_time = curve_data::learning_curves(models, published, Along::Time);
         let figures = [
             self.figure("learning_curves", "Accuracy by epoch", &note, by_epoch.as_ref())?,
             self.figure("accuracy_by_time", "Accuracy by training time", &note, by_time.as_ref())?,
-            self.figure("loss_curves", "Loss by epoch", &note, data::loss_curves(models).as_ref())?,
+            self.figure("loss_curves", "Loss by epoch", &note, curve_data::loss_curves(models).as_ref())?,
         ];
         Ok(figures.into_iter().flatten().collect())
     }
@@ -98,13 +99,13 @@ impl<'a> Charts<'a> {
                 "training_by_batch",
                 "Training throughput by batch size",
                 &by_batch,
-                data::rates_by_batch(models, TimingMode::TrainStep).as_ref(),
+                curve_data::rates_by_batch(models, TimingMode::TrainStep).as_ref(),
             )?,
             self.figure(
                 "inference_by_batch",
                 "Inference throughput by batch size",
                 &by_batch,
-                data::rates_by_batch(models, TimingMode::Inference).as_ref(),
+                curve_data::rates_by_batch(models, TimingMode::Inference).as_ref(),
             )?,
             self.stacks("step_parts", "What a training step spends its time on", &step, self.step_parts())?,
             self.stacks("run_parts", "What a run spends its time on", &run, self.run_parts())?,
@@ -117,7 +118,7 @@ impl<'a> Charts<'a> {
         let note = "Test images by how sure the model was, 15 bins, all seeds together. On the dashed line it is right as often as it is \
                     sure; below, it is too sure.";
         let curves = models.iter().map(|((model, look), spots)| (model.runs.model.to_owned(), *look, spots.clone()));
-        self.figure("reliability", "Reliability", note, data::reliability(curves.collect()).as_ref())
+        self.figure("reliability", "Reliability", note, curve_data::reliability(curves.collect()).as_ref())
     }
 
     fn figure(&self, id: &'static str, title: &str, note: &str, chart: Option<&impl Chart>) -> Result<Option<Figure>> {

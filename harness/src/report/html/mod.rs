@@ -10,6 +10,7 @@ mod mistakes;
 mod runs;
 mod table;
 mod time_to_accuracy;
+mod view;
 
 #[cfg(test)]
 mod tests;
@@ -18,10 +19,8 @@ use std::collections::BTreeSet;
 
 use askama::Template;
 
-use self::charts::{Charts, Figure};
-use self::mistakes::{Calibration, Confusion, Picture, Surest};
-use self::runs::RunSection;
-use self::time_to_accuracy::TimeToAccuracy;
+use self::charts::Charts;
+use self::view::{Card, Failure, LeadRow, Legend, Page, Source};
 use super::Material;
 use super::comparability;
 use super::differences;
@@ -29,7 +28,6 @@ use super::format::{counted, gibibytes, or_none, points};
 use super::leads::{self, Leads};
 use super::names::{plain, shorten};
 use super::plots::data::{Shown, shown};
-use super::plots::look::Marker;
 use super::plots::page::Colors;
 use super::verdict::{self, Piece};
 use crate::error::Result;
@@ -37,88 +35,6 @@ use crate::results::RunRecord;
 
 const STYLE: &str = include_str!("../../../templates/report.css");
 const SCRIPT: &str = include_str!("../../../templates/report.js");
-
-/// What the template shows.
-#[derive(Template)]
-#[template(path = "report.html")]
-struct Page<'a> {
-    style: &'static str,
-    script: &'static str,
-    script_hash: String,
-    /// Definitions of the models' colours on light and on dark ground.
-    colors: [String; 2],
-    title: String,
-    summary: String,
-    answers: Vec<Card>,
-    /// What keeps rows from being compared, and what they have in common, as HTML.
-    notices: Vec<String>,
-    notes: Vec<String>,
-    unfinished: String,
-    columns: &'a [(&'a str, &'a str, bool)],
-    rows: Vec<table::Row>,
-    failures: Vec<Failure>,
-    legend: Vec<Legend>,
-    leader: String,
-    method: &'static str,
-    leads: Vec<LeadRow>,
-    leads_left_out: usize,
-    trade_offs: Vec<Figure>,
-    learning: Vec<Figure>,
-    time_to_accuracy: Option<TimeToAccuracy>,
-    published: String,
-    speed: Vec<Figure>,
-    noise: String,
-    reliability: Option<Figure>,
-    calibrations: Vec<Calibration>,
-    confusions: Vec<Confusion>,
-    surest: Vec<Surest>,
-    disagreed: Vec<Picture>,
-    source: Source,
-    runs: Vec<RunSection>,
-}
-
-/// The answer to a question.
-struct Card {
-    question: &'static str,
-    /// Place of the winner, if there is one.
-    winner: Option<usize>,
-    name: String,
-    pieces: Vec<Piece>,
-}
-
-/// A run that did not end well.
-struct Failure {
-    run: usize,
-    model: String,
-    seed: u64,
-    reason: String,
-}
-
-/// How a model looks in all plots.
-struct Legend {
-    index: usize,
-    name: String,
-    marker: Marker,
-}
-
-/// A model behind the leader.
-struct LeadRow {
-    index: usize,
-    name: String,
-    difference: String,
-    interval: String,
-    p: String,
-    verdict: String,
-    is_more_than_chance: bool,
-}
-
-/// Where a figure comes from: the same for all figures of a page.
-struct Source {
-    facts: Vec<(&'static str, String)>,
-    /// The first few runs, by their place and name.
-    runs: Vec<(usize, String)>,
-    more_runs: usize,
-}
 
 /// The page as HTML.
 pub(crate) fn page(material: &Material<'_>) -> Result<String> {
@@ -134,7 +50,7 @@ pub(crate) fn page(material: &Material<'_>) -> Result<String> {
     let spots: Vec<_> = calibrations.iter().map(|(shown, (_, spots))| (*shown, spots.clone())).collect();
     let surest =
         chosen.iter().map(|(index, (model, _))| mistakes::surest(*index, model)).collect::<Result<Vec<_>>>()?;
-    let (notices, notes) = comparability::notes(&material.runs.ended)
+    let (notices, notes) = comparability::notes(&material.runs.ended, &material.runs.disputed)
         .iter()
         .map(|note| note.trim().trim_start_matches("- ").to_owned())
         .partition::<Vec<_>, _>(|note| note.starts_with("**"));
@@ -188,9 +104,12 @@ fn name_of(material: &Material<'_>, model: usize) -> String {
 fn summary(material: &Material<'_>) -> String {
     let done = material.runs.ended.iter().filter(|run| run.done().is_some()).count();
     let mut parts = vec![counted(material.models.len(), "model"), counted(done, "completed run")];
-    if let Some(machine) = material.machine {
+    if let Some(machine) = material.machines.first() {
         parts.push(format!("{}, {}", machine.cpu, counted(machine.threads, "thread")));
         parts.extend(machine.started.split('T').next().map(str::to_owned));
+    }
+    if material.machines.len() > 1 {
+        parts.push(format!("merged from {} folders", material.machines.len()));
     }
     parts.join(" · ")
 }
@@ -297,7 +216,7 @@ fn source(material: &Material<'_>) -> Source {
         values.into_iter().collect::<Vec<_>>().join(", ")
     };
     let mut facts = Vec::new();
-    if let Some(machine) = material.machine {
+    for machine in material.machines {
         facts.extend([
             ("Command", machine.command.clone()),
             (

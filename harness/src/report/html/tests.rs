@@ -2,7 +2,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::super::tests::material;
+use super::super::tests::{material, of_folder};
 use super::super::write;
 use super::*;
 use crate::results::ResultsFolder;
@@ -114,10 +114,11 @@ fn browsers_show_the_pages() {
     let shots = manifest.join("../target/browser");
     fs::create_dir_all(&shots).unwrap();
     let (_temporary, folder) = sweep(20, 12);
-    write(&folder, &[], &[]).unwrap();
+    write(folder.path(), &of_folder(&folder, &[])).unwrap();
     let quick = copy_of(&manifest.join("../results/published/quick"));
     let quick_folder = ResultsFolder::open(quick.path()).unwrap();
-    write(&quick_folder, &["vit", "linformer", "conv_vit"].map(str::to_owned), &[]).unwrap();
+    write(quick_folder.path(), &of_folder(&quick_folder, &["vit", "linformer", "conv_vit"].map(str::to_owned)))
+        .unwrap();
     let pages = [(quick.path(), "quick"), (folder.path(), "sweep")].map(|(folder, name)| {
         let page = shots.join(format!("{name}.html"));
         fs::copy(folder.join("report.html"), &page).unwrap();

@@ -5,6 +5,7 @@
 
 mod axis;
 mod canvas;
+pub(crate) mod curve_data;
 pub(crate) mod curves;
 pub(crate) mod data;
 mod frame;
@@ -27,7 +28,8 @@ use plotters::style::WHITE;
 use crate::config::PublishedRun;
 use crate::error::{Error, Result};
 use crate::report::figures::ModelFigures;
-use data::{Along, Cost};
+use curve_data::Along;
+use data::Cost;
 
 use canvas::{Canvas, Drawn, Hint, Letters, Sheet};
 
@@ -114,8 +116,8 @@ impl Plot {
     ) -> Result<Option<Vec<u8>>> {
         let models = &data::shown(models);
         match self {
-            Self::LearningCurves => render(data::learning_curves(models, published, Along::Epochs), format),
-            Self::LossCurves => render(data::loss_curves(models), format),
+            Self::LearningCurves => render(curve_data::learning_curves(models, published, Along::Epochs), format),
+            Self::LossCurves => render(curve_data::loss_curves(models), format),
             Self::Accuracy => render(data::accuracy(models), format),
             Self::Throughput => render(data::throughput(models), format),
             Self::Params => render(data::params(models), format),

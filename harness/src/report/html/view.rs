@@ -1,0 +1,93 @@
+//! What the template shows.
+
+use askama::Template;
+
+use super::charts::Figure;
+use super::mistakes::{Calibration, Confusion, Picture, Surest};
+use super::runs::RunSection;
+use super::table;
+use super::time_to_accuracy::TimeToAccuracy;
+use crate::report::plots::look::Marker;
+use crate::report::verdict::Piece;
+
+/// The page.
+#[derive(Template)]
+#[template(path = "report.html")]
+pub(super) struct Page<'a> {
+    pub(super) style: &'static str,
+    pub(super) script: &'static str,
+    pub(super) script_hash: String,
+    /// Definitions of the models' colours on light and on dark ground.
+    pub(super) colors: [String; 2],
+    pub(super) title: String,
+    pub(super) summary: String,
+    pub(super) answers: Vec<Card>,
+    /// What keeps rows from being compared, and what they have in common, as HTML.
+    pub(super) notices: Vec<String>,
+    pub(super) notes: Vec<String>,
+    pub(super) unfinished: String,
+    pub(super) columns: &'a [(&'a str, &'a str, bool)],
+    pub(super) rows: Vec<table::Row>,
+    pub(super) failures: Vec<Failure>,
+    pub(super) legend: Vec<Legend>,
+    pub(super) leader: String,
+    pub(super) method: &'static str,
+    pub(super) leads: Vec<LeadRow>,
+    pub(super) leads_left_out: usize,
+    pub(super) trade_offs: Vec<Figure>,
+    pub(super) learning: Vec<Figure>,
+    pub(super) time_to_accuracy: Option<TimeToAccuracy>,
+    pub(super) published: String,
+    pub(super) speed: Vec<Figure>,
+    pub(super) noise: String,
+    pub(super) reliability: Option<Figure>,
+    pub(super) calibrations: Vec<Calibration>,
+    pub(super) confusions: Vec<Confusion>,
+    pub(super) surest: Vec<Surest>,
+    pub(super) disagreed: Vec<Picture>,
+    pub(super) source: Source,
+    pub(super) runs: Vec<RunSection>,
+}
+
+/// The answer to a question.
+pub(super) struct Card {
+    pub(super) question: &'static str,
+    /// Place of the winner, if there is one.
+    pub(super) winner: Option<usize>,
+    pub(super) name: String,
+    pub(super) pieces: Vec<Piece>,
+}
+
+/// A run that did not end well.
+pub(super) struct Failure {
+    pub(super) run: usize,
+    pub(super) model: String,
+    pub(super) seed: u64,
+    pub(super) reason: String,
+}
+
+/// How a model looks in all plots.
+pub(super) struct Legend {
+    pub(super) index: usize,
+    pub(super) name: String,
+    pub(super) marker: Marker,
+}
+
+/// A model behind the leader.
+pub(super) struct LeadRow {
+    pub(super) index: usize,
+    pub(super) name: String,
+    pub(super) difference: String,
+    pub(super) interval: String,
+    pub(super) p: String,
+    pub(super) verdict: String,
+    pub(super) is_more_than_chance: bool,
+}
+
+/// Where a figure comes from: the same for all figures of a page.
+pub(super) struct Source {
+    pub(super) facts: Vec<(&'static str, String)>,
+    /// The first few runs, by their place and name.
+    pub(super) runs: Vec<(usize, String)>,
+    pub(super) more_runs: usize,
+}
