@@ -476,7 +476,7 @@ fn results_are_compared_and_a_regression_fails() {
     bench.succeed(&["run", "plan.toml", "--out", "after"]);
     let table = bench.succeed(&["compare", "before", "after", "--fail-if", "accuracy=-0.5"]);
     assert!(table.lines().take_while(|line| !line.is_empty()).all(|line| line.chars().count() <= 80), "{table}");
-    assert!(table.contains("no") && table.contains("difference") && table.contains("fewer than 6 steps"), "{table}");
+    assert!(table.contains("no") && table.contains("difference") && table.contains("fewer than 6"), "{table}");
 
     // Three steps say too little of speed, and a limit that nothing can be held against is not met.
     let message = bench.refused(&["compare", "before", "after", "--fail-if", "slower=5%"]);

@@ -118,7 +118,7 @@ fn damaged_records_are_named_with_file_and_line() {
       help: restore the file, or delete its run's folder and issue the command again
     ");
     insta::assert_snapshot!(damaged("done.json", replace("\"test_images\": 1000", "\"test_images\": -1")), @r"
-    results/runs/vit-tiny-s0/done.json:24: invalid value: integer `-1`, expected usize at line 24 column 19
+    results/runs/vit-tiny-s0/done.json:25: invalid value: integer `-1`, expected usize at line 25 column 19
       help: restore the file, or delete its run's folder and issue the command again
     ");
     insta::assert_snapshot!(damaged("epochs.csv", cut(1)), @r"
