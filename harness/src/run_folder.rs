@@ -15,7 +15,6 @@ use crate::noise;
 use crate::results::{
     ExcludedRecord, MachineRecord, ResultsFolder, RunFolder, RunIdentity, SCHEMA, WRITING, write_atomic,
 };
-use crate::runner::PlannedRun;
 
 /// Version of the program, part of every run's identity.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -81,20 +80,19 @@ pub fn write_config(folder: &RunFolder, config: &RunConfig) -> Result<()> {
     write_atomic(&folder.config_path(), text.as_bytes())
 }
 
-/// The results folder of `plan`, whose runs are `runs`; made if need be. A plan may take the place of another if all runs that the
+/// The results folder of `plan`, whose runs have the names `runs`; made if need be. A plan may take the place of another if all runs that the
 /// folder holds are its runs as well: a sweep may grow.
 ///
 /// # Errors
 /// If it holds the results of another plan, or cannot be written.
-pub fn open(path: &Path, plan: &Plan, runs: &[PlannedRun], threads: usize) -> Result<ResultsFolder> {
+pub fn open(path: &Path, plan: &Plan, runs: &HashSet<&str>, threads: usize) -> Result<ResultsFolder> {
     let text = toml::to_string(plan).expect("a plan is TOML");
     let plan_path = path.join("plan.toml");
     match bounded::read(&plan_path, config::MAX_BYTES) {
         Ok(present) if present == text.as_bytes() => {}
         Ok(present) => {
-            let known: HashSet<&str> = runs.iter().map(|run| run.identity.run.as_str()).collect();
             let folder = ResultsFolder::create_or_open(path)?;
-            let strange = folder.run_folders()?.into_iter().find(|run| !known.contains(run.name().as_str()));
+            let strange = folder.run_folders()?.into_iter().find(|run| !runs.contains(run.name().as_str()));
             if let Some(run) = strange {
                 return Err(different(path, &run.name(), &String::from_utf8_lossy(&present), &text));
             }

@@ -2,6 +2,7 @@
 
 mod calibrate;
 mod compare;
+mod config_args;
 mod data;
 mod devices;
 mod export;

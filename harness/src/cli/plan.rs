@@ -1,14 +1,13 @@
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::PathBuf;
 
 use burn::tensor::Device;
 use clap::{Args, ValueEnum};
 use comfy_table::{CellAlignment, ColumnConstraint};
 use serde::Serialize;
 
-use crate::config::{self, DataConfig, Plan, RunConfig, TimedModel};
+use super::config_args::ConfigArgs;
+use crate::config::{DataConfig, Plan, RunConfig, TimedModel};
 use crate::data::{self, SplitSizes};
-use crate::device::DeviceName;
 use crate::error::{Error, Result};
 use crate::measure::Machine;
 use crate::report::{count, magnitude, terminal_table};
@@ -18,14 +17,8 @@ use crate::train::{self, Lanes, StepCost};
 /// Arguments of `vitbench plan`.
 #[derive(Debug, Args)]
 pub(super) struct PlanArgs {
-    /// The config, such as `configs/cifar10.toml`
-    config: PathBuf,
-    /// Change a value of the config, such as `train.epochs=3`; may be given more than once
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    assignments: Vec<String>,
-    /// Where to compute [default: the config's `device`, or flex]
-    #[arg(long, value_name = "NAME")]
-    device: Option<DeviceName>,
+    #[command(flatten)]
+    source: ConfigArgs,
     /// Where datasets are, besides $VITBENCH_DATA and the cache folder
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
@@ -75,8 +68,7 @@ struct Row {
 
 /// Lists the runs. Measures a few steps of every model to say what they will take.
 pub(super) fn execute(args: &PlanArgs) -> Result<()> {
-    let mut plan = config::load(&args.config, &args.assignments)?;
-    plan.device = args.device.unwrap_or(plan.device);
+    let mut plan = args.source.plan()?;
     let device = plan.device.open()?;
     let threads = super::threads(args.threads);
     if let Some(index) = args.model {
@@ -84,7 +76,7 @@ pub(super) fn execute(args: &PlanArgs) -> Result<()> {
         return measure(args, &plan, &device, &timed, index);
     }
     let (configs, names): (Vec<RunConfig>, Vec<Option<String>>) =
-        match runner::identify(&mut plan, &args.config, args.data_dir.as_deref(), threads) {
+        match runner::identify(&mut plan, &args.source.config, args.data_dir.as_deref(), threads) {
             Ok((runs, _)) => runs.into_iter().map(|run| (run.config, Some(run.identity.run))).unzip(),
             Err(error) => {
                 eprintln!("The runs' names depend on their images and are left out: {error}");
@@ -155,22 +147,11 @@ fn measure(args: &PlanArgs, plan: &Plan, device: &Device, models: &[TimedModel],
 }
 
 fn in_process_of_its_own(args: &PlanArgs, index: usize) -> Result<StepCost> {
-    let program = std::env::current_exe().map_err(Error::io("find", Path::new("this program")))?;
-    let mut command = Command::new(&program);
-    command.arg("plan").arg(&args.config).args(["--model", &index.to_string()]);
-    for assignment in &args.assignments {
-        command.args(["--set", assignment]);
-    }
-    if let Some(device) = args.device {
-        command.args(["--device", device.as_str()]);
-    }
-    if let Some(threads) = args.threads {
-        command.args(["--threads", &threads.to_string()]);
-    }
-    let output = command.stderr(Stdio::inherit()).output().map_err(Error::io("start", &program))?;
-    serde_json::from_slice(&output.stdout).map_err(|_| {
-        let place = format!("{}: model.{index}", args.config.display());
-        let problem = format!("the process that measured it ended without a result ({})", output.status);
+    let mut more = vec!["--model".to_owned(), index.to_string()];
+    more.extend(args.threads.iter().flat_map(|threads| ["--threads".to_owned(), threads.to_string()]));
+    args.source.ask_own_process("plan", &more, |status| {
+        let place = format!("{}: model.{index}", args.source.config.display());
+        let problem = format!("the process that measured it ended without a result ({status})");
         Error::input(place, problem, "what it said stands above; a smaller `micro_batch` needs less memory")
     })
 }

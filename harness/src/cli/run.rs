@@ -6,10 +6,10 @@ use bytesize::ByteSize;
 use clap::{Args, ValueEnum};
 use jiff::SignedDuration;
 
+use super::config_args::ConfigArgs;
 use super::progress::Progress;
 use super::report::write_and_print;
-use crate::config::{self, Plan};
-use crate::device::DeviceName;
+use crate::config::Plan;
 use crate::error::{Error, Result};
 use crate::results::ResultsFolder;
 use crate::run_folder;
@@ -18,17 +18,11 @@ use crate::runner::{self, Options, PlannedRun, Stop, Summary, WorkOptions};
 /// Arguments of `vitbench run`.
 #[derive(Debug, Args)]
 pub(super) struct RunArgs {
-    /// The config, such as `configs/quick.toml`
-    config: PathBuf,
-    /// Change a value of the config, such as `train.epochs=3`; may be given more than once
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    assignments: Vec<String>,
+    #[command(flatten)]
+    source: ConfigArgs,
     /// Folder for the results [default: results/NAME, with the config's name]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Where to compute [default: the config's `device`, or flex]
-    #[arg(long, value_name = "NAME")]
-    device: Option<DeviceName>,
     /// Where datasets are, besides $VITBENCH_DATA and the cache folder
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
@@ -87,16 +81,15 @@ impl FromStr for Shard {
 /// Does the runs that are missing, then makes tables, plots and report.
 pub(super) fn execute(args: &RunArgs) -> Result<()> {
     let stop = Stop::on_signals()?;
-    let mut plan = config::load(&args.config, &args.assignments)?;
-    plan.device = args.device.unwrap_or(plan.device);
+    let mut plan = args.source.plan()?;
     plan.device.open()?;
     let threads = super::threads(args.threads);
     // Ignored if a pool is there already, as in a test that runs plans one after another.
     let _ = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
-    let (runs, notes) = runner::identify(&mut plan, &args.config, args.data_dir.as_deref(), threads)?;
+    let (runs, notes) = runner::identify(&mut plan, &args.source.config, args.data_dir.as_deref(), threads)?;
     notes.iter().for_each(|note| println!("{note}"));
-    let path = args.out.clone().unwrap_or_else(|| default_folder(&args.config));
-    let folder = run_folder::open(&path, &plan, &runs, threads)?;
+    let path = args.out.clone().unwrap_or_else(|| default_folder(&args.source.config));
+    let folder = run_folder::open(&path, &plan, &runner::names(&runs), threads)?;
     let chosen = chosen(args, &runs)?;
     let options = Options {
         work: WorkOptions {

@@ -4,9 +4,8 @@ use std::process::Command;
 
 use clap::Args;
 
+use super::config_args::ConfigArgs;
 use super::run::default_folder;
-use crate::config;
-use crate::device::DeviceName;
 use crate::error::{Error, Result};
 use crate::results::write_atomic;
 use crate::run_folder;
@@ -15,17 +14,11 @@ use crate::runner;
 /// Arguments of `vitbench slurm`.
 #[derive(Debug, Args)]
 pub(super) struct SlurmArgs {
-    /// The config, such as `configs/quick.toml`
-    config: PathBuf,
-    /// Change a value of the config, such as `train.epochs=3`; may be given more than once
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    assignments: Vec<String>,
+    #[command(flatten)]
+    source: ConfigArgs,
     /// Folder for the results, which all nodes must see [default: results/NAME, with the config's name]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Where to compute [default: the config's `device`, or flex]
-    #[arg(long, value_name = "NAME")]
-    device: Option<DeviceName>,
     /// Where datasets are, besides $VITBENCH_DATA and the cache folder; all nodes must see it
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
@@ -57,20 +50,19 @@ const NOTICE_SECONDS: u32 = 120;
 
 /// Writes the scripts, and submits them if that is asked for.
 pub(super) fn execute(args: &SlurmArgs) -> Result<()> {
-    let mut plan = config::load(&args.config, &args.assignments)?;
-    plan.device = args.device.unwrap_or(plan.device);
+    let mut plan = args.source.plan()?;
     let threads = args.cpus.map_or_else(|| super::threads(None), usize::from);
     let data_dir = args.data_dir.as_deref().map(absolute).transpose()?;
-    let (runs, notes) = runner::identify(&mut plan, &args.config, data_dir.as_deref(), threads)?;
+    let (runs, notes) = runner::identify(&mut plan, &args.source.config, data_dir.as_deref(), threads)?;
     notes.iter().for_each(|note| println!("{note}"));
-    let out = args.out.clone().unwrap_or_else(|| default_folder(&args.config));
-    run_folder::open(&out, &plan, &runs, threads)?;
+    let out = args.out.clone().unwrap_or_else(|| default_folder(&args.source.config));
+    run_folder::open(&out, &plan, &runner::names(&runs), threads)?;
     let out = absolute(&out)?;
     let folder = out.join("slurm");
     fs::create_dir_all(&folder).map_err(Error::io("create", &folder))?;
 
     let names: Vec<&str> = runs.iter().map(|run| run.identity.run.as_str()).collect();
-    let job = args.config.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
+    let job = args.source.config.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
     let program = std::env::current_exe().map_err(Error::io("find", Path::new("this program")))?;
     let scripts = Scripts { args, job, program, out, data_dir, folder: folder.clone() };
     let max_array = max_array_size().unwrap_or(USUAL_MAX_ARRAY);

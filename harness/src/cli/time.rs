@@ -1,10 +1,10 @@
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::Path;
 
 use clap::{Args, ValueEnum};
 use comfy_table::CellAlignment;
 use serde::{Deserialize, Serialize};
 
+use super::config_args::ConfigArgs;
 use crate::config::{self, TimedModel, TimingPlan};
 use crate::device::DeviceName;
 use crate::error::{Error, Result};
@@ -16,14 +16,8 @@ use crate::train::{self, Lanes, TimingBench};
 /// Arguments of `vitbench time`.
 #[derive(Debug, Args)]
 pub(super) struct TimeArgs {
-    /// A config, such as `configs/speed.toml` or that of a comparison
-    config: PathBuf,
-    /// Change a value of the config, such as `model.0.batch_size=32`; may be given more than once
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    assignments: Vec<String>,
-    /// Where to compute [default: the config's `device`, or flex]
-    #[arg(long, value_name = "NAME")]
-    device: Option<DeviceName>,
+    #[command(flatten)]
+    source: ConfigArgs,
     /// Worker threads [default: all cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     threads: Option<u16>,
@@ -55,9 +49,7 @@ impl TimeArgs {
     /// For the rows of a config one by one.
     pub(super) fn of(config: &Path, device: DeviceName, threads: usize, seconds: f64) -> Self {
         Self {
-            config: config.to_owned(),
-            assignments: Vec::new(),
-            device: Some(device),
+            source: ConfigArgs { config: config.to_owned(), assignments: Vec::new(), device: Some(device) },
             threads: u16::try_from(threads).ok(),
             seconds: Some(seconds),
             format: Format::Json,
@@ -102,8 +94,8 @@ struct Subject<'a> {
 
 /// Times every model of a config and prints a table.
 pub(super) fn execute(args: &TimeArgs) -> Result<()> {
-    let mut plan = config::load_timing(&args.config, &args.assignments)?;
-    plan.device = args.device.unwrap_or(plan.device);
+    let mut plan = config::load_timing(&args.source.config, &args.source.assignments)?;
+    plan.device = args.source.device.unwrap_or(plan.device);
     plan.measure.min_seconds = args.seconds.unwrap_or(plan.measure.min_seconds);
     let device = plan.device.open()?;
     let lanes = Lanes::on(plan.device, super::threads(args.threads));
@@ -148,25 +140,12 @@ fn subjects(plan: &TimingPlan) -> Vec<Subject<'_>> {
 }
 
 fn in_process_of_its_own(args: &TimeArgs, index: usize) -> Result<Row> {
-    let program = std::env::current_exe().map_err(Error::io("find", Path::new("this program")))?;
-    let mut command = Command::new(&program);
-    command.arg("time").arg(&args.config).args(["--row", &index.to_string()]);
-    for assignment in &args.assignments {
-        command.args(["--set", assignment]);
-    }
-    if let Some(device) = args.device {
-        command.args(["--device", device.as_str()]);
-    }
-    if let Some(threads) = args.threads {
-        command.args(["--threads", &threads.to_string()]);
-    }
-    if let Some(seconds) = args.seconds {
-        command.args(["--seconds", &seconds.to_string()]);
-    }
-    let output = command.stderr(Stdio::inherit()).output().map_err(Error::io("start", &program))?;
-    serde_json::from_slice(&output.stdout).map_err(|_| {
-        let place = format!("{}, row {index}", args.config.display());
-        let problem = format!("its process ended without a result ({})", output.status);
+    let mut more = vec!["--row".to_owned(), index.to_string()];
+    more.extend(args.threads.iter().flat_map(|threads| ["--threads".to_owned(), threads.to_string()]));
+    more.extend(args.seconds.iter().flat_map(|seconds| ["--seconds".to_owned(), seconds.to_string()]));
+    args.source.ask_own_process("time", &more, |status| {
+        let place = format!("{}, row {index}", args.source.config.display());
+        let problem = format!("its process ended without a result ({status})");
         Error::input(place, problem, "what it said stands above; a smaller `batch_size` needs less memory")
     })
 }

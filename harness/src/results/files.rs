@@ -31,11 +31,15 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
     file.write_all(bytes).map_err(Error::io("write", path))?;
     file.as_file().sync_all().map_err(Error::io("write", path))?;
     file.persist(path).map_err(|error| error.error).map_err(Error::io("write", path))?;
-    // The name itself is on disk only once the folder is. Not every file system can do that; the file is whole either way.
+    sync_folder(folder);
+    Ok(())
+}
+
+/// A name is on disk only once its folder is. Not every file system can do that; the files are whole either way.
+pub(crate) fn sync_folder(folder: &Path) {
     if let Ok(folder) = File::open(folder) {
         let _ = folder.sync_all();
     }
-    Ok(())
 }
 
 /// A record as indented JSON.

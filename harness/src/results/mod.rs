@@ -20,8 +20,8 @@ pub(crate) mod fixture;
 mod tests;
 
 pub use cells::text_cell;
-pub(crate) use files::WRITING;
 pub use files::write_atomic;
+pub(crate) use files::{WRITING, sync_folder};
 pub use folder::{ResultsFolder, RunFolder};
 pub use ledger::Ledger;
 pub use models::{ModelRuns, by_model};

@@ -14,7 +14,7 @@ mod watchdog;
 mod worker;
 
 pub use messages::Message;
-pub use planned::{PlannedRun, identify};
+pub use planned::{PlannedRun, identify, names};
 pub use signals::Stop;
 pub use supervisor::{Notice, Options, Summary, supervise};
 pub use worker::{BUSY, WorkOptions, WorkOutcome, exit_when_supervisor_ends, sum_up_panics, work};

@@ -21,6 +21,11 @@ pub struct PlannedRun {
     pub identity: RunIdentity,
 }
 
+/// The names of runs.
+pub fn names(runs: &[PlannedRun]) -> HashSet<&str> {
+    runs.iter().map(|run| run.identity.run.as_str()).collect()
+}
+
 /// Reads all images that `plan` asks for, checks that its models fit them, and names its runs. `config` is the plan's file. Returns
 /// also what is to be said of weights that models start from, a line each.
 ///

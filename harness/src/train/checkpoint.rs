@@ -15,7 +15,7 @@
 //! steps since the one before.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -28,7 +28,7 @@ use super::optimizer::Optimizer;
 use crate::architecture::{Architecture, ArchitectureConfig};
 use crate::config::EmaConfig;
 use crate::error::{Error, Result};
-use crate::results::{EpochRecord, RunFolder, SCHEMA, WRITING, write_atomic};
+use crate::results::{EpochRecord, RunFolder, SCHEMA, WRITING, sync_folder, write_atomic};
 use crate::sha256;
 use crate::weights::{self, parameters};
 
@@ -299,13 +299,6 @@ fn check_sums(folder: &Path) -> Result<(), String> {
         }
     }
     Ok(())
-}
-
-/// A name is on disk only once its folder is. Not every file system can do that; the files are whole either way.
-fn sync_folder(folder: &Path) {
-    if let Ok(folder) = File::open(folder) {
-        let _ = folder.sync_all();
-    }
 }
 
 impl Checkpoint {
