@@ -138,7 +138,7 @@ fn unusable_weights_are_refused_before_anything_is_written() {
     let bench = Bench::new(&format!("{CONFIG}init = 'w.safetensors'\n"));
     let run = ["run", "plan.toml", "--out", "results"];
     let said = bench.refused(&run);
-    assert!(said.contains("plan.toml: model.0 (`vit`): init: there is no file w.safetensors"), "{said}");
+    assert!(said.contains("plan.toml: model `vit`: init: there is no file w.safetensors\n"), "{said}");
     fs::write(bench.path("w.safetensors"), "anything").unwrap();
     let said = bench.refused_with(3, &run);
     assert!(said.contains("w.safetensors: it begins with a header of"), "{said}");

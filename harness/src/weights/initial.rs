@@ -64,9 +64,10 @@ pub fn check_initial(runs: &[RunConfig], classes: usize) -> Result<Vec<String>> 
 fn find(path: &Path, config: &Path, place: &str) -> Result<PathBuf> {
     let beside = config.parent().unwrap_or(Path::new("")).join(path);
     [beside.as_path(), path].into_iter().find(|path| path.is_file()).map(Path::to_owned).ok_or_else(|| {
+        let or = if beside == path { String::new() } else { format!(", nor {}", path.display()) };
         Error::input(
             place,
-            format!("there is no file {}, nor {}", beside.display(), path.display()),
+            format!("there is no file {}{or}", beside.display()),
             "give the path of a safetensors file, from the config's folder or the working directory",
         )
     })
