@@ -75,40 +75,53 @@ fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
     let start = Instant::now();
     while !condition() {
         assert!(start.elapsed() < Duration::from_secs(500), "waited for {what}");
-        std::thread::sleep(Duration::from_millis(300));
+        std::thread::sleep(Duration::from_millis(50));
     }
 }
 
+/// Waits until the script or program has submitted an array of all runs and the jobs are over; answers the array's number at once to
+/// `meanwhile`.
+fn submit(cluster: &Cluster, command: &mut Command, meanwhile: impl FnOnce(&str)) {
+    let submitted = command.env("SLURM_CONF", &cluster.config).output().unwrap();
+    assert!(submitted.status.success(), "{}\n{}", text(&submitted.stdout), text(&submitted.stderr));
+    let said = text(&submitted.stdout);
+    let array = said.split("12 runs in jobs ").nth(1).and_then(|rest| rest.split(',').next());
+    meanwhile(array.unwrap_or_else(|| panic!("{said}")));
+    wait_for("the end of all jobs", || cluster.slurm("squeue", &["--noheader"]).trim().is_empty());
+}
+
 #[test]
-fn an_array_with_a_task_that_is_queued_again_gives_the_tables_of_the_undisturbed_sweep() {
+fn an_array_with_a_killed_and_a_requeued_task_gives_the_tables_of_the_undisturbed_sweep() {
     let Some(cluster) = Cluster::start() else { return };
     let bench = Bench::new(CONFIG);
     bench.succeed(&["run", "plan.toml", "--out", "straight"]);
 
     let out = bench.path("out");
-    let mut command =
-        bench.command(&["slurm", "plan.toml", "--out", "out", "--partition", "test", "--time", "10", "--cpus", "1"]);
-    let submitted =
-        command.args(["--array-limit", "2", "--submit"]).env("SLURM_CONF", &cluster.config).output().unwrap();
-    assert!(submitted.status.success(), "{}\n{}", text(&submitted.stdout), text(&submitted.stderr));
-    let said = text(&submitted.stdout);
-    let array = said
-        .split("12 runs in jobs ")
-        .nth(1)
-        .and_then(|rest| rest.split(',').next())
-        .unwrap_or_else(|| panic!("{said}"));
-
     let log = |task: usize| {
         let names = fs::read_to_string(out.join("slurm/runs.txt")).unwrap();
         let run = names.lines().nth(task).unwrap().to_owned();
         fs::read_to_string(out.join("runs").join(run).join("run.log")).unwrap_or_default()
     };
-    // The first task is told to stop, as before its time limit; it is queued again by its own script.
-    wait_for("the first task's first epochs", || log(0).contains("epoch   3/60"));
-    cluster.slurm("scancel", &["--batch", "--signal=USR1", &format!("{array}_0")]);
-    wait_for("the report", || {
-        out.join("report.md").is_file() && cluster.slurm("squeue", &["--noheader"]).trim().is_empty()
+    let arguments = ["--partition", "test", "--time", "10", "--cpus", "1", "--array-limit", "2", "--submit"];
+    let mut command = bench.command(&[&["slurm", "plan.toml", "--out", "out"], &arguments[..]].concat());
+    submit(&cluster, &mut command, |array| {
+        // The second task is killed with all its processes.
+        wait_for("the second task's first epoch", || log(1).contains("epoch   1/60"));
+        cluster.slurm("scancel", &["--full", "--signal=KILL", &format!("{array}_1")]);
+        // The first is told to stop, as before its time limit; it is queued again by its own script.
+        wait_for("the first task's first epochs", || log(0).contains("epoch   3/60"));
+        cluster.slurm("scancel", &["--batch", "--signal=USR1", &format!("{array}_0")]);
     });
     assert!(log(0).contains("goes on "), "{}", log(0));
-    assert_eq!(rows(&out), rows(&bench.path("straight")));
+    let expected = rows(&bench.path("straight"));
+    let found = rows(&out);
+    assert_eq!((expected.len(), found.len()), (12, 11), "the killed run is the only one without an end");
+    assert!(found.iter().all(|(run, row)| expected[run] == *row), "{found:?}\n{expected:?}");
+    let report = fs::read_to_string(out.join("report.md")).unwrap();
+    assert!(report.contains("1 run not finished"), "{report}");
+
+    // Submitted again, the jobs do what is missing.
+    submit(&cluster, Command::new("bash").arg(out.join("slurm/submit.sh")), |_| ());
+    assert!(log(1).contains("goes on "), "{}", log(1));
+    assert_eq!(rows(&out), expected);
 }

@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 use crate::config::{self, Plan};
 use crate::error::{Error, Result};
 use crate::report::{self, Printed, Source};
-use crate::results::{ResultsFolder, Runs};
+use crate::results::ResultsFolder;
 
 /// Arguments of `vitbench report`.
 #[derive(Debug, Args)]
@@ -95,8 +95,7 @@ pub(super) fn write_and_print(folder: &ResultsFolder, plan: &Plan) -> Result<()>
 }
 
 fn write(out: &Path, source: &Source<'_>) -> Result<()> {
-    report::write(out, source)?;
-    println!("{}", report::summary_table(&Runs::read(source.folders, source.models)?.ended));
+    println!("{}", report::write(out, source)?.summary);
     println!("Report: {}", out.join("report.html").display());
     Ok(())
 }

@@ -25,6 +25,8 @@ mod tests;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use rayon::prelude::*;
+
 use crate::config::PublishedRun;
 use crate::error::{Error, Result};
 use crate::results::{
@@ -37,7 +39,7 @@ use plots::{Format, Plot};
 
 pub use compare::{Compared, Comparison, Measure, Verdict, compare};
 pub use format::{count, magnitude};
-pub use terminal::{short_name, summary_table, terminal_table};
+pub use terminal::{short_name, terminal_table};
 
 /// All that a report is made from.
 pub(crate) struct Material<'a> {
@@ -105,17 +107,33 @@ impl Source<'_> {
     }
 }
 
-/// Makes tables, plots, `report.md` and `report.html` in the folder `root` and answers which files it wrote. Plots that have nothing to
-/// show are left out, and taken away if they were there.
-pub fn write(root: &Path, source: &Source<'_>) -> Result<Vec<PathBuf>> {
+/// What [`write`] has made.
+#[derive(Debug, Clone)]
+pub struct Written {
+    /// The files.
+    pub files: Vec<PathBuf>,
+    /// For a terminal, at most 80 columns wide: a row per model with its main figures, and a line per failed run with its reason.
+    pub summary: String,
+}
+
+/// Makes tables, plots, `report.md` and `report.html` in the folder `root`. Plots that have nothing to show are left out, and taken
+/// away if they were there.
+pub fn write(root: &Path, source: &Source<'_>) -> Result<Written> {
     let Records { runs, machines, noise } = source.read()?;
     let material = Material::new(&runs, &machines, noise.as_ref(), source.published)?;
 
+    let plots: Vec<(Plot, Format)> =
+        Plot::ALL.iter().flat_map(|plot| Format::ALL.map(|format| (*plot, format))).collect();
+    let render = |(plot, format): &(Plot, Format)| plot.render(&material.models, source.published, *format);
+    let (page, pictures) =
+        rayon::join(|| html::page(&material), || plots.par_iter().map(render).collect::<Result<Vec<_>>>());
+    let (page, pictures) = (page?, pictures?);
+
     fs::create_dir_all(root).map_err(Error::io("create", root))?;
-    let mut written = Vec::new();
+    let mut files = Vec::new();
     let mut put = |path: PathBuf, bytes: &[u8]| {
         write_atomic(&path, bytes)?;
-        written.push(path);
+        files.push(path);
         Ok::<_, Error>(())
     };
     put(root.join("models.csv"), &models_csv(&runs.ended))?;
@@ -123,24 +141,22 @@ pub fn write(root: &Path, source: &Source<'_>) -> Result<Vec<PathBuf>> {
     put(root.join("throughput.csv"), &throughput_csv(&runs.ended))?;
     put(root.join("summary.csv"), &summary_csv(&runs.ended))?;
 
-    let plots = root.join("plots");
-    fs::create_dir_all(&plots).map_err(Error::io("create", &plots))?;
+    let folder = root.join("plots");
+    fs::create_dir_all(&folder).map_err(Error::io("create", &folder))?;
     let mut drawn = Vec::new();
-    for plot in Plot::ALL {
-        for format in Format::ALL {
-            let path = plots.join(plot.file(format));
-            match plot.render(&material.models, source.published, format)? {
-                Some(bytes) => {
-                    put(path, &bytes)?;
-                    drawn.push(plot);
-                }
-                None => remove(&path)?,
+    for ((plot, format), picture) in plots.into_iter().zip(pictures) {
+        let path = folder.join(plot.file(format));
+        match picture {
+            Some(bytes) => {
+                put(path, &bytes)?;
+                drawn.push(plot);
             }
+            None => remove(&path)?,
         }
     }
     put(root.join("report.md"), sections::report(&material, Some(&drawn)).as_bytes())?;
-    put(root.join("report.html"), html::page(&material)?.as_bytes())?;
-    Ok(written)
+    put(root.join("report.html"), page.as_bytes())?;
+    Ok(Written { files, summary: terminal::summary(&material.models) })
 }
 
 /// A form of the report that is printed.

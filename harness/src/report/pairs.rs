@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::results::{Ledger, Noise, NoiseRecord, Run, RunRecord, TimingMode};
 use crate::stats::{
-    Difference, Interval, Spread, difference_of_means, log_median_std, mcnemar_exact, mean, median_ratio_interval,
-    paired_difference_interval,
+    Difference, Estimate, Interval, Spread, difference_of_means, log_median_std, mcnemar_exact, mean,
+    median_ratio_interval, paired_difference_interval,
 };
 
 /// Below this p-value a difference counts as more than chance.
@@ -28,7 +28,10 @@ pub(crate) enum Speed {
 /// The completed runs of a model as one side of a comparison.
 pub(crate) struct Side<'a> {
     runs: Vec<(&'a Run, &'a RunRecord)>,
+    /// That of the machine, device and threads that the runs had.
     noise: Option<&'a NoiseRecord>,
+    /// Under what the runs were timed: the values of each of the [`CONDITIONS`].
+    conditions: [BTreeSet<String>; CONDITIONS.len()],
     hits: Result<Hits, String>,
     /// By mode and batch size.
     speeds: BTreeMap<(TimingMode, usize), Speeds>,
@@ -50,6 +53,16 @@ struct Speeds {
     /// Standard error of the logarithm, if there is one run and it has samples enough.
     within: Option<f64>,
 }
+
+/// What speeds hold for: its name, and its value for a run.
+type Condition = (&'static str, fn(&Run, &RunRecord) -> String);
+
+const CONDITIONS: [Condition; 4] = [
+    ("device", |_, record| record.identity.device.clone()),
+    ("precision", |_, record| record.identity.precision.clone()),
+    ("number of threads", |_, record| record.identity.threads.to_string()),
+    ("machine", |run, _| cpu(run).map_or_else(|| "not recorded".to_owned(), |(cpu, n)| format!("{cpu}, {n} CPUs"))),
+];
 
 /// Why two models cannot be compared, as the end of a sentence.
 pub(crate) type Incomparable = String;
@@ -74,7 +87,14 @@ impl<'a> Side<'a> {
                 speeds.within = log_median_std(&run.seconds(*mode, *batch_size));
             }
         }
-        Self { runs, noise, hits, speeds }
+        let noise = noise.filter(|noise| {
+            runs.first().is_some_and(|(run, record)| {
+                let same_cpu = cpu(run).is_none_or(|cpu| cpu == (noise.cpu.as_str(), noise.cpu_cores));
+                noise.device == record.identity.device && noise.threads == record.identity.threads && same_cpu
+            })
+        });
+        let conditions = CONDITIONS.map(|(_, of)| runs.iter().map(|(run, record)| of(run, record)).collect());
+        Self { runs, noise, conditions, hits, speeds }
     }
 
     fn first(&self) -> Result<&'a RunRecord, Incomparable> {
@@ -113,7 +133,7 @@ pub(crate) enum Paired {
     /// A run each: the images that only one of them has right.
     Single { only_first: u64, only_second: u64, images: u64 },
     /// Several runs.
-    Several(Difference),
+    Several(Estimate),
 }
 
 impl Paired {
@@ -121,14 +141,14 @@ impl Paired {
     pub(crate) fn p(&self) -> f64 {
         match self {
             Self::Single { only_first, only_second, .. } => mcnemar_exact(*only_first, *only_second),
-            Self::Several(difference) => difference.p,
+            Self::Several(estimate) => estimate.p(),
         }
     }
 
     /// The first model's accuracy less the second's, with the interval.
     pub(crate) fn difference(&self) -> Difference {
         match self {
-            Self::Several(difference) => *difference,
+            Self::Several(estimate) => estimate.difference(),
             Self::Single { only_first, only_second, images } => {
                 let value = (*only_first as f64 - *only_second as f64) / *images as f64;
                 let interval = paired_difference_interval(*only_first, *only_second, *images);
@@ -180,8 +200,8 @@ pub(crate) struct Ratio {
 /// With a run each, the interval is that of the ratio of medians (bootstrap); with several, it comes from how far the runs lie
 /// apart. The machine's noise, where it was measured, makes it wider: it adds to the first, and the second is never narrower.
 pub(crate) fn speed(first: &Side<'_>, second: &Side<'_>, kind: Speed) -> Result<Ratio, Incomparable> {
-    let LogRatio { mode, batch_size, difference, of_medians } = log_ratio(first, second, kind)?;
-    let mut interval = difference.interval;
+    let LogRatio { mode, batch_size, estimate, of_medians } = log_ratio(first, second, kind)?;
+    let Difference { value, mut interval, p } = estimate.difference();
     if of_medians {
         // Times and rates are each other's reciprocals.
         let seconds = |side: &Side<'_>| side.runs[0].0.seconds(mode, batch_size);
@@ -190,19 +210,19 @@ pub(crate) fn speed(first: &Side<'_>, second: &Side<'_>, kind: Speed) -> Result<
         }
     }
     let interval = Interval { low: interval.low.exp(), high: interval.high.exp() };
-    Ok(Ratio { value: difference.value.exp(), interval, p: difference.p })
+    Ok(Ratio { value: value.exp(), interval, p })
 }
 
 /// The p-value of [`speed`], without its interval, which takes longer.
 pub(crate) fn speed_p(first: &Side<'_>, second: &Side<'_>, kind: Speed) -> Option<f64> {
-    log_ratio(first, second, kind).ok().map(|ratio| ratio.difference.p)
+    log_ratio(first, second, kind).ok().map(|ratio| ratio.estimate.p())
 }
 
 /// The difference of the logarithms of two rates.
 struct LogRatio {
     mode: TimingMode,
     batch_size: usize,
-    difference: Difference,
+    estimate: Estimate,
     /// Whether it rests on nothing but the steps of one run each.
     of_medians: bool,
 }
@@ -211,15 +231,15 @@ fn log_ratio(first: &Side<'_>, second: &Side<'_>, kind: Speed) -> Result<LogRati
     same_conditions(first, second)?;
     let (mode, batch_size) = common_batch(first, second, kind)?;
     let (a, b) = (&first.speeds[&(mode, batch_size)], &second.speeds[&(mode, batch_size)]);
-    let of_medians = a.within.is_some() && b.within.is_some() && noise(first, second, kind).is_none();
-    let difference = a.difference(b, noise(first, second, kind))?;
-    Ok(LogRatio { mode, batch_size, difference, of_medians })
+    let noise = noise(first, second, kind);
+    let of_medians = a.within.is_some() && b.within.is_some() && noise.is_none();
+    Ok(LogRatio { mode, batch_size, estimate: a.log_ratio(b, noise)?, of_medians })
 }
 
 impl Speeds {
     /// The logarithm of the ratio of two rates. With a run each, it is as sure as the medians of their steps and the machine's noise
     /// let it be; with several, as the runs do, and no surer than the noise.
-    fn difference(&self, other: &Self, noise: Option<Noise>) -> Result<Difference, Incomparable> {
+    fn log_ratio(&self, other: &Self, noise: Option<Noise>) -> Result<Estimate, Incomparable> {
         let runs = 1.0 / self.logs.len() as f64 + 1.0 / other.logs.len() as f64;
         let noise = noise.map(|noise| Spread { variance: noise.log_std.powi(2) * runs, degrees: noise.degrees as f64 });
         let spread = match (Spread::pooled(&self.logs, &other.logs), self.within.zip(other.within)) {
@@ -232,28 +252,18 @@ impl Speeds {
                 return Err("fewer than 6 steps were timed".to_owned());
             }
         };
-        match (mean(&self.logs), mean(&other.logs)) {
-            (Some(a), Some(b)) if spread.variance.is_finite() && (a - b).is_finite() => Ok(spread.difference(a - b)),
-            _ => Err("a time is not a number".to_owned()),
-        }
+        let value = mean(&self.logs).zip(mean(&other.logs)).map(|(a, b)| a - b);
+        let estimate = value.and_then(|value| Estimate::new(value, spread));
+        estimate.ok_or_else(|| "a time is not a number".to_owned())
     }
 }
 
 /// Speeds hold for a device, a number of threads and a machine.
 fn same_conditions(first: &Side<'_>, second: &Side<'_>) -> Result<(), Incomparable> {
-    type Condition = (&'static str, fn(&Run, &RunRecord) -> String);
-    const CONDITIONS: [Condition; 4] = [
-        ("device", |_, record| record.identity.device.clone()),
-        ("precision", |_, record| record.identity.precision.clone()),
-        ("number of threads", |_, record| record.identity.threads.to_string()),
-        ("machine", |run, _| cpu(run).map_or_else(|| "not recorded".to_owned(), |(cpu, n)| format!("{cpu}, {n} CPUs"))),
-    ];
     first.first().and(second.first())?;
-    for (what, of) in CONDITIONS {
-        let values: BTreeSet<String> =
-            first.runs.iter().chain(&second.runs).map(|(run, record)| of(run, record)).collect();
-        if values.len() > 1 {
-            let values: Vec<String> = values.into_iter().collect();
+    for (((what, _), a), b) in CONDITIONS.iter().zip(&first.conditions).zip(&second.conditions) {
+        if a.len() > 1 || a != b {
+            let values: Vec<&str> = a.union(b).map(String::as_str).collect();
             return Err(format!("the {what} differs ({})", values.join("; ")));
         }
     }
@@ -279,13 +289,10 @@ fn common_batch(first: &Side<'_>, second: &Side<'_>, kind: Speed) -> Result<(Tim
     wanted.max().copied().ok_or_else(|| "they were timed with different batch sizes".to_owned())
 }
 
-/// The noise that holds for both sides: that of the machine, device and threads that the runs had.
+/// The noise that holds for both sides.
 fn noise(first: &Side<'_>, second: &Side<'_>, kind: Speed) -> Option<Noise> {
     let of_side = |side: &Side<'_>| {
-        let (noise, record) = (side.noise?, side.first().ok()?);
-        let fits = noise.device == record.identity.device && noise.threads == record.identity.threads;
-        let same_cpu = cpu(side.runs[0].0).is_none_or(|cpu| cpu == (noise.cpu.as_str(), noise.cpu_cores));
-        (fits && same_cpu).then_some(match kind {
+        side.noise.map(|noise| match kind {
             Speed::Training => noise.train_step,
             Speed::Inference => noise.inference,
             Speed::Latency => noise.latency,

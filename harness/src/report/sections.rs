@@ -9,7 +9,7 @@ use super::figures::{Estimate, ModelFigures};
 use super::format::{NONE, count, counted, gibibytes, grouped, magnitude, or_none, percent};
 use super::markdown::{Align, table};
 use super::names::{code, markdown, markdown_name, shorten};
-use super::plots::{Format, Plot};
+use super::plots::{Format, Plot, data};
 use super::published;
 use super::verdict::{self, Answer};
 use crate::results::{EpochRecord, FailureRecord, MachineRecord, Run, TimingMode};
@@ -96,6 +96,9 @@ fn results(figures: &[ModelFigures<'_>], plots: Option<&[Plot]>) -> String {
              one.\n";
     }
     text += &images(plots, &[Plot::Accuracy, Plot::AccuracyVsThroughput]);
+    if let Some(left_out) = data::left_out(figures.len()).filter(|_| plots.is_some()) {
+        text += &format!("\nPlots with a row or a line for each model leave some out. {left_out}\n");
+    }
     section("Results", &text)
 }
 

@@ -2,10 +2,9 @@
 
 use comfy_table::{Cell, CellAlignment, ContentArrangement, LineStyle, Table, TableStyle};
 
-use super::figures::{self, Estimate, ModelFigures};
+use super::figures::{Estimate, ModelFigures};
 use super::format::{NONE, count, magnitude, or_none, percent};
 use super::names::{plain, shorten};
-use crate::results::Run;
 
 /// Columns of the narrowest terminal that is still common.
 const WIDTH: u16 = 80;
@@ -22,12 +21,11 @@ pub fn terminal_table(header: &[&str]) -> Table {
 }
 
 /// One row per model with its main figures, and one per failed run with its reason; at most 80 columns wide.
-pub fn summary_table(runs: &[Run]) -> String {
+pub(super) fn summary(models: &[ModelFigures<'_>]) -> String {
     let header = ["model", "test\ntop-1", "95 %\ninterval", "train\nimages/s", "inference\nimages/s", "params"];
     let mut table = terminal_table(&header);
-    let figures = figures::of_models(runs);
     let mut failures = String::new();
-    for model in &figures {
+    for model in models {
         if model.runs.done().next().is_some() {
             table.add_row(row(model));
         }

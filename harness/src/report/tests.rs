@@ -43,8 +43,8 @@ fn a_report_made_again_has_the_same_bytes() {
     let written = write(folder.path(), &of_folder(&folder, &fixture::order())).unwrap();
     let first = files(folder.path());
     // Four tables, six plots in two formats, the report in two; and the machine's record, which it only reads.
-    assert_eq!((written.len(), first.len()), (18, 19));
-    assert!(written.iter().all(|path| first.contains_key(path)));
+    assert_eq!((written.files.len(), first.len()), (18, 19));
+    assert!(written.files.iter().all(|path| first.contains_key(path)));
 
     fs::remove_dir_all(folder.path().join("plots")).unwrap();
     write(folder.path(), &of_folder(&folder, &fixture::order())).unwrap();
@@ -153,6 +153,28 @@ fn differences_are_said_plainly() {
 }
 
 #[test]
+fn of_many_models_plots_with_a_row_each_show_the_most_accurate() {
+    let (_temporary, folder) = fixture::empty_folder();
+    for index in 0..42 {
+        let name = format!("model-{index:02}");
+        fixture::add_done(&folder, &Model { run: name.clone(), ..model(&name) }, 0, 1);
+    }
+    let mut runs = folder.read_runs(&[]).unwrap();
+    for index in [3, 30] {
+        change(&mut runs.ended, index, |record| record.test_top1 = 0.01);
+    }
+    let material = material(&runs);
+    let svg = |plot: Plot| {
+        let svg = plot.render(&material.models, &[], Format::Svg).unwrap().unwrap();
+        String::from_utf8(svg).unwrap()
+    };
+    let rows = svg(Plot::Params);
+    assert!(rows.contains("model-02") && !rows.contains("model-03") && !rows.contains("model-30"));
+    let report = sections::report(&material, Some(&Plot::ALL));
+    assert!(report.contains("Shown are the 40 most accurate of 42 models."), "{report}");
+}
+
+#[test]
 fn hostile_names_stay_text() {
     let (_temporary, folder) = fixture::empty_folder();
     let long = "long-name-".repeat(30);
@@ -174,13 +196,14 @@ fn hostile_names_stay_text() {
     }
     assert!(String::from_utf8(summary_csv(&runs.ended)).unwrap().contains("\n1,'=1+1,vit,"));
     // Wide characters take two columns, of which the table knows.
-    assert!(summary_table(&runs.ended).lines().all(|line| line.chars().count() <= 80));
+    assert!(terminal::summary(figures).lines().all(|line| line.chars().count() <= 80));
 }
 
 #[test]
 fn the_terminal_gets_a_row_per_model_and_a_line_per_failure() {
     let (_temporary, folder) = fixture::folder();
-    insta::assert_snapshot!(summary_table(&runs(&folder)), @r"
+    let runs = folder.read_runs(&fixture::order()).unwrap();
+    insta::assert_snapshot!(terminal::summary(&material(&runs).models), @r"
      model              test           95 %      train   inference   params
                        top-1       interval   images/s    images/s
     ────────────────────────────────────────────────────────────────────────

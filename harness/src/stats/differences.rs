@@ -44,17 +44,39 @@ impl Spread {
     pub fn half_width(self) -> f64 {
         t_quantile(self.degrees) * self.variance.sqrt()
     }
+}
 
-    /// The difference that has this spread.
-    pub fn difference(self, value: f64) -> Difference {
-        let half = self.half_width();
-        let p = if self.variance > 0.0 {
-            two_sided_p(value / self.variance.sqrt(), self.degrees)
+/// A difference and what is known of its spread.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Estimate {
+    /// First less second.
+    pub value: f64,
+    /// How far it may be off.
+    pub spread: Spread,
+}
+
+impl Estimate {
+    /// `None` if a figure is not finite.
+    pub fn new(value: f64, spread: Spread) -> Option<Self> {
+        (value.is_finite() && spread.variance.is_finite()).then_some(Self { value, spread })
+    }
+
+    /// Two-sided p-value of no difference.
+    pub fn p(self) -> f64 {
+        let Spread { variance, degrees } = self.spread;
+        if variance > 0.0 {
+            two_sided_p(self.value / variance.sqrt(), degrees)
         } else {
             // Samples that do not vary at all leave no doubt.
-            f64::from(u8::from(value == 0.0))
-        };
-        Difference { value, interval: Interval { low: value - half, high: value + half }, p }
+            f64::from(u8::from(self.value == 0.0))
+        }
+    }
+
+    /// With interval and p-value.
+    pub fn difference(self) -> Difference {
+        let Self { value, spread } = self;
+        let half = spread.half_width();
+        Difference { value, interval: Interval { low: value - half, high: value + half }, p: self.p() }
     }
 }
 
@@ -63,12 +85,10 @@ impl Spread {
 /// `image_variance` is the variance over the images of the difference between the two models' mean hits, divided by the number of
 /// `images`. The variances of seeds and of images are added, which counts what is random in both twice and so errs to the safe
 /// side (Owen 2007, "The pigeonhole bootstrap"). `None` below three runs together, or if a figure is not finite.
-pub fn difference_of_means(first: &[f64], second: &[f64], image_variance: f64, images: usize) -> Option<Difference> {
+pub fn difference_of_means(first: &[f64], second: &[f64], image_variance: f64, images: usize) -> Option<Estimate> {
     let seeds = Spread::pooled(first, second)?;
     let of_images = Spread { variance: image_variance, degrees: images.saturating_sub(1).max(1) as f64 };
-    let value = mean(first)? - mean(second)?;
-    let spread = Spread::sum(&[seeds, of_images]);
-    (value.is_finite() && spread.variance.is_finite()).then(|| spread.difference(value))
+    Estimate::new(mean(first)? - mean(second)?, Spread::sum(&[seeds, of_images]))
 }
 
 fn squares(samples: &[f64]) -> Option<f64> {
@@ -92,22 +112,22 @@ mod tests {
     #[test]
     fn without_images_it_is_the_two_sample_t_test_of_scipy() {
         // scipy.stats.ttest_ind(FIRST, SECOND)
-        let difference = difference_of_means(&FIRST, &SECOND, 0.0, 1000).unwrap();
+        let difference = difference_of_means(&FIRST, &SECOND, 0.0, 1000).unwrap().difference();
         close(difference, -0.053467392683056954, 0.0051340593497236145, 0.07867459164880808);
     }
 
     #[test]
     fn with_images_the_degrees_are_those_of_satterthwaite() {
         // By scipy.stats.t with the formulas of `make_literals.py`.
-        let difference = difference_of_means(&FIRST, &SECOND, 0.00003, 1000).unwrap();
+        let difference = difference_of_means(&FIRST, &SECOND, 0.00003, 1000).unwrap().difference();
         close(difference, -0.05097288185773212, 0.0026395485243987764, 0.06894083143724762);
     }
 
     #[test]
     fn what_does_not_vary_is_sure_and_two_runs_say_nothing() {
-        let sure = difference_of_means(&[0.5, 0.5], &[0.4, 0.4], 0.0, 10).unwrap();
+        let sure = difference_of_means(&[0.5, 0.5], &[0.4, 0.4], 0.0, 10).unwrap().difference();
         assert_eq!((sure.p, sure.interval), (0.0, Interval { low: sure.value, high: sure.value }));
-        assert_eq!(difference_of_means(&[0.5, 0.5], &[0.5, 0.5], 0.0, 10).unwrap().p, 1.0);
+        assert_eq!(difference_of_means(&[0.5, 0.5], &[0.5, 0.5], 0.0, 10).unwrap().p(), 1.0);
         assert_eq!(difference_of_means(&[0.5], &[0.4], 0.0, 10), None);
         assert_eq!(difference_of_means(&[0.5, f64::NAN], &[0.4], 0.0, 10), None);
     }

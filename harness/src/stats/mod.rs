@@ -15,7 +15,7 @@ mod quantiles;
 
 pub use bootstrap::{log_median_std, median_ratio_interval};
 pub use calibration::{ConfidenceBin, calibration_error, confidence_bins};
-pub use differences::{Difference, Spread, difference_of_means};
+pub use differences::{Difference, Estimate, Spread, difference_of_means};
 pub use holm::holm;
 pub use intervals::{Interval, mean_interval, median_interval, t_quantile, wilson_interval};
 pub use paired::{mcnemar_exact, paired_difference_interval};

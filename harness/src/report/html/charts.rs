@@ -3,7 +3,6 @@
 use super::embed::csv_uri;
 use crate::error::Result;
 use crate::report::Material;
-use crate::report::format::counted;
 use crate::report::plots::Chart;
 use crate::report::plots::curve_data::{self, Along};
 use crate::report::plots::curves::Spot;
@@ -12,9 +11,6 @@ use crate::report::plots::page::{Colors, render};
 use crate::report::plots::rows::Rows;
 use crate::report::plots::stacks::{Stack, Stacks};
 use crate::results::TimingMode;
-
-/// Models that a plot with a row or a line for each can show.
-const SHOWN: usize = 40;
 
 /// A plot with its title.
 pub(super) struct Figure {
@@ -42,7 +38,7 @@ pub(super) struct Charts<'a> {
 
 impl<'a> Charts<'a> {
     pub(super) fn new(material: &'a Material<'a>, models: &'a [Shown<'a>], colors: &'a Colors) -> Self {
-        Self { material, models, most_accurate: most_accurate(models), colors }
+        Self { material, models, most_accurate: data::most_accurate(models), colors }
     }
 
     /// Accuracy against what it costs.
@@ -165,10 +161,7 @@ impl<'a> Charts<'a> {
 
     /// The note, and that not all models are there if they are not.
     fn bounded(&self, note: &str) -> String {
-        if self.most_accurate.len() == self.models.len() {
-            return note.to_owned();
-        }
-        format!("{note} Shown are the {SHOWN} most accurate of {}.", counted(self.models.len(), "model"))
+        data::left_out(self.models.len()).map_or_else(|| note.to_owned(), |left_out| format!("{note} {left_out}"))
     }
 }
 
@@ -177,14 +170,4 @@ fn stack(model: &str, runs: &[[f64; 4]], scale: f64) -> Option<Stack> {
     let mean = |part: usize| runs.iter().map(|parts| parts[part].max(0.0)).sum::<f64>() / runs.len() as f64;
     let parts: Vec<f64> = (0..4).map(|part| scale * mean(part)).collect();
     (parts.iter().sum::<f64>() > 0.0).then(|| Stack { name: data::name(model), parts })
-}
-
-/// At most [`SHOWN`] models, the most accurate, in their order; those without an accuracy come last.
-fn most_accurate<'a>(models: &[Shown<'a>]) -> Vec<Shown<'a>> {
-    let top1 = |index: usize| models[index].0.top1.as_ref().map_or(f64::NEG_INFINITY, |top1| top1.value);
-    let mut ranked: Vec<usize> = (0..models.len()).collect();
-    ranked.sort_by(|a, b| top1(*b).total_cmp(&top1(*a)));
-    ranked.truncate(SHOWN);
-    ranked.sort_unstable();
-    ranked.into_iter().map(|index| models[index]).collect()
 }

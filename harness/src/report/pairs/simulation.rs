@@ -89,7 +89,7 @@ fn speeds_told_apart(runs: usize, is_calibrated: bool, percent: f64) -> f64 {
         let logs = speeds(rng, 10, 1.0).logs;
         let noise = Noise { log_std: crate::stats::sample_std(&logs).unwrap(), degrees: 9 };
         let (first, second) = (speeds(rng, runs, 1.0), speeds(rng, runs, 1.0 + percent / 100.0));
-        first.difference(&second, is_calibrated.then_some(noise)).unwrap().p < LEVEL
+        first.log_ratio(&second, is_calibrated.then_some(noise)).unwrap().p() < LEVEL
     })
 }
 

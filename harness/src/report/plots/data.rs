@@ -4,7 +4,7 @@ use super::look::{self, Look};
 use super::rows::{Mark, Panel, Row, Rows, Value};
 use super::scatter::{Better, Dot, Scatter};
 use crate::report::figures::{Estimate, ModelFigures};
-use crate::report::format::{count, magnitude, percent};
+use crate::report::format::{count, counted, magnitude, percent};
 use crate::report::names::{plain, shorten};
 use crate::results::{TimingMode, TimingSummary};
 use crate::stats::{self, Interval};
@@ -15,6 +15,25 @@ pub(crate) type Shown<'a> = (&'a ModelFigures<'a>, Look);
 /// All models with their looks.
 pub(crate) fn shown<'a>(models: &'a [ModelFigures<'a>]) -> Vec<Shown<'a>> {
     models.iter().zip(look::of_models(models)).collect()
+}
+
+/// Models that a plot with a row or a line for each can show.
+const ROWS: usize = 40;
+
+/// The models of a plot with a row or a line for each: the most accurate, if there are too many, in their order; those without an
+/// accuracy come last.
+pub(crate) fn most_accurate<'a>(models: &[Shown<'a>]) -> Vec<Shown<'a>> {
+    let top1 = |index: usize| models[index].0.top1.as_ref().map_or(f64::NEG_INFINITY, |top1| top1.value);
+    let mut ranked: Vec<usize> = (0..models.len()).collect();
+    ranked.sort_by(|a, b| top1(*b).total_cmp(&top1(*a)));
+    ranked.truncate(ROWS);
+    ranked.sort_unstable();
+    ranked.into_iter().map(|index| models[index]).collect()
+}
+
+/// Says that [`most_accurate`] leaves some of so many models out, if it does.
+pub(crate) fn left_out(models: usize) -> Option<String> {
+    (models > ROWS).then(|| format!("Shown are the {ROWS} most accurate of {}.", counted(models, "model")))
 }
 
 /// Median, 90th and 99th percentile of the time of inference on one image.

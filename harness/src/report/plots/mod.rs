@@ -114,14 +114,15 @@ impl Plot {
         published: &[PublishedRun],
         format: Format,
     ) -> Result<Option<Vec<u8>>> {
-        let models = &data::shown(models);
+        let all = &data::shown(models);
+        let models = &data::most_accurate(all);
         match self {
             Self::LearningCurves => render(curve_data::learning_curves(models, published, Along::Epochs), format),
             Self::LossCurves => render(curve_data::loss_curves(models), format),
             Self::Accuracy => render(data::accuracy(models), format),
             Self::Throughput => render(data::throughput(models), format),
             Self::Params => render(data::params(models), format),
-            Self::AccuracyVsThroughput => render(data::accuracy_against(models, Cost::Inference), format),
+            Self::AccuracyVsThroughput => render(data::accuracy_against(all, Cost::Inference), format),
         }
     }
 }
