@@ -43,6 +43,12 @@ pub enum Error {
         /// Of how many.
         total: usize,
     },
+    /// Other processes work on some runs, which have no record yet.
+    #[error("other processes work on {busy} of the runs; issue the command again when they have ended")]
+    RunsBusy {
+        /// On how many.
+        busy: usize,
+    },
     /// The process of a run met an error of files: the run is neither done nor failed.
     #[error("run {run}: {words}")]
     RunNotRecorded {
@@ -99,7 +105,7 @@ impl Error {
     /// a file is damaged, 130 or 143 when it was asked to stop.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::RunsFailed { .. } | Self::Disagreement { .. } | Self::Regressed { .. } => 1,
+            Self::RunsFailed { .. } | Self::RunsBusy { .. } | Self::Disagreement { .. } | Self::Regressed { .. } => 1,
             Self::Input { .. } | Self::Io { .. } => 2,
             Self::RunNotRecorded { code, .. } | Self::Interrupted { code } => *code,
             Self::Damaged { .. } => 3,

@@ -1,23 +1,24 @@
-//! Where this machine's noise is kept between commands: in the user's cache folder, a file for each device and number of threads.
+//! Where machines' noise is kept between commands: in the user's cache folder, which several machines may share, a file for each machine,
+//! device and number of threads.
 
 use std::path::{Path, PathBuf};
 
 use crate::data::cache_folder;
-use crate::device::DeviceName;
 use crate::error::{Error, Result};
-use crate::results::{NoiseRecord, ResultsFolder};
+use crate::results::{MachineRecord, NoiseRecord, ResultsFolder};
 
 /// The file; `None` if there is no cache folder.
-fn path(device: DeviceName, threads: usize) -> Option<PathBuf> {
-    Some(cache_folder()?.join("noise").join(format!("{}-{threads}.json", device.as_str())))
+fn path(cpu: &str, cpu_cores: usize, device: &str, threads: usize) -> Option<PathBuf> {
+    let machine = blake3::hash(format!("{cpu} {cpu_cores}").as_bytes()).to_hex();
+    Some(cache_folder()?.join("noise").join(format!("{device}-{threads}-{}.json", &machine[..8])))
 }
 
 /// Keeps a record for the folders of results that this machine will make, and answers where.
 ///
 /// # Errors
 /// If there is no cache folder, or it cannot be written.
-pub(crate) fn store(record: &NoiseRecord, device: DeviceName) -> Result<PathBuf> {
-    let path = path(device, record.threads).ok_or_else(|| {
+pub(crate) fn store(record: &NoiseRecord) -> Result<PathBuf> {
+    let path = path(&record.cpu, record.cpu_cores, &record.device, record.threads).ok_or_else(|| {
         let help = "set $HOME or $XDG_CACHE_HOME, or name a folder of results with --into";
         Error::input("the user's cache folder", "there is none to keep the noise in", help)
     })?;
@@ -27,9 +28,10 @@ pub(crate) fn store(record: &NoiseRecord, device: DeviceName) -> Result<PathBuf>
     Ok(path)
 }
 
-/// Copies what is known of this machine's noise into a folder of results, whose verdicts then take it into account.
-pub(crate) fn keep(folder: &ResultsFolder, device: DeviceName, threads: usize) -> Result<()> {
-    let Some(path) = path(device, threads) else { return Ok(()) };
+/// Copies what is known of a machine's noise into a folder of results, whose verdicts then take it into account.
+pub(crate) fn keep(folder: &ResultsFolder, machine: &MachineRecord) -> Result<()> {
+    let MachineRecord { cpu, cpu_cores, device, threads, .. } = machine;
+    let Some(path) = path(cpu, *cpu_cores, device, *threads) else { return Ok(()) };
     // A damaged file in a cache is no reason not to train: without it the report says that the noise was not measured.
     match NoiseRecord::read(&path) {
         Ok(Some(record)) => record.write(&folder.noise_path()),

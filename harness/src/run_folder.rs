@@ -89,20 +89,23 @@ pub fn open(path: &Path, plan: &Plan, runs: &HashSet<&str>, threads: usize) -> R
     let text = toml::to_string(plan).expect("a plan is TOML");
     let plan_path = path.join("plan.toml");
     match bounded::read(&plan_path, config::MAX_BYTES) {
-        Ok(present) if present == text.as_bytes() => {}
         Ok(present) => {
             let folder = ResultsFolder::create_or_open(path)?;
+            let is_the_same = present == text.as_bytes();
             let strange = folder.run_folders()?.into_iter().find(|run| !runs.contains(run.name().as_str()));
-            if let Some(run) = strange {
-                return Err(different(path, &run.name(), &String::from_utf8_lossy(&present), &text));
+            match strange {
+                Some(run) if is_the_same => return Err(changed(path, &run)?),
+                Some(run) => return Err(different(path, &run.name(), &String::from_utf8_lossy(&present), &text)),
+                None if is_the_same => {}
+                None => write_atomic(&plan_path, text.as_bytes())?,
             }
-            write_atomic(&plan_path, text.as_bytes())?;
         }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             refuse_foreign_files(path)?;
             let folder = ResultsFolder::create_or_open(path)?;
-            folder.write_machine(&machine(plan.device, command_line(), threads))?;
-            noise::keep(&folder, plan.device, threads)?;
+            let machine = machine(plan.device, command_line(), threads);
+            folder.write_machine(&machine)?;
+            noise::keep(&folder, &machine)?;
             // Last, since its presence says that the folder is this plan's.
             write_atomic(&plan_path, text.as_bytes())?;
         }
@@ -126,6 +129,27 @@ fn refuse_foreign_files(path: &Path) -> Result<()> {
             "name a new or empty folder",
         )),
     }
+}
+
+/// The same config makes other runs than before.
+fn changed(path: &Path, run: &RunFolder) -> Result<Error> {
+    let before = match (run.read_done()?, run.read_failed()?) {
+        (Some(record), _) => Some(record.identity.version),
+        (None, Some(record)) => Some(record.identity.version),
+        (None, None) => None,
+    };
+    let what = match before {
+        Some(version) if version != VERSION => {
+            format!("made by version {version} of the program, and this is {VERSION}")
+        }
+        Some(_) => "made of other images than those that are there now".to_owned(),
+        None => "made of other images than those that are there now, or by another version of the program".to_owned(),
+    };
+    Ok(Error::input(
+        format!("--out {}", path.display()),
+        format!("run {}, which the folder holds, was {what}", run.name()),
+        "choose another folder with --out, or delete this one",
+    ))
 }
 
 fn different(path: &Path, run: &str, present: &str, wanted: &str) -> Error {

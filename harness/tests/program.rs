@@ -493,6 +493,13 @@ fn results_are_compared_and_a_regression_fails() {
     assert!(text(&output.stdout).contains("worse") && text(&output.stderr).contains("--fail-if accuracy=-0.5"));
     let models = bench.vitbench(&["compare", "after:vit", "before:vit", "--fail-if", "accuracy=-0.5"]);
     assert!(models.status.success() && text(&models.stdout).contains("better"), "{}", text(&models.stdout));
+
+    // A model that broke is no model that is as good as before.
+    fs::remove_file(only_run(&bench.path("after"), "conv").join("done.json")).unwrap();
+    let message = bench.refused(&["compare", "after:vit", "before:vit", "--fail-if", "accuracy=-0.5"]);
+    assert!(message.contains("after:vit: 1 run has not ended"), "{message}");
+    let message = bench.refused(&["compare", "before", "after", "--fail-if", "accuracy=-0.5"]);
+    assert!(message.contains("`conv` is in before and not in after"), "{message}");
 }
 
 #[test]
@@ -501,7 +508,9 @@ fn noise_is_measured_kept_and_stated() {
     let calibrate = ["calibrate", "--repetitions", "3", "--seconds", "0", "--threads", "1"];
     let table = bench.succeed(&calibrate);
     assert!(table.contains("training step") && table.contains("3 processes each"), "{table}");
-    assert!(bench.path("cache/vitbench/noise/flex-1.json").is_file());
+    let kept: Vec<_> =
+        fs::read_dir(bench.path("cache/vitbench/noise")).unwrap().map(|file| file.unwrap().file_name()).collect();
+    assert!(kept.len() == 1 && kept[0].to_string_lossy().starts_with("flex-1-"), "{kept:?}");
 
     bench.succeed(&["run", "plan.toml", "--out", "out", "--threads", "1"]);
     let stated = |folder: &str| fs::read_to_string(bench.path(folder).join("report.md")).unwrap();

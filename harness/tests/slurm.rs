@@ -91,7 +91,7 @@ fn submit(cluster: &Cluster, command: &mut Command, meanwhile: impl FnOnce(&str)
 }
 
 #[test]
-fn an_array_with_a_killed_and_a_requeued_task_gives_the_tables_of_the_undisturbed_sweep() {
+fn an_array_with_a_killed_a_cancelled_and_a_requeued_task_gives_the_tables_of_the_undisturbed_sweep() {
     let Some(cluster) = Cluster::start() else { return };
     let bench = Bench::new(CONFIG);
     bench.succeed(&["run", "plan.toml", "--out", "straight"]);
@@ -111,17 +111,22 @@ fn an_array_with_a_killed_and_a_requeued_task_gives_the_tables_of_the_undisturbe
         // The first is told to stop, as before its time limit; it is queued again by its own script.
         wait_for("the first task's first epochs", || log(0).contains("epoch   3/60"));
         cluster.slurm("scancel", &["--batch", "--signal=USR1", &format!("{array}_0")]);
+        // The third, which takes the place of the second, is cancelled, and nobody queues it again.
+        wait_for("the third task's first epoch", || log(2).contains("epoch   1/60"));
+        cluster.slurm("scancel", &[&format!("{array}_2")]);
     });
     assert!(log(0).contains("goes on "), "{}", log(0));
     let expected = rows(&bench.path("straight"));
     let found = rows(&out);
-    assert_eq!((expected.len(), found.len()), (12, 11), "the killed run is the only one without an end");
+    assert_eq!((expected.len(), found.len()), (12, 10), "the killed run and the cancelled one alone have no end");
     assert!(found.iter().all(|(run, row)| expected[run] == *row), "{found:?}\n{expected:?}");
     let report = fs::read_to_string(out.join("report.md")).unwrap();
-    assert!(report.contains("1 run not finished"), "{report}");
+    assert!(report.contains("2 runs not finished"), "{report}");
 
     // Submitted again, the jobs do what is missing.
     submit(&cluster, Command::new("bash").arg(out.join("slurm/submit.sh")), |_| ());
-    assert!(log(1).contains("goes on "), "{}", log(1));
+    for task in [1, 2] {
+        assert!(log(task).contains("goes on "), "{}", log(task));
+    }
     assert_eq!(rows(&out), expected);
 }

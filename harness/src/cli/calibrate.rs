@@ -110,7 +110,7 @@ pub(super) fn execute(args: &CalibrateArgs) -> Result<()> {
         latency: noise(2),
     };
     println!("{}", table(&record));
-    let kept = noise::store(&record, device)?;
+    let kept = noise::store(&record)?;
     println!("Kept in {}; `vitbench run` takes it from there into its results.", kept.display());
     if let Some(folder) = into {
         record.write(&folder.noise_path())?;

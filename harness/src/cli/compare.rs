@@ -98,15 +98,21 @@ pub(super) fn execute(args: &CompareArgs) -> Result<()> {
         "{} against {}. Verdicts are on the former: more than chance (5 %, Holm), or no difference.",
         args.second, args.first
     );
+    let lacks = lacks((&args.first, &first), (&args.second, &second), &pairs);
+    lacks.iter().for_each(|lack| println!("{lack}"));
     let all = || compared.iter().flatten();
     let mut broken = Vec::new();
     for limit in &args.fail_if {
-        if !all().any(|comparison| limit.concerns(comparison.measure) && comparison.gain.is_some()) {
-            return Err(Error::input(
-                format!("--fail-if {limit}"),
-                "nothing that it is about could be compared; the table says why",
-                "compare results of the same data and machine, or leave the limit out",
-            ));
+        // A limit that says nothing of a model would pass where the model broke.
+        let unsure = || all().filter(|comparison| limit.concerns(comparison.measure) && comparison.p.is_none());
+        let problem = match (unsure().next(), lacks.first()) {
+            (Some(_), _) => Some("not all that it is about can be judged; the table says why".to_owned()),
+            (None, Some(lack)) => Some(format!("it cannot be said of all runs: {lack}")),
+            (None, None) => None,
+        };
+        if let Some(problem) = problem {
+            let help = "compare complete results of the same data, batch sizes and machine (`vitbench calibrate` measures its noise), or leave the limit out";
+            return Err(Error::input(format!("--fail-if {limit}"), problem, help));
         }
         let breaks = |comparison: &&Comparison| {
             limit.concerns(comparison.measure)
@@ -167,6 +173,29 @@ fn pairs<'a>(first: &'a Subject, second: &'a Subject) -> Result<Vec<(&'a str, &'
             Ok(common)
         }
     }
+}
+
+/// What is missing on one side, a line each: models, completed runs.
+fn lacks(first: (&str, &Subject), second: (&str, &Subject), pairs: &[(&str, &str)]) -> Vec<String> {
+    let mut lacks = Vec::new();
+    for ((here, subject), (there, other)) in [(first, second), (second, first)] {
+        if subject.model.is_none() && other.model.is_none() {
+            let (models, others) = (subject.results.models(), other.results.models());
+            let alone = models.iter().filter(|model| !others.contains(model));
+            lacks.extend(alone.map(|model| format!("`{model}` is in {here} and not in {there}.")));
+        }
+        let is_first = std::ptr::eq(subject, first.1);
+        let compared = pairs.iter().map(|(a, b)| if is_first { *a } else { *b });
+        lacks.extend(
+            compared.filter_map(|model| Some(format!("{here}: `{model}`: {}.", subject.results.lacks(model)?))),
+        );
+        match subject.results.unfinished() {
+            0 => {}
+            1 => lacks.push(format!("{here}: 1 run has not ended.")),
+            runs => lacks.push(format!("{here}: {runs} runs have not ended.")),
+        }
+    }
+    lacks
 }
 
 fn table(pairs: &[(&str, &str)], compared: &[Vec<Comparison>]) -> String {

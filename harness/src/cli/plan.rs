@@ -1,4 +1,5 @@
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 
 use burn::tensor::Device;
 use clap::{Args, ValueEnum};
@@ -72,7 +73,7 @@ pub(super) fn execute(args: &PlanArgs) -> Result<()> {
     let device = plan.device.open()?;
     let threads = super::threads(args.threads);
     if let Some(index) = args.model {
-        let timed = models_to_measure(&plan.runs());
+        let timed = models_to_measure(&plan.runs(), plan.classes);
         return measure(args, &plan, &device, &timed, index);
     }
     let (configs, names): (Vec<RunConfig>, Vec<Option<String>>) =
@@ -83,7 +84,7 @@ pub(super) fn execute(args: &PlanArgs) -> Result<()> {
                 plan.runs().into_iter().map(|config| (config, None)).unzip()
             }
         };
-    let timed = models_to_measure(&configs);
+    let timed = models_to_measure(&configs, plan.classes);
     let mut costs = Vec::new();
     if !args.no_estimate {
         for index in 0..timed.len() {
@@ -104,7 +105,7 @@ pub(super) fn execute(args: &PlanArgs) -> Result<()> {
                 found
             }
         };
-        let at = timed.iter().position(|timed| *timed == to_measure(config)).expect("it is among them");
+        let at = timed.iter().position(|timed| *timed == to_measure(config, plan.classes)).expect("it is among them");
         rows.push(row(config, run, &timed[at], known, costs.get(at)));
     }
     match args.format {
@@ -116,16 +117,16 @@ pub(super) fn execute(args: &PlanArgs) -> Result<()> {
 }
 
 /// What a run's steps cost depends on this.
-fn to_measure(run: &RunConfig) -> TimedModel {
-    let mut timed = TimedModel::of_run(run);
+fn to_measure(run: &RunConfig, classes: Option<usize>) -> TimedModel {
+    let mut timed = TimedModel::of_run(run, classes);
     timed.model.name.clear();
     timed
 }
 
-fn models_to_measure(runs: &[RunConfig]) -> Vec<TimedModel> {
+fn models_to_measure(runs: &[RunConfig], classes: Option<usize>) -> Vec<TimedModel> {
     let mut models: Vec<TimedModel> = Vec::new();
     for run in runs {
-        let timed = to_measure(run);
+        let timed = to_measure(run, classes);
         if !models.contains(&timed) {
             models.push(timed);
         }
@@ -140,7 +141,8 @@ fn measure(args: &PlanArgs, plan: &Plan, device: &Device, models: &[TimedModel],
     })?;
     let lanes = Lanes::on(plan.device, super::threads(args.threads));
     let machine = Machine::this()?;
-    let _alone = machine.alone()?;
+    let never = AtomicBool::new(false);
+    let _alone = machine.alone(&never)?;
     let cost = StepCost::measure(plan.device, timed, device, &lanes)?;
     println!("{}", serde_json::to_string(&cost).expect("numbers are JSON"));
     Ok(())

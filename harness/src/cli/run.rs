@@ -38,18 +38,39 @@ pub(super) struct RunArgs {
     /// Do a part of the runs, as 3/8 for the third of eight; the one that ends last makes the report
     #[arg(long, value_name = "PART/PARTS")]
     shard: Option<Shard>,
+    #[command(flatten)]
+    limits: LimitArgs,
+    /// Do all runs in this process instead of one process each
+    #[arg(long, conflicts_with_all = ["jobs", "max_memory", "max_time"])]
+    in_process: bool,
+}
+
+/// What a run may take, and whether it may be tried again.
+#[derive(Debug, Args)]
+pub(super) struct LimitArgs {
     /// Try runs again that have ended so
     #[arg(long, value_name = "WHICH", value_enum)]
     retry: Option<Retry>,
     /// End a run that needs more memory than this, such as 4GiB
-    #[arg(long, value_name = "SIZE", conflicts_with = "in_process")]
+    #[arg(long, value_name = "SIZE")]
     max_memory: Option<ByteSize>,
-    /// End a run that takes longer than this, such as "1h 30m"
-    #[arg(long, value_name = "TIME", conflicts_with = "in_process")]
+    /// End a run whose process takes longer than this, such as "1h 30m"; waiting while others are timed counts, and a run that is taken
+    /// up again has as much time again
+    #[arg(long, value_name = "TIME")]
     max_time: Option<SignedDuration>,
-    /// Do all runs in this process instead of one process each
-    #[arg(long, conflicts_with = "jobs")]
-    in_process: bool,
+}
+
+impl LimitArgs {
+    /// As they were given, for a command line.
+    pub(super) fn words(&self) -> Vec<String> {
+        let mut words = Vec::new();
+        if self.retry == Some(Retry::Failed) {
+            words.extend(["--retry", "failed"].map(str::to_owned));
+        }
+        words.extend(self.max_memory.map(|size| format!("--max-memory={}", size.as_u64())));
+        words.extend(self.max_time.map(|time| format!("--max-time={}s", time.as_secs())));
+        words
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -97,9 +118,9 @@ pub(super) fn execute(args: &RunArgs) -> Result<()> {
             threads,
             jobs: args.jobs.into(),
             checkpoint_every: Duration::from_secs_f64(60.0 * plan.checkpoint_minutes),
-            retry_failed: args.retry == Some(Retry::Failed),
-            max_memory: args.max_memory.map(|size| size.as_u64()),
-            max_time: args.max_time.map(SignedDuration::unsigned_abs),
+            retry_failed: args.limits.retry == Some(Retry::Failed),
+            max_memory: args.limits.max_memory.map(|size| size.as_u64()),
+            max_time: args.limits.max_time.map(SignedDuration::unsigned_abs),
         },
         in_process: args.in_process,
     };
@@ -110,7 +131,8 @@ pub(super) fn execute(args: &RunArgs) -> Result<()> {
     if summary.interrupted {
         return Err(Error::Interrupted { code: stop.exit_code() });
     }
-    failures(&folder, &chosen)
+    failures(&folder, &chosen)?;
+    if summary.busy > 0 { Err(Error::RunsBusy { busy: summary.busy }) } else { Ok(()) }
 }
 
 /// Where results go unless told otherwise.
@@ -143,9 +165,6 @@ fn conclude(
     let place = folder.path().display();
     if summary.before == chosen.len() {
         println!("All {} runs are recorded in {place}; nothing to train.", chosen.len());
-    }
-    if summary.busy > 0 {
-        println!("Other processes work on {} of the runs.", summary.busy);
     }
     if !args.only.is_empty() {
         return Ok(());

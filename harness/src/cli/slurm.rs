@@ -5,7 +5,7 @@ use std::process::Command;
 use clap::Args;
 
 use super::config_args::ConfigArgs;
-use super::run::default_folder;
+use super::run::{LimitArgs, default_folder};
 use crate::error::{Error, Result};
 use crate::results::write_atomic;
 use crate::run_folder;
@@ -37,6 +37,8 @@ pub(super) struct SlurmArgs {
     /// Runs at a time
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     array_limit: Option<u32>,
+    #[command(flatten)]
+    limits: LimitArgs,
     /// Submit the jobs as well
     #[arg(long)]
     submit: bool,
@@ -99,6 +101,39 @@ fn max_array_size() -> Option<usize> {
     line.split('=').nth(1)?.trim().parse().ok()
 }
 
+/// A task is told to stop before its time is up (USR1), or because it is pre-empted or cancelled (TERM), and tells the program. A signal may
+/// come before the program is there.
+const TASK_START: &str = r#"pid=
+asked=
+stop() {
+    asked=1
+    [ -z "$pid" ] || kill -USR1 "$pid" 2>/dev/null
+}
+trap stop USR1 TERM
+
+"#;
+
+/// The program writes a checkpoint and ends with 130 or 143 when it is told to stop (138 if it was told before it could listen). Then the
+/// task is queued again, unless somebody cancelled it.
+const TASK_END: &str = r#" &
+pid=$!
+[ -z "$asked" ] || kill -USR1 "$pid" 2>/dev/null
+# A signal that this script hears ends `wait` early.
+wait "$pid"
+code=$?
+while kill -0 "$pid" 2>/dev/null; do
+    wait "$pid"
+    code=$?
+done
+case "$code" in
+130 | 138 | 143)
+    task="${SLURM_ARRAY_JOB_ID}_${SLURM_ARRAY_TASK_ID}"
+    scontrol show job "$task" | grep -q 'JobState=CANCELLED' || scontrol requeue "$task"
+    ;;
+esac
+exit "$code"
+"#;
+
 struct Scripts<'a> {
     args: &'a SlurmArgs,
     job: String,
@@ -142,6 +177,7 @@ impl Scripts<'_> {
         }
         script +=
             &format!("#SBATCH --signal=B:USR1@{NOTICE_SECONDS}\n#SBATCH --requeue\n#SBATCH --open-mode=append\n\n");
+        script += TASK_START;
         script += "# The line of this task in the list of runs, after those of the arrays before.\n";
         script += &format!(
             "run=$(sed -n \"$((${{1:-0}} + SLURM_ARRAY_TASK_ID + 1))p\" {})\n",
@@ -159,13 +195,10 @@ impl Scripts<'_> {
         if let Some(cpus) = cpus {
             script += &format!(" --threads {cpus}");
         }
-        script += " &\npid=$!\ntrap 'kill -USR1 \"$pid\" 2>/dev/null' USR1 TERM\n";
-        script += "wait \"$pid\"\nwhile kill -0 \"$pid\" 2>/dev/null; do wait \"$pid\"; done\nwait \"$pid\"\ncode=$?\n";
-        script += "# 130 and 143: it was asked to stop and has left a checkpoint.\n";
-        script += "if [ \"$code\" -eq 143 ] || [ \"$code\" -eq 130 ]; then\n";
-        script += "    scontrol requeue \"${SLURM_ARRAY_JOB_ID}_${SLURM_ARRAY_TASK_ID}\"\nfi\n";
-        script += "exit \"$code\"\n";
-        Ok(script)
+        for word in self.args.limits.words() {
+            script += &format!(" {word}");
+        }
+        Ok(script + TASK_END)
     }
 
     fn report(&self) -> Result<String> {
@@ -178,9 +211,13 @@ impl Scripts<'_> {
         let limit = self.args.array_limit.map_or_else(String::new, |limit| format!("%{limit}"));
         let mut script = "#!/bin/bash\nset -e\njobs=\n".to_owned();
         let run = quoted(&self.folder.join("run.sh"))?;
-        for first in (0..runs).step_by(max_array.max(1)) {
+        // A cluster without arrays says 0; what it then says of an array is clearer than what we could.
+        let max_array = max_array.max(1);
+        for first in (0..runs).step_by(max_array) {
             let last = (runs - first).min(max_array) - 1;
-            script += &format!("jobs+=:$(sbatch --parsable --array=0-{last}{limit} {run} {first})\n");
+            // The limit is one array's. For it to hold for all of them, they come one after the other.
+            let after = if first > 0 && !limit.is_empty() { " --dependency=afterany:\"$job\"" } else { "" };
+            script += &format!("job=$(sbatch --parsable{after} --array=0-{last}{limit} {run} {first})\njobs+=:$job\n");
         }
         let report = quoted(&self.folder.join("report.sh"))?;
         script += &format!("report=$(sbatch --parsable --dependency=afterany\"$jobs\" {report})\n");
@@ -223,15 +260,39 @@ mod tests {
             for offset in [" 0)\n", " 1000)\n", " 2000)\n"] {
                 assert!(script.contains(offset), "{script}");
             }
+            assert_eq!(
+                script.matches("--dependency=afterany:\"$job\" --array").count(),
+                2,
+                "8 at a time, not 24: {script}"
+            );
             assert_eq!(script.matches("--array").count(), 3);
             assert!(script.contains("--dependency=afterany\"$jobs\""), "{script}");
         });
-        scripts(&[], |scripts| assert!(scripts.submit(1, 1001).unwrap().contains("--array=0-0 ")));
+        scripts(&[], |scripts| {
+            assert!(scripts.submit(1, 1001).unwrap().contains("--array=0-0 "));
+            assert!(!scripts.submit(2500, 1000).unwrap().contains("\"$job\""), "without a limit nothing waits");
+            assert_eq!(scripts.submit(2, 0).unwrap().matches("--array").count(), 2);
+        });
     }
 
     #[test]
     fn what_was_asked_for_reaches_the_script_and_paths_are_quoted() {
-        let arguments = ["--partition", "gpu", "--time", "1:00:00", "--gpus", "h100:1", "--cpus", "6"];
+        let arguments = [
+            "--partition",
+            "gpu",
+            "--time",
+            "1:00:00",
+            "--gpus",
+            "h100:1",
+            "--cpus",
+            "6",
+            "--max-memory",
+            "2GiB",
+            "--max-time",
+            "90m",
+            "--retry",
+            "failed",
+        ];
         scripts(&arguments, |scripts| {
             let script = scripts.run().unwrap();
             for part in [
@@ -242,7 +303,7 @@ mod tests {
                 "#SBATCH --signal=B:USR1@120\n",
                 "#SBATCH --requeue\n",
                 "'/opt/vit bench/vitbench' run \"/scratch/it's/plan.toml\"",
-                " --data-dir /data --threads 6 &\n",
+                " --data-dir /data --threads 6 --retry failed --max-memory=2147483648 --max-time=5400s &\n",
             ] {
                 assert!(script.contains(part), "{part}:\n{script}");
             }

@@ -1,4 +1,5 @@
 use std::path::Path;
+use std::sync::atomic::AtomicBool;
 
 use clap::{Args, ValueEnum};
 use comfy_table::CellAlignment;
@@ -101,7 +102,8 @@ pub(super) fn execute(args: &TimeArgs) -> Result<()> {
     let lanes = Lanes::on(plan.device, super::threads(args.threads));
     let subjects = subjects(&plan);
     let machine = Machine::this()?;
-    let alone = machine.alone()?;
+    let never = AtomicBool::new(false);
+    let alone = machine.alone(&never)?;
     if let Some(index) = args.row {
         let subject = subjects.get(index).ok_or_else(|| {
             Error::input(format!("--row {index}"), "the config has no such row", format!("it has {}", subjects.len()))

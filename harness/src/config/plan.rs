@@ -39,6 +39,9 @@ pub struct Plan {
     /// What others reported of these models; no part of any run.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub published: Vec<PublishedRun>,
+    /// Classes of an image folder, once somebody has read it: sizes that are matched depend on them.
+    #[serde(skip)]
+    pub classes: Option<usize>,
 }
 
 fn default_seeds() -> Vec<u64> {

@@ -122,7 +122,13 @@ fn flatten_rule(rule: &Table, path: &str, axes: &[(String, Vec<Value>)], into: &
     for (key, value) in rule {
         let key = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
         match value {
-            _ if key == "model" && value.is_str() || axes.iter().any(|(axis, _)| *axis == key) => {
+            _ if key == "model" && value.is_str() => _ = into.insert(key, value.clone()),
+            _ if axes.iter().any(|(axis, _)| *axis == key) => {
+                let values = axes.iter().filter(|(axis, _)| *axis == key).flat_map(|(_, values)| values);
+                if !values.clone().any(|taken| taken == value) {
+                    let values: Vec<String> = values.map(Value::to_string).collect();
+                    return Err(format!("exclude: `{key}` is never {value} in this sweep, but {}", values.join(", ")));
+                }
                 into.insert(key, value.clone());
             }
             Value::Table(inner) => flatten_rule(inner, &key, axes, into)?,
@@ -149,6 +155,13 @@ impl SweepConfig {
         let base = Table::try_from(&base).expect("a plan is TOML");
         let mut runs = Vec::new();
         let mut seen = HashSet::new();
+        let excluded = self.exclude.iter().filter_map(|rule| rule.get("model").and_then(Value::as_str));
+        if let Some(unknown) = excluded.into_iter().find(|name| plan.models.iter().all(|model| model.name != *name)) {
+            let names: Vec<&str> = plan.models.iter().map(|model| model.name.as_str()).collect();
+            let help = format!("it has `{}`", names.join("`, `"));
+            let problem = format!("the config has no model `{unknown}` to exclude");
+            return Err(Error::input(format!("{place}: sweep.exclude"), problem, help));
+        }
         let wrong = |key: &str, problem: String| {
             let help = "give the path of a key of the config, as in `\"train.lr\"` or `\"model.*.depth\"`";
             Error::input(format!("{place}: sweep.{key}"), problem, help)
@@ -165,7 +178,7 @@ impl SweepConfig {
                 if self.excludes(&combination, &model.name) {
                     continue;
                 }
-                for (target, architecture) in self.matched_sizes(&variant, index, &place)? {
+                for (target, architecture) in self.matched_sizes(&variant, index, plan.classes, &place)? {
                     let mut model = model.clone();
                     model.architecture = architecture;
                     let mut parts = vec![model.name.clone()];
@@ -228,11 +241,12 @@ impl SweepConfig {
         &self,
         plan: &Plan,
         index: usize,
+        classes: Option<usize>,
         place: &str,
     ) -> Result<Vec<(Option<String>, crate::architecture::ArchitectureConfig)>> {
         let model = &plan.models[index];
         let Some((quantity, targets)) = &self.matched else { return Ok(vec![(None, model.architecture.clone())]) };
-        let classes = plan.data.dataset.classes().unwrap_or(SOME_CLASSES);
+        let classes = plan.data.dataset.classes().or(classes).unwrap_or(SOME_CLASSES);
         let matched = |target: &u64| {
             let architecture = fit_width(&model.architecture, (plan.data.image_size, classes), *quantity, *target)
                 .map_err(|problem| {
@@ -454,6 +468,11 @@ mod tests {
             ("\"model.a.heads\" = [3, 5]", "heads"),
             ("\"train.lr\" = 0.1", "an axis is a list of values"),
             ("\"train.lr\" = []", "an axis needs a value or more"),
+            (
+                "\"train.lr\" = [0.1]\nexclude = [{ \"train.lr\" = 0.2 }]",
+                "`train.lr` is never 0.2 in this sweep, but 0.1",
+            ),
+            ("seeds = [0]\nexclude = [{ model = 'c' }]", "the config has no model `c` to exclude"),
             ("\"train.epochs.x\" = [1]", "`epochs` is no table"),
         ] {
             assert!(error(sweep).contains(problem), "{sweep}: {}", error(sweep));

@@ -87,9 +87,9 @@ impl TryFrom<toml::Table> for SizedModel {
 }
 
 impl TimedModel {
-    /// The model of a run, on its images. Two classes stand in for an image folder's, which its files alone would tell.
-    pub fn of_run(run: &RunConfig) -> Self {
-        let classes = run.data.dataset.classes().unwrap_or(SOME_CLASSES);
+    /// The model of a run, on its images. `classes` are those of an image folder; if nobody has read it, two stand in for them.
+    pub fn of_run(run: &RunConfig, classes: Option<usize>) -> Self {
+        let classes = run.data.dataset.classes().or(classes).unwrap_or(SOME_CLASSES);
         let mut model = run.model.clone();
         model.architecture = model.architecture.for_images(run.data.image_size, classes);
         let recipe_batch = || vec![run.train.batch_size];
@@ -110,7 +110,11 @@ impl TimingPlan {
     /// The models of a plan's runs.
     pub(super) fn of_runs(plan: &Plan, runs: &[RunConfig]) -> Self {
         let mut seen = HashSet::new();
-        let models = runs.iter().filter(|run| seen.insert(&run.model.name)).map(TimedModel::of_run).collect();
+        let models = runs
+            .iter()
+            .filter(|run| seen.insert(&run.model.name))
+            .map(|run| TimedModel::of_run(run, plan.classes))
+            .collect();
         Self { device: plan.device, measure: plan.measure.clone(), models }
     }
 

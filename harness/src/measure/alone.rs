@@ -3,6 +3,8 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use crate::error::{Error, Result};
 
@@ -25,12 +27,14 @@ pub struct Turn<'a>(&'a Machine);
 pub struct Alone<'a>(&'a Machine);
 
 impl Machine {
-    /// This machine, whose locks are in the system's folder for temporary files.
+    /// This machine, whose locks are in the system's folder for temporary files: on Unix not the one that `$TMPDIR` names, which many
+    /// schedulers make anew for each job.
     ///
     /// # Errors
     /// If the files cannot be opened.
     pub fn this() -> Result<Self> {
-        Self::with_locks_in(&std::env::temp_dir())
+        let folder = if cfg!(unix) { PathBuf::from("/tmp") } else { std::env::temp_dir() };
+        Self::with_locks_in(if folder.is_dir() { folder } else { std::env::temp_dir() }.as_path())
     }
 
     fn with_locks_in(folder: &Path) -> Result<Self> {
@@ -38,27 +42,49 @@ impl Machine {
         Ok(Self { work: open(&path)?, request: open(&folder.join("vitbench-request.lock"))?, path })
     }
 
-    /// Waits until nobody times.
-    pub fn turn(&self) -> Result<Turn<'_>> {
-        self.take_turn()?;
-        Ok(Turn(self))
+    /// Waits until nobody times; `None` if `stop` is set before.
+    pub fn turn(&self, stop: &AtomicBool) -> Result<Option<Turn<'_>>> {
+        Ok(self.take_turn(stop)?.then_some(Turn(self)))
     }
 
-    /// Waits until nobody trains or times. Whoever trains pauses until the answer is dropped.
-    pub fn alone(&self) -> Result<Alone<'_>> {
-        let failed = || Error::io("lock", &self.path);
-        self.request.lock().map_err(failed())?;
-        self.work.lock().map_err(failed())?;
-        Ok(Alone(self))
+    /// Waits until nobody trains or times; `None` if `stop` is set before. Whoever trains pauses until the answer is dropped.
+    pub fn alone(&self, stop: &AtomicBool) -> Result<Option<Alone<'_>>> {
+        if !self.wait(stop, || self.request.try_lock())? {
+            return Ok(None);
+        }
+        match self.wait(stop, || self.work.try_lock()) {
+            Ok(true) => Ok(Some(Alone(self))),
+            other => {
+                let _ = self.request.unlock();
+                other.map(|_| None)
+            }
+        }
     }
 
-    fn take_turn(&self) -> Result<()> {
-        let failed = || Error::io("lock", &self.path);
-        self.request.lock_shared().map_err(failed())?;
-        self.request.unlock().map_err(failed())?;
-        self.work.lock_shared().map_err(failed())
+    fn take_turn(&self, stop: &AtomicBool) -> Result<bool> {
+        if !self.wait(stop, || self.request.try_lock_shared())? {
+            return Ok(false);
+        }
+        self.request.unlock().map_err(Error::io("unlock", &self.path))?;
+        self.wait(stop, || self.work.try_lock_shared())
+    }
+
+    /// Asks for a lock again and again, since a process that waits within the system hears no signal. Answers whether it was had before
+    /// `stop` was set.
+    fn wait(&self, stop: &AtomicBool, lock: impl Fn() -> std::result::Result<(), TryLockError>) -> Result<bool> {
+        loop {
+            match lock() {
+                Ok(()) => return Ok(true),
+                Err(TryLockError::Error(error)) => return Err(Error::io("lock", &self.path)(error)),
+                Err(TryLockError::WouldBlock) if stop.load(Ordering::Relaxed) => return Ok(false),
+                Err(TryLockError::WouldBlock) => std::thread::sleep(POLL),
+            }
+        }
     }
 }
+
+/// Between two tries: short beside what is timed.
+const POLL: Duration = Duration::from_millis(5);
 
 impl Turn<'_> {
     /// Whether somebody wants the machine for itself.
@@ -73,10 +99,10 @@ impl Turn<'_> {
         }
     }
 
-    /// Lets whoever wants to time do it, and waits for the end of it.
-    pub fn give_way(&mut self) -> Result<()> {
+    /// Lets whoever wants to time do it, and waits for the end of it, or until `stop` is set.
+    pub fn give_way(&mut self, stop: &AtomicBool) -> Result<()> {
         self.0.work.unlock().map_err(Error::io("unlock", &self.0.path))?;
-        self.0.take_turn()
+        self.0.take_turn(stop).map(drop)
     }
 }
 
@@ -99,18 +125,20 @@ fn open(path: &Path) -> Result<File> {
         return Ok(file);
     }
     let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(false);
+    let file = options.write(true).create(true).truncate(false).open(path).map_err(Error::io("open", path))?;
+    // Whatever this user's umask is. Only a file's owner can say so, and only once is it needed.
     #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o666);
-    options.open(path).map_err(Error::io("open", path))
+    let _ = file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    Ok(file)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-    use std::time::Duration;
+    use std::sync::atomic::AtomicUsize;
 
     use super::*;
+
+    static GO_ON: AtomicBool = AtomicBool::new(false);
 
     #[test]
     fn who_times_is_alone_and_who_trains_goes_on_afterwards() {
@@ -121,7 +149,7 @@ mod tests {
             for _ in 0..3 {
                 scope.spawn(|| {
                     let machine = machine();
-                    let mut turn = machine.turn().unwrap();
+                    let mut turn = machine.turn(&GO_ON).unwrap().unwrap();
                     let mut after = 0;
                     while after < 20 {
                         working.fetch_add(1, Ordering::SeqCst);
@@ -130,7 +158,7 @@ mod tests {
                         steps.fetch_add(1, Ordering::SeqCst);
                         after += usize::from(timed.load(Ordering::SeqCst));
                         if turn.is_asked_for() {
-                            turn.give_way().unwrap();
+                            turn.give_way(&GO_ON).unwrap();
                         }
                     }
                 });
@@ -140,7 +168,7 @@ mod tests {
                     std::thread::sleep(Duration::from_millis(1));
                 }
                 let machine = machine();
-                let alone = machine.alone().unwrap();
+                let alone = machine.alone(&GO_ON).unwrap().unwrap();
                 let before = steps.load(Ordering::SeqCst);
                 std::thread::sleep(Duration::from_millis(20));
                 assert_eq!(working.load(Ordering::SeqCst), 0, "nobody trains meanwhile");
@@ -149,5 +177,22 @@ mod tests {
             }
             timed.store(true, Ordering::SeqCst);
         });
+    }
+
+    #[test]
+    fn who_is_to_stop_waits_no_longer() {
+        let folder = tempfile::tempdir().unwrap();
+        let machine = || Machine::with_locks_in(folder.path()).unwrap();
+        let (first, second) = (machine(), machine());
+        let timing = first.alone(&GO_ON).unwrap().unwrap();
+        let stop = AtomicBool::new(true);
+        assert!(second.turn(&stop).unwrap().is_none() && second.alone(&stop).unwrap().is_none());
+        drop(timing);
+        // Neither has left a lock behind.
+        let third = machine();
+        drop(third.alone(&GO_ON).unwrap().unwrap());
+        let mut turn = second.turn(&stop).unwrap().expect("a lock that is free is had");
+        assert!(!turn.is_asked_for());
+        turn.give_way(&stop).unwrap();
     }
 }

@@ -2,8 +2,8 @@
 
 use super::evidence::Ledgers;
 use super::figures::{self, Estimate, ModelFigures};
-use super::format::{NONE, magnitude, or_none, percent, points};
-use super::pairs::{self, LEVEL, Side, Speed};
+use super::format::{NONE, counted, magnitude, or_none, percent, points};
+use super::pairs::{self, Incomparable, LEVEL, Side, Speed, UNKNOWN_NOISE};
 use crate::error::Result;
 use crate::results::{NoiseRecord, ResultsFolder, Runs};
 use crate::stats::{Interval, holm};
@@ -11,13 +11,25 @@ use crate::stats::{Interval, holm};
 /// The records of a results folder, as far as a comparison needs them.
 pub struct Compared {
     runs: Runs,
-    noise: Option<NoiseRecord>,
+    noises: Vec<NoiseRecord>,
 }
 
 impl Compared {
     /// Reads them; `models` are the plan's model names in their order.
     pub fn read(folder: &ResultsFolder, models: &[String]) -> Result<Self> {
-        Ok(Self { runs: folder.read_runs(models)?, noise: folder.read_noise()? })
+        Ok(Self { runs: folder.read_runs(models)?, noises: folder.read_noise()?.into_iter().collect() })
+    }
+
+    /// What is missing of a model's runs, as a sentence ends: those that failed. `None` if all were completed.
+    pub fn lacks(&self, model: &str) -> Option<String> {
+        let of_model = || self.runs.ended.iter().filter(|run| run.identity().model == model);
+        let failed = of_model().filter(|run| run.failed().is_some()).count();
+        (failed > 0).then(|| format!("{failed} of {} failed", counted(of_model().count(), "run")))
+    }
+
+    /// Runs that have not ended.
+    pub fn unfinished(&self) -> usize {
+        self.runs.unfinished.len()
     }
 
     /// The models that the folder has runs of, in their order.
@@ -81,7 +93,7 @@ pub struct Comparison {
     pub gain: Option<f64>,
     /// 95 % interval of `gain`.
     pub interval: Option<Interval>,
-    /// P-value, corrected for the number of comparisons.
+    /// P-value, corrected for the number of comparisons. `None` if they cannot be compared, or nothing is known of how far chance goes.
     pub p: Option<f64>,
     /// What is to be said of the second.
     pub verdict: Verdict,
@@ -124,7 +136,7 @@ impl Compared {
     fn side<'a>(&'a self, model: &ModelFigures<'a>, ledgers: &Ledgers<'_>) -> Side<'a> {
         let runs: Vec<_> = model.runs.done().collect();
         let of_runs: Vec<_> = runs.iter().map(|(run, _)| ledgers.of(run)).collect();
-        Side::new(runs, &of_runs, self.noise.as_ref())
+        Side::new(runs, &of_runs, &self.noises)
     }
 }
 
@@ -137,7 +149,7 @@ fn comparison(
     let found = match measure {
         Measure::Accuracy => pairs::accuracy(second.1, first.1).map(|paired| {
             let difference = paired.difference();
-            (difference.value, difference.interval, difference.p)
+            (difference.value, difference.interval, Some(difference.p))
         }),
         Measure::Training => speed(first.1, second.1, Speed::Training),
         Measure::Inference => speed(first.1, second.1, Speed::Inference),
@@ -157,8 +169,11 @@ fn comparison(
             second,
             gain: Some(gain),
             interval: Some(interval),
-            p: Some(p),
-            verdict: Verdict::NoDifference,
+            p,
+            verdict: match p {
+                Some(_) => Verdict::NoDifference,
+                None => Verdict::NotComparable(UNKNOWN_NOISE.to_string()),
+            },
         },
         Err(why) => Comparison {
             measure,
@@ -167,12 +182,14 @@ fn comparison(
             gain: None,
             interval: None,
             p: None,
-            verdict: Verdict::NotComparable(why),
+            verdict: Verdict::NotComparable(why.to_string()),
         },
     }
 }
 
-fn speed(first: &Side<'_>, second: &Side<'_>, kind: Speed) -> Result<(f64, Interval, f64), String> {
+type Found = (f64, Interval, Option<f64>);
+
+fn speed(first: &Side<'_>, second: &Side<'_>, kind: Speed) -> Result<Found, Incomparable> {
     let ratio = pairs::speed(second, first, kind)?;
     let interval = Interval { low: ratio.interval.low - 1.0, high: ratio.interval.high - 1.0 };
     Ok((ratio.value - 1.0, interval, ratio.p))
@@ -187,7 +204,7 @@ fn judge(all: &mut [Vec<Comparison>]) {
     let known: Vec<f64> = all.iter().flatten().filter_map(|comparison| comparison.p).collect();
     let mut adjusted = holm(&known).into_iter();
     for comparison in all.iter_mut().flatten() {
-        let Some(gain) = comparison.gain else { continue };
+        let (Some(gain), Some(_)) = (comparison.gain, comparison.p) else { continue };
         comparison.p = adjusted.next();
         comparison.verdict = match comparison.p {
             Some(p) if p < LEVEL && gain > 0.0 => Verdict::Better,

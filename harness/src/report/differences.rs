@@ -1,12 +1,12 @@
 //! The parts of the report about how real differences are, as Markdown.
 
 use super::Material;
-use super::format::{NONE, magnitude, or_none, points};
+use super::format::{NONE, counted, magnitude, or_none, points};
 use super::leads::{self, Lead, Leads};
 use super::markdown::{Align, table};
 use super::names::{markdown, markdown_name};
 use super::sections::section;
-use crate::results::Noise;
+use crate::results::{Noise, NoiseRecord};
 
 /// Whether the lead in accuracy is more than chance.
 pub(crate) fn leads(material: &Material<'_>) -> String {
@@ -32,7 +32,7 @@ pub(crate) fn leads(material: &Material<'_>) -> String {
                 if lead.is_more_than_chance { "less accurate" } else { "no difference shown" }.to_owned(),
             ],
             Err(why) => {
-                let verdict = format!("not comparable: {}", markdown(why));
+                let verdict = format!("not comparable: {}", markdown(&why.to_string()));
                 vec![name, NONE.to_owned(), NONE.to_owned(), NONE.to_owned(), verdict]
             }
         }
@@ -53,21 +53,31 @@ pub(crate) fn leads(material: &Material<'_>) -> String {
 /// Rows of that table.
 const LEADS_SHOWN: usize = 30;
 
-/// What the machine's noise is, if it was measured.
+/// What the noise of the runs' machines is, as far as it was measured.
 pub(crate) fn noise(material: &Material<'_>) -> String {
-    let text = material.noise.map_or_else(
-        || "not measured (`vitbench calibrate` does); differences in speed rest on the steps of these runs alone".to_owned(),
-        |noise| {
-            let percent = |noise: Noise| format!("{} %", magnitude(100.0 * noise.ratio()));
-            format!(
-                "two processes that do the same differ by up to {} in training, {} in inference and {} in latency (95 of 100 times, \
-                 measured {})",
-                percent(noise.train_step),
-                percent(noise.inference),
-                percent(noise.latency),
-                markdown(&noise.measured)
-            )
-        },
-    );
-    format!("- Noise of this machine's times: {text}.\n")
+    let used = |noise: &&NoiseRecord| material.evidence.sides.iter().any(|side| side.noise() == Some(*noise));
+    let text = |noise: &NoiseRecord| {
+        let percent = |noise: Noise| format!("{} %", magnitude(100.0 * noise.ratio()));
+        format!(
+            "two processes that do the same differ by up to {} in training, {} in inference and {} in latency (95 of 100 times; \
+             {}, {} on {}, measured {})",
+            percent(noise.train_step),
+            percent(noise.inference),
+            percent(noise.latency),
+            markdown(&noise.cpu),
+            counted(noise.threads, "thread"),
+            markdown(&noise.device),
+            markdown(&noise.measured)
+        )
+    };
+    let texts: Vec<String> = material.noises.iter().filter(used).map(text).collect();
+    let text = match (texts.is_empty(), material.noises.is_empty()) {
+        (false, _) => texts.join("; "),
+        (true, false) => "measured on another machine, or for another device or number of threads, than the runs had".to_owned(),
+        (true, true) => {
+            "not measured (`vitbench calibrate` does), so nothing is said of how real differences in speed of single runs are"
+                .to_owned()
+        }
+    };
+    format!("- Noise of the machine's times: {text}.\n")
 }

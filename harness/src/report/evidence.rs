@@ -6,7 +6,7 @@ use std::path::Path;
 use rayon::prelude::*;
 
 use super::figures::ModelFigures;
-use super::pairs::{self, LEVEL, Side, Speed};
+use super::pairs::{self, Incomparable, LEVEL, Side, Speed};
 use crate::error::{Error, Result};
 use crate::results::{Ledger, NoiseRecord, Run};
 use crate::stats::holm;
@@ -50,36 +50,61 @@ impl<'a> Ledgers<'a> {
     }
 }
 
-/// P-values of all pairs of models under one question, adjusted for their number (Holm).
+/// What all pairs of models have to say to one question.
 pub(crate) struct Pairs {
     models: usize,
     /// Row by row; `None` where the two cannot be compared.
-    p: Vec<Option<f64>>,
+    tests: Vec<Option<Test>>,
+}
+
+/// Two models held against each other.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Test {
+    /// P-value, adjusted for the number of pairs (Holm).
+    p: f64,
+    /// Whether the first is better, by chance or not.
+    is_first_ahead: bool,
 }
 
 impl Pairs {
-    fn of(models: usize, p: impl Fn(usize, usize) -> Option<f64> + Sync) -> Self {
+    /// `test` answers a p-value and whether the first is better.
+    fn of(models: usize, test: impl Fn(usize, usize) -> Option<(f64, bool)> + Sync) -> Self {
         let pairs: Vec<(usize, usize)> = (0..models).flat_map(|i| (i + 1..models).map(move |j| (i, j))).collect();
-        let found: Vec<Option<f64>> = pairs.par_iter().map(|(i, j)| p(*i, *j)).collect();
-        let known: Vec<f64> = found.iter().copied().flatten().collect();
+        let found: Vec<Option<(f64, bool)>> = pairs.par_iter().map(|(i, j)| test(*i, *j)).collect();
+        let known: Vec<f64> = found.iter().flatten().map(|(p, _)| *p).collect();
         let mut adjusted = holm(&known).into_iter();
-        let mut all = vec![None; models * models];
-        for ((i, j), p) in pairs.into_iter().zip(found) {
-            let p = p.and_then(|_| adjusted.next());
-            (all[i * models + j], all[j * models + i]) = (p, p);
+        let mut tests = vec![None; models * models];
+        for ((i, j), found) in pairs.into_iter().zip(found) {
+            let Some((_, is_first_ahead)) = found else { continue };
+            let p = adjusted.next().expect("there are as many as are known");
+            tests[i * models + j] = Some(Test { p, is_first_ahead });
+            tests[j * models + i] = Some(Test { p, is_first_ahead: !is_first_ahead });
         }
-        Self { models, p: all }
+        Self { models, tests }
+    }
+
+    fn test(&self, first: usize, second: usize) -> Option<Test> {
+        self.tests[first * self.models + second]
     }
 
     /// How likely it is that chance alone makes one of all pairs differ as much as these two.
     pub(crate) fn p(&self, first: usize, second: usize) -> Option<f64> {
-        self.p[first * self.models + second]
+        self.test(first, second).map(|test| test.p)
     }
 
-    /// Whether the two differ by more than chance; `None` if they cannot be compared.
-    pub(crate) fn differ(&self, first: usize, second: usize) -> Option<bool> {
-        self.p(first, second).map(|p| p < LEVEL)
+    /// Whether the first is better by more than chance; `None` if the two cannot be compared.
+    pub(crate) fn is_ahead(&self, first: usize, second: usize) -> Option<bool> {
+        self.test(first, second).map(|test| test.p < LEVEL && test.is_first_ahead)
     }
+}
+
+/// What models are ranked by and tested for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tested {
+    /// Test accuracy.
+    Accuracy,
+    /// A rate at the largest batch that both models were timed with.
+    Speed(Speed),
 }
 
 /// All pairs of the models of a report.
@@ -96,19 +121,54 @@ pub(crate) struct Evidence<'a> {
 
 impl<'a> Evidence<'a> {
     /// Holds every two of the models against each other.
-    pub(crate) fn of(models: &[ModelFigures<'a>], ledgers: &Ledgers<'_>, noise: Option<&'a NoiseRecord>) -> Self {
+    pub(crate) fn of(models: &[ModelFigures<'a>], ledgers: &Ledgers<'_>, noises: &'a [NoiseRecord]) -> Self {
         let side = |model: &ModelFigures<'a>| {
             let runs: Vec<_> = model.runs.done().collect();
             let ledgers: Vec<_> = runs.iter().map(|(run, _)| ledgers.of(run)).collect();
-            Side::new(runs, &ledgers, noise)
+            Side::new(runs, &ledgers, noises)
         };
         let sides: Vec<Side<'a>> = models.par_iter().map(side).collect();
-        let speed = |kind| Pairs::of(sides.len(), |i, j| pairs::speed_p(&sides[i], &sides[j], kind));
+        let speed = |kind| {
+            Pairs::of(sides.len(), |i, j| {
+                let estimate = pairs::log_speed(&sides[i], &sides[j], kind).ok()?;
+                Some((estimate.p(), estimate.value > 0.0))
+            })
+        };
+        let accuracy = |i: usize, j: usize| {
+            let paired = pairs::accuracy(&sides[i], &sides[j]).ok()?;
+            Some((paired.p(), paired.value() > 0.0))
+        };
         Self {
-            accuracy: Pairs::of(sides.len(), |i, j| Some(pairs::accuracy(&sides[i], &sides[j]).ok()?.p())),
+            accuracy: Pairs::of(sides.len(), accuracy),
             training: speed(Speed::Training),
             inference: speed(Speed::Inference),
             sides,
         }
+    }
+
+    /// Whether the first of two models is better by more than chance.
+    ///
+    /// # Errors
+    /// Why they cannot be compared.
+    pub(crate) fn is_ahead(&self, tested: Tested, first: usize, second: usize) -> Result<bool, Incomparable> {
+        let pairs = match tested {
+            Tested::Accuracy => &self.accuracy,
+            Tested::Speed(Speed::Training) => &self.training,
+            Tested::Speed(_) => &self.inference,
+        };
+        if let Some(is_ahead) = pairs.is_ahead(first, second) {
+            return Ok(is_ahead);
+        }
+        let (a, b) = (&self.sides[first], &self.sides[second]);
+        let why = match tested {
+            Tested::Accuracy => pairs::accuracy(a, b).err(),
+            Tested::Speed(kind) => pairs::log_speed(a, b, kind).err(),
+        };
+        Err(why.expect("two models that can be compared were compared"))
+    }
+
+    /// Whether a machine's noise has a part in the verdict.
+    pub(crate) fn is_judged_with_noise(&self, tested: Tested, model: usize) -> bool {
+        tested != Tested::Accuracy && self.sides[model].noise().is_some()
     }
 }

@@ -133,7 +133,7 @@ fn differences<'a>(material: &'a Material<'_>, leads: &Leads) -> Vec<Difference<
             interval: known.map(|difference| [difference.interval.low, difference.interval.high]),
             p: lead.p,
             is_more_than_chance: lead.is_more_than_chance,
-            not_comparable: lead.difference.as_ref().err().cloned(),
+            not_comparable: lead.difference.as_ref().err().map(ToString::to_string),
         }
     };
     leads.leads.iter().map(row).collect()

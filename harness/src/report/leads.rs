@@ -40,7 +40,7 @@ pub(crate) fn in_accuracy(models: &[ModelFigures<'_>], evidence: &Evidence<'_>) 
         model,
         difference: pairs::accuracy(&evidence.sides[model], &evidence.sides[leader]).map(|paired| paired.difference()),
         p: evidence.accuracy.p(leader, model),
-        is_more_than_chance: evidence.accuracy.differ(leader, model) == Some(true),
+        is_more_than_chance: evidence.accuracy.is_ahead(leader, model) == Some(true),
     };
     Some(Leads { leader, leads: others.iter().map(lead).collect() })
 }

@@ -30,7 +30,8 @@ use rayon::prelude::*;
 use crate::config::PublishedRun;
 use crate::error::{Error, Result};
 use crate::results::{
-    MachineRecord, NoiseRecord, ResultsFolder, Runs, epochs_csv, models_csv, summary_csv, throughput_csv, write_atomic,
+    MachineRecord, NoiseRecord, ResultsFolder, Run, Runs, epochs_csv, models_csv, summary_csv, throughput_csv,
+    write_atomic,
 };
 
 use evidence::{Evidence, Ledgers};
@@ -47,8 +48,8 @@ pub(crate) struct Material<'a> {
     pub(crate) runs: &'a Runs,
     /// Where they were made.
     pub(crate) machines: &'a [MachineRecord],
-    /// How much that machine's times vary from process to process, if it was measured.
-    pub(crate) noise: Option<&'a NoiseRecord>,
+    /// How much the machines' times vary from process to process, as far as it was measured.
+    pub(crate) noises: &'a [NoiseRecord],
     /// What others reported of the models.
     pub(crate) published: &'a [PublishedRun],
     /// The figures of every model.
@@ -64,13 +65,13 @@ impl<'a> Material<'a> {
     pub(crate) fn new(
         runs: &'a Runs,
         machines: &'a [MachineRecord],
-        noise: Option<&'a NoiseRecord>,
+        noises: &'a [NoiseRecord],
         published: &'a [PublishedRun],
     ) -> Result<Self> {
         let models = figures::of_models(&runs.ended);
         let ledgers = Ledgers::read(&runs.ended)?;
-        let evidence = Evidence::of(&models, &ledgers, noise);
-        Ok(Self { runs, machines, noise, published, models, ledgers, evidence })
+        let evidence = Evidence::of(&models, &ledgers, noises);
+        Ok(Self { runs, machines, noises, published, models, ledgers, evidence })
     }
 }
 
@@ -89,7 +90,7 @@ pub struct Source<'a> {
 struct Records {
     runs: Runs,
     machines: Vec<MachineRecord>,
-    noise: Option<NoiseRecord>,
+    noises: Vec<NoiseRecord>,
 }
 
 impl Source<'_> {
@@ -100,10 +101,8 @@ impl Source<'_> {
             machines.extend(folder.read_machine()?);
             noises.extend(folder.read_noise()?);
         }
-        // Each machine has a noise of its own; one that is not everybody's is nobody's here.
         noises.dedup();
-        let noise = if noises.len() == 1 { noises.pop() } else { None };
-        Ok(Records { runs: Runs::read(self.folders, self.models)?, machines, noise })
+        Ok(Records { runs: Runs::read(self.folders, self.models)?, machines, noises })
     }
 }
 
@@ -119,14 +118,29 @@ pub struct Written {
 /// Makes tables, plots, `report.md` and `report.html` in the folder `root`. Plots that have nothing to show are left out, and taken
 /// away if they were there.
 pub fn write(root: &Path, source: &Source<'_>) -> Result<Written> {
-    let Records { runs, machines, noise } = source.read()?;
-    let material = Material::new(&runs, &machines, noise.as_ref(), source.published)?;
+    let Records { runs, machines, noises } = source.read()?;
+    let material = Material::new(&runs, &machines, &noises, source.published)?;
 
     let plots: Vec<(Plot, Format)> =
         Plot::ALL.iter().flat_map(|plot| Format::ALL.map(|format| (*plot, format))).collect();
     let render = |(plot, format): &(Plot, Format)| plot.render(&material.models, source.published, *format);
-    let (page, pictures) =
-        rayon::join(|| html::page(&material), || plots.par_iter().map(render).collect::<Result<Vec<_>>>());
+    type Table = (&'static str, fn(&[Run]) -> Vec<u8>);
+    let tables: [Table; 4] = [
+        ("models.csv", models_csv),
+        ("epochs.csv", epochs_csv),
+        ("throughput.csv", throughput_csv),
+        ("summary.csv", summary_csv),
+    ];
+    let table = |(file, of): Table| (file, of(&runs.ended));
+    let (page, (pictures, tables)) = rayon::join(
+        || html::page(&material),
+        || {
+            rayon::join(
+                || plots.par_iter().map(render).collect::<Result<Vec<_>>>(),
+                || tables.into_par_iter().map(table).collect::<Vec<_>>(),
+            )
+        },
+    );
     let (page, pictures) = (page?, pictures?);
 
     fs::create_dir_all(root).map_err(Error::io("create", root))?;
@@ -136,10 +150,9 @@ pub fn write(root: &Path, source: &Source<'_>) -> Result<Written> {
         files.push(path);
         Ok::<_, Error>(())
     };
-    put(root.join("models.csv"), &models_csv(&runs.ended))?;
-    put(root.join("epochs.csv"), &epochs_csv(&runs.ended))?;
-    put(root.join("throughput.csv"), &throughput_csv(&runs.ended))?;
-    put(root.join("summary.csv"), &summary_csv(&runs.ended))?;
+    for (file, bytes) in tables {
+        put(root.join(file), &bytes)?;
+    }
 
     let folder = root.join("plots");
     fs::create_dir_all(&folder).map_err(Error::io("create", &folder))?;
@@ -174,8 +187,8 @@ pub enum Printed {
 
 /// The report in one form, with nothing written.
 pub fn print(source: &Source<'_>, format: Printed) -> Result<Vec<u8>> {
-    let Records { runs, machines, noise } = source.read()?;
-    let material = Material::new(&runs, &machines, noise.as_ref(), source.published)?;
+    let Records { runs, machines, noises } = source.read()?;
+    let material = Material::new(&runs, &machines, &noises, source.published)?;
     Ok(match format {
         Printed::Html => html::page(&material)?.into_bytes(),
         Printed::Markdown => sections::report(&material, None).into_bytes(),

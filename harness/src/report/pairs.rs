@@ -4,6 +4,7 @@
 mod simulation;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use crate::results::{Ledger, Noise, NoiseRecord, Run, RunRecord, TimingMode};
 use crate::stats::{
@@ -32,7 +33,7 @@ pub(crate) struct Side<'a> {
     noise: Option<&'a NoiseRecord>,
     /// Under what the runs were timed: the values of each of the [`CONDITIONS`].
     conditions: [BTreeSet<String>; CONDITIONS.len()],
-    hits: Result<Hits, String>,
+    hits: Result<Hits, Incomparable>,
     /// By mode and batch size.
     speeds: BTreeMap<(TimingMode, usize), Speeds>,
 }
@@ -65,14 +66,29 @@ const CONDITIONS: [Condition; 4] = [
 ];
 
 /// Why two models cannot be compared, as the end of a sentence.
-pub(crate) type Incomparable = String;
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Incomparable {
+    /// A record is missing.
+    NotRecorded(&'static str),
+    /// They did not do the same work under the same conditions.
+    Different(String),
+}
+
+impl fmt::Display for Incomparable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotRecorded(what) => f.write_str(what),
+            Self::Different(what) => f.write_str(what),
+        }
+    }
+}
 
 impl<'a> Side<'a> {
-    /// Of completed runs and their ledgers. The noise is taken into account where it is that of this machine.
+    /// Of completed runs and their ledgers. Of `noises`, that of the runs' machine is taken into account.
     pub(crate) fn new(
         runs: Vec<(&'a Run, &'a RunRecord)>,
         ledgers: &[Option<&Ledger>],
-        noise: Option<&'a NoiseRecord>,
+        noises: &'a [NoiseRecord],
     ) -> Self {
         let hits = Hits::of(ledgers);
         let mut speeds: BTreeMap<_, Speeds> = BTreeMap::new();
@@ -87,7 +103,7 @@ impl<'a> Side<'a> {
                 speeds.within = log_median_std(&run.seconds(*mode, *batch_size));
             }
         }
-        let noise = noise.filter(|noise| {
+        let noise = noises.iter().find(|noise| {
             runs.first().is_some_and(|(run, record)| {
                 let same_cpu = cpu(run).is_none_or(|cpu| cpu == (noise.cpu.as_str(), noise.cpu_cores));
                 noise.device == record.identity.device && noise.threads == record.identity.threads && same_cpu
@@ -98,7 +114,12 @@ impl<'a> Side<'a> {
     }
 
     fn first(&self) -> Result<&'a RunRecord, Incomparable> {
-        self.runs.first().map(|(_, record)| *record).ok_or_else(|| "no run was completed".to_owned())
+        self.runs.first().map(|(_, record)| *record).ok_or(Incomparable::NotRecorded("no run was completed"))
+    }
+
+    /// The noise that its speeds are judged with.
+    pub(crate) fn noise(&self) -> Option<&'a NoiseRecord> {
+        self.noise
     }
 }
 
@@ -109,10 +130,12 @@ impl Speeds {
 impl Hits {
     fn of(ledgers: &[Option<&Ledger>]) -> Result<Self, Incomparable> {
         let known: Option<Vec<&Ledger>> = ledgers.iter().copied().collect();
-        let known = known.filter(|known| !known.is_empty()).ok_or("the predictions of a run were not recorded")?;
+        let known = known
+            .filter(|known| !known.is_empty())
+            .ok_or(Incomparable::NotRecorded("the predictions of a run were not recorded"))?;
         let images = known[0].images;
         if known.iter().any(|ledger| ledger.images != images || ledger.is_empty()) {
-            return Err("the runs of one model had different test images".to_owned());
+            return Err(Incomparable::Different("the runs of one model had different test images".to_owned()));
         }
         let mut right = vec![0; known[0].len()];
         let mut by_run = Vec::new();
@@ -145,12 +168,22 @@ impl Paired {
         }
     }
 
+    /// The first model's accuracy less the second's.
+    pub(crate) fn value(&self) -> f64 {
+        match self {
+            Self::Single { only_first, only_second, images } => {
+                (*only_first as f64 - *only_second as f64) / *images as f64
+            }
+            Self::Several(estimate) => estimate.value,
+        }
+    }
+
     /// The first model's accuracy less the second's, with the interval.
     pub(crate) fn difference(&self) -> Difference {
         match self {
             Self::Several(estimate) => estimate.difference(),
             Self::Single { only_first, only_second, images } => {
-                let value = (*only_first as f64 - *only_second as f64) / *images as f64;
+                let value = self.value();
                 let interval = paired_difference_interval(*only_first, *only_second, *images);
                 Difference { value, interval: interval.expect("the images are not none"), p: self.p() }
             }
@@ -166,7 +199,7 @@ pub(crate) fn accuracy(first: &Side<'_>, second: &Side<'_>) -> Result<Paired, In
 
 fn paired(a: &Hits, b: &Hits) -> Result<Paired, Incomparable> {
     if a.images != b.images {
-        return Err("the test images differ".to_owned());
+        return Err(Incomparable::Different("the test images differ".to_owned()));
     }
     let images = a.right.len();
     if a.by_run.len() == 1 && b.by_run.len() == 1 {
@@ -181,7 +214,7 @@ fn paired(a: &Hits, b: &Hits) -> Result<Paired, Incomparable> {
     let variance = (squares as f64 - (sum as f64).powi(2) / n) / (n - 1.0).max(1.0) / scale.powi(2);
     difference_of_means(&a.by_run, &b.by_run, variance / n, images)
         .map(Paired::Several)
-        .ok_or_else(|| "an accuracy is not a number".to_owned())
+        .ok_or(Incomparable::NotRecorded("an accuracy is not a number"))
 }
 
 /// Two models' speeds.
@@ -191,70 +224,63 @@ pub(crate) struct Ratio {
     pub(crate) value: f64,
     /// 95 % interval.
     pub(crate) interval: Interval,
-    /// How likely as great a ratio is by chance.
-    pub(crate) p: f64,
+    /// How likely as great a ratio is by chance; `None` if that is not known, see [`UNKNOWN_NOISE`].
+    pub(crate) p: Option<f64>,
 }
+
+/// Why nothing is said of how real a difference of single runs' speeds is.
+pub(crate) const UNKNOWN_NOISE: Incomparable =
+    Incomparable::NotRecorded("how far processes differ on this machine was not measured, as vitbench calibrate does");
 
 /// Holds the speeds of two models against each other.
 ///
-/// With a run each, the interval is that of the ratio of medians (bootstrap); with several, it comes from how far the runs lie
-/// apart. The machine's noise, where it was measured, makes it wider: it adds to the first, and the second is never narrower.
+/// With a run each, the medians of their steps and the machine's noise say how sure the ratio is; with several, how far the runs lie
+/// apart, and the interval is never narrower than the noise. Without the noise, single runs have the interval that their steps alone
+/// give the ratio of medians (bootstrap), which leaves out how far processes differ.
 pub(crate) fn speed(first: &Side<'_>, second: &Side<'_>, kind: Speed) -> Result<Ratio, Incomparable> {
-    let LogRatio { mode, batch_size, estimate, of_medians } = log_ratio(first, second, kind)?;
-    let Difference { value, mut interval, p } = estimate.difference();
-    if of_medians {
-        // Times and rates are each other's reciprocals.
-        let seconds = |side: &Side<'_>| side.runs[0].0.seconds(mode, batch_size);
-        if let Some(ratio) = median_ratio_interval(&seconds(second), &seconds(first)) {
-            interval = Interval { low: ratio.low.ln(), high: ratio.high.ln() };
+    match log_speed(first, second, kind) {
+        Ok(estimate) => {
+            let Difference { value, interval, p } = estimate.difference();
+            let interval = Interval { low: interval.low.exp(), high: interval.high.exp() };
+            Ok(Ratio { value: value.exp(), interval, p: Some(p) })
         }
+        Err(UNKNOWN_NOISE) => {
+            let (mode, batch_size) = common_batch(first, second, kind)?;
+            // Times and rates are each other's reciprocals.
+            let seconds = |side: &Side<'_>| side.runs[0].0.seconds(mode, batch_size);
+            let interval = median_ratio_interval(&seconds(second), &seconds(first)).ok_or(UNKNOWN_NOISE)?;
+            let log = |side: &Side<'_>| side.speeds[&(mode, batch_size)].logs[0];
+            Ok(Ratio { value: (log(first) - log(second)).exp(), interval, p: None })
+        }
+        Err(why) => Err(why),
     }
-    let interval = Interval { low: interval.low.exp(), high: interval.high.exp() };
-    Ok(Ratio { value: value.exp(), interval, p })
 }
 
-/// The p-value of [`speed`], without its interval, which takes longer.
-pub(crate) fn speed_p(first: &Side<'_>, second: &Side<'_>, kind: Speed) -> Option<f64> {
-    log_ratio(first, second, kind).ok().map(|ratio| ratio.estimate.p())
-}
-
-/// The difference of the logarithms of two rates.
-struct LogRatio {
-    mode: TimingMode,
-    batch_size: usize,
-    estimate: Estimate,
-    /// Whether it rests on nothing but the steps of one run each.
-    of_medians: bool,
-}
-
-fn log_ratio(first: &Side<'_>, second: &Side<'_>, kind: Speed) -> Result<LogRatio, Incomparable> {
+/// The logarithm of the ratio of [`speed`], where it can be judged, without its interval, which takes longer.
+pub(crate) fn log_speed(first: &Side<'_>, second: &Side<'_>, kind: Speed) -> Result<Estimate, Incomparable> {
     same_conditions(first, second)?;
     let (mode, batch_size) = common_batch(first, second, kind)?;
     let (a, b) = (&first.speeds[&(mode, batch_size)], &second.speeds[&(mode, batch_size)]);
-    let noise = noise(first, second, kind);
-    let of_medians = a.within.is_some() && b.within.is_some() && noise.is_none();
-    Ok(LogRatio { mode, batch_size, estimate: a.log_ratio(b, noise)?, of_medians })
+    a.log_ratio(b, noise(first, second, kind))
 }
 
 impl Speeds {
     /// The logarithm of the ratio of two rates. With a run each, it is as sure as the medians of their steps and the machine's noise
-    /// let it be; with several, as the runs do, and no surer than the noise.
+    /// let it be, and nothing can be said without the noise; with several, as the runs do, and no surer than the noise.
     fn log_ratio(&self, other: &Self, noise: Option<Noise>) -> Result<Estimate, Incomparable> {
         let runs = 1.0 / self.logs.len() as f64 + 1.0 / other.logs.len() as f64;
         let noise = noise.map(|noise| Spread { variance: noise.log_std.powi(2) * runs, degrees: noise.degrees as f64 });
         let spread = match (Spread::pooled(&self.logs, &other.logs), self.within.zip(other.within)) {
             (Some(pooled), _) => noise.filter(|noise| noise.half_width() > pooled.half_width()).unwrap_or(pooled),
             (None, Some((a, b))) => {
-                let within = Spread { variance: a * a + b * b, degrees: f64::INFINITY };
-                noise.map_or(within, |noise| Spread::sum(&[within, noise]))
+                let noise = noise.ok_or(UNKNOWN_NOISE)?;
+                Spread::sum(&[Spread { variance: a * a + b * b, degrees: f64::INFINITY }, noise])
             }
-            (None, None) => {
-                return Err("fewer than 6 steps were timed".to_owned());
-            }
+            (None, None) => return Err(Incomparable::NotRecorded("fewer than 6 steps were timed")),
         };
         let value = mean(&self.logs).zip(mean(&other.logs)).map(|(a, b)| a - b);
         let estimate = value.and_then(|value| Estimate::new(value, spread));
-        estimate.ok_or_else(|| "a time is not a number".to_owned())
+        estimate.ok_or(Incomparable::NotRecorded("a time is not a number"))
     }
 }
 
@@ -264,7 +290,7 @@ fn same_conditions(first: &Side<'_>, second: &Side<'_>) -> Result<(), Incomparab
     for (((what, _), a), b) in CONDITIONS.iter().zip(&first.conditions).zip(&second.conditions) {
         if a.len() > 1 || a != b {
             let values: Vec<&str> = a.union(b).map(String::as_str).collect();
-            return Err(format!("the {what} differs ({})", values.join("; ")));
+            return Err(Incomparable::Different(format!("the {what} differs ({})", values.join("; "))));
         }
     }
     Ok(())
@@ -282,11 +308,12 @@ fn common_batch(first: &Side<'_>, second: &Side<'_>, kind: Speed) -> Result<(Tim
     };
     let timed = |side: &Side<'_>| side.speeds.keys().any(|(timed, _)| *timed == mode);
     if !timed(first) || !timed(second) {
-        return Err("it was not timed".to_owned());
+        return Err(Incomparable::NotRecorded("it was not timed"));
     }
     let common = first.speeds.keys().filter(|key| key.0 == mode && second.speeds.contains_key(key));
     let wanted = common.filter(|(_, batch)| kind != Speed::Latency || *batch == 1);
-    wanted.max().copied().ok_or_else(|| "they were timed with different batch sizes".to_owned())
+    let apart = || Incomparable::Different("they were timed with different batch sizes".to_owned());
+    wanted.max().copied().ok_or_else(apart)
 }
 
 /// The noise that holds for both sides.

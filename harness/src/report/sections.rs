@@ -93,7 +93,7 @@ fn results(figures: &[ModelFigures<'_>], plots: Option<&[Plot]>) -> String {
         text += "\nTop-1 is the mean over seeds ± their standard deviation. Its interval is Student's over the seeds where there are \
              several, and Wilson's over the test images where there is one. Throughput is that of the median step at the largest \
              timed batch, with its 95 % interval in brackets: over the runs where there are several, of the median where there is \
-             one.\n";
+             one, which leaves out how far processes differ.\n";
     }
     text += &images(plots, &[Plot::Accuracy, Plot::AccuracyVsThroughput]);
     if let Some(left_out) = data::left_out(figures.len()).filter(|_| plots.is_some()) {

@@ -18,7 +18,7 @@ fn runs(folder: &ResultsFolder) -> Vec<Run> {
 }
 
 pub(crate) fn material(runs: &Runs) -> Material<'_> {
-    Material::new(runs, &[], None, &[]).unwrap()
+    Material::new(runs, &[], &[], &[]).unwrap()
 }
 
 fn change(runs: &mut [Run], index: usize, change: impl FnOnce(&mut crate::results::RunRecord)) {
@@ -153,6 +153,37 @@ fn differences_are_said_plainly() {
 }
 
 #[test]
+fn what_was_not_measured_or_not_alike_is_no_verdict() {
+    let (_temporary, folder) = fixture::empty_folder();
+    let [first, second, _] = fixture::models();
+    for model in [&first, &second] {
+        fixture::add_done(&folder, model, 0, 3);
+    }
+    let mut runs = folder.read_runs(&fixture::order()).unwrap();
+    let report = sections::report(&material(&runs), None);
+    // Steps of one process say nothing of how far processes differ.
+    assert!(
+        report.contains("**Fastest to infer:** no winner. linformer-tiny, 531 images/s, not comparable with vit-tiny: how far processes")
+            && report.contains("not measured (`vitbench calibrate` does)"),
+        "{report}"
+    );
+    let noises = [fixture::noise()];
+    let calibrated = Material::new(&runs, &[], &noises, &[]).unwrap();
+    let report = sections::report(&calibrated, None);
+    assert!(
+        report
+            .contains("**Fastest to infer:** linformer-tiny, 531 images/s; 1.31 times as fast as vit-tiny, the next.")
+            && report.contains("two processes that do the same differ by up to 6.61 %"),
+        "{report}"
+    );
+    drop(calibrated);
+    let Outcome::Done(record) = &mut runs.ended[0].outcome else { panic!("it was completed") };
+    record.identity.device = "cuda".to_owned();
+    let report = sections::report(&Material::new(&runs, &[], &noises, &[]).unwrap(), None);
+    assert!(report.contains("not comparable with vit-tiny: the device differs (cuda; flex)."), "{report}");
+}
+
+#[test]
 fn of_many_models_plots_with_a_row_each_show_the_most_accurate() {
     let (_temporary, folder) = fixture::empty_folder();
     for index in 0..42 {
@@ -223,7 +254,7 @@ fn a_ledger_that_is_not_its_run_s_is_named() {
     let complaint = |text: String| {
         fs::write(&path, text).unwrap();
         let runs = folder.read_runs(&[]).unwrap();
-        Material::new(&runs, &[], None, &[]).err().expect("the ledger is wrong").to_string()
+        Material::new(&runs, &[], &[], &[]).err().expect("the ledger is wrong").to_string()
     };
     let cut: Vec<&str> = whole.lines().take(900).collect();
     let message = complaint(cut.join("\n") + "\n");

@@ -1,9 +1,10 @@
 //! Which model is best at what, in sentences, and whether the lead is more than chance.
 
-use super::evidence::{Evidence, Pairs};
+use super::evidence::{Evidence, Tested};
 use super::figures::{Estimate, ModelFigures};
 use super::format::{count, magnitude, percent};
 use super::names::markdown_name;
+use super::pairs::{Incomparable, Speed};
 
 /// A piece of a sentence. Names are free text, which Markdown and HTML show each in its own way.
 #[derive(Debug, Clone, PartialEq)]
@@ -59,14 +60,18 @@ pub(crate) fn answers(models: &[ModelFigures<'_>], evidence: &Evidence<'_>) -> V
         Question { question, models, ranked }
     };
     let answers = [
-        question("Most accurate", |model| model.top1.clone()).answer(Some(&evidence.accuracy), &accuracy, &points),
+        question("Most accurate", |model| model.top1.clone()).answer(
+            Some((evidence, Tested::Accuracy)),
+            &accuracy,
+            &points,
+        ),
         question("Fastest to train", |model| model.train_images_per_s.clone()).answer(
-            Some(&evidence.training),
+            Some((evidence, Tested::Speed(Speed::Training))),
             &speed,
             &factor,
         ),
         question("Fastest to infer", |model| model.inference_images_per_s.clone()).answer(
-            Some(&evidence.inference),
+            Some((evidence, Tested::Speed(Speed::Inference))),
             &speed,
             &factor,
         ),
@@ -90,36 +95,61 @@ struct Question<'a> {
 }
 
 impl Question<'_> {
-    /// Who leads, and whether by more than chance: ahead of the next by `lead`, or not distinguishable from some. Pairs that cannot
-    /// be compared image by image or step by step are judged by whether their intervals overlap. `None` if no model has the
-    /// figure.
+    /// Who leads, and whether by more than chance: ahead of the next by `lead`, or not distinguishable from some. Where there is no test
+    /// or it lacks predictions, intervals that do not overlap decide; what was made under other conditions is not comparable. `None`
+    /// if no model has the figure.
     fn answer(
         &self,
-        pairs: Option<&Pairs>,
+        test: Option<(&Evidence<'_>, Tested)>,
         text: &dyn Fn(&Estimate) -> String,
         lead: &dyn Fn(&Estimate, &Estimate) -> String,
     ) -> Option<Answer> {
         let (leader, best) = self.ranked.first()?;
         let others = &self.ranked[1..];
-        let differs = |(other, figure): &&(usize, Estimate)| {
-            let tested = pairs.and_then(|pairs| pairs.differ(*leader, *other));
-            tested.unwrap_or_else(|| best.is_distinguishable_from(figure))
-        };
-        let close: Vec<usize> = others.iter().filter(|other| !differs(other)).map(|(index, _)| *index).collect();
+        let (mut close, mut apart, mut why) = (Vec::new(), Vec::new(), None);
+        for (other, figure) in others {
+            let is_ahead = match test.map(|(evidence, tested)| (tested, evidence.is_ahead(tested, *leader, *other))) {
+                None | Some((Tested::Accuracy, Err(Incomparable::NotRecorded(_)))) => {
+                    best.is_distinguishable_from(figure)
+                }
+                Some((_, Ok(is_ahead))) => is_ahead,
+                Some((_, Err(reason))) => {
+                    apart.push(*other);
+                    why.get_or_insert(reason);
+                    continue;
+                }
+            };
+            if !is_ahead {
+                close.push(*other);
+            }
+        }
         let name = |index: usize| Piece::Name(self.models[index].runs.model.to_owned());
+        let names = |indices: &[usize]| listed(indices.iter().map(|index| name(*index)).collect());
+        let has_winner = close.is_empty() && apart.is_empty();
         let mut pieces = Vec::new();
-        if !close.is_empty() {
+        if !has_winner {
             pieces.push(Piece::Text(NO_WINNER.to_owned()));
         }
         pieces.extend([name(*leader), Piece::Text(format!(", {}", text(best)))]);
         if !close.is_empty() {
             pieces.push(Piece::Text(", not distinguishable from ".to_owned()));
-            pieces.extend(listed(close.iter().map(|index| name(*index)).collect()));
-        } else if let Some((next, second)) = others.first() {
+            pieces.extend(names(&close));
+            if test.is_some_and(|(evidence, tested)| evidence.is_judged_with_noise(tested, *leader)) {
+                pieces.push(Piece::Text(" given how far this machine's processes differ".to_owned()));
+            }
+        }
+        if let Some(why) = why {
+            pieces.push(Piece::Text(", not comparable with ".to_owned()));
+            pieces.extend(names(&apart));
+            pieces.push(Piece::Text(format!(": {why}")));
+        }
+        if let (true, Some((next, second))) = (has_winner, others.first()) {
             pieces.extend([Piece::Text(format!("; {} ", lead(best, second))), name(*next)]);
             pieces.push(Piece::Text(", the next".to_owned()));
+        } else if others.is_empty() && self.models.len() > 1 {
+            pieces.push(Piece::Text("; no other model has the figure".to_owned()));
         }
-        Some(Answer { question: self.question, winner: close.is_empty().then_some(*leader), pieces })
+        Some(Answer { question: self.question, winner: has_winner.then_some(*leader), pieces })
     }
 }
 

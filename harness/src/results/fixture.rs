@@ -3,8 +3,8 @@
 use tempfile::TempDir;
 
 use super::{
-    EpochRecord, FailureReason, FailureRecord, MachineRecord, ModelSizeRecord, PartSample, PredictionRecord,
-    ResultsFolder, RunIdentity, RunRecord, SCHEMA, Spaced, StepPart, TimingMode, TimingSample,
+    EpochRecord, FailureReason, FailureRecord, MachineRecord, ModelSizeRecord, Noise, NoiseRecord, PartSample,
+    PredictionRecord, ResultsFolder, RunIdentity, RunRecord, SCHEMA, Spaced, StepPart, TimingMode, TimingSample,
 };
 
 /// One model of the fixture.
@@ -90,6 +90,24 @@ pub(crate) fn add_failed(folder: &ResultsFolder, model: &Model, seed: u64) {
         epoch: 2,
     })
     .unwrap();
+}
+
+/// Noise of the fixture's machine.
+pub(crate) fn noise() -> NoiseRecord {
+    let MachineRecord { version, cpu, cpu_cores, device, threads, started, .. } = machine();
+    let noise = Noise { log_std: 0.02, degrees: 9 };
+    NoiseRecord {
+        schema: SCHEMA,
+        version,
+        cpu,
+        cpu_cores,
+        device,
+        threads,
+        measured: started,
+        train_step: noise,
+        inference: noise,
+        latency: noise,
+    }
 }
 
 /// Images of the fixture's test set.

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use super::files::{csv_text, read_csv, read_json, write_atomic, write_json};
+use super::files::{WRITING, csv_text, read_csv, read_json, write_atomic, write_json};
 use super::ledger::{self, Ledger};
 use super::noise::NoiseRecord;
 use super::records::{
@@ -121,6 +121,17 @@ impl RunFolder {
     /// Makes the folder if it is not there.
     pub fn create(&self) -> Result<()> {
         create_folder(&self.path)
+    }
+
+    /// Takes away what a process that was killed left half written. For whoever alone works in the folder.
+    pub fn clear_unfinished(&self) -> Result<()> {
+        for entry in fs::read_dir(&self.path).map_err(Error::io("list", &self.path))? {
+            let entry = entry.map_err(Error::io("list", &self.path))?;
+            if entry.file_name().to_string_lossy().starts_with(WRITING) {
+                fs::remove_file(entry.path()).map_err(Error::io("delete", &entry.path()))?;
+            }
+        }
+        Ok(())
     }
 
     /// The folder itself.

@@ -31,7 +31,7 @@ pub fn by_model(runs: &[Run]) -> Vec<ModelRuns<'_>> {
     let mut models: Vec<ModelRuns<'_>> = Vec::new();
     for run in runs {
         let identity = run.identity();
-        match models.iter_mut().find(|model| model.model == identity.model) {
+        match models.iter_mut().rev().find(|model| model.model == identity.model) {
             Some(model) => model.runs.push(run),
             None => {
                 models.push(ModelRuns { model: &identity.model, architecture: &identity.architecture, runs: vec![run] })

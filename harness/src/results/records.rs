@@ -241,6 +241,7 @@ pub struct EpochRecord {
     /// Share of them that was classified rightly.
     pub train_top1: f64,
     /// Which split the next three columns speak of: `val` or `test`.
+    #[serde(deserialize_with = "split")]
     pub split: String,
     /// Mean cross-entropy after the epoch, in nats.
     pub eval_loss: f64,
@@ -378,5 +379,14 @@ impl<'de, T: FromStr<Err: fmt::Display>> Deserialize<'de> for Spaced<T> {
         let text = String::deserialize(deserializer)?;
         let values = text.split_ascii_whitespace().map(|value| value.parse().map_err(serde::de::Error::custom));
         values.collect::<Result<_, _>>().map(Self)
+    }
+}
+
+/// Text that is shown and written elsewhere as it is.
+fn split<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    match text.as_str() {
+        "val" | "test" => Ok(text),
+        _ => Err(serde::de::Error::custom(format!("`{text}` is no split; `val` and `test` are"))),
     }
 }

@@ -38,31 +38,36 @@ pub fn identify(
     threads: usize,
 ) -> Result<(Vec<PlannedRun>, Vec<String>)> {
     weights::resolve_initial(plan, config)?;
+    let mut notes = Vec::new();
+    // Which images the runs see, with their fingerprint and number of classes; most plans have one set of them.
+    let mut known: Vec<(DataConfig, String, usize)> = Vec::new();
+    for run in plan.runs() {
+        let images = run.data.without_augmentation();
+        if known.iter().any(|(seen, ..)| *seen == images) {
+            continue;
+        }
+        let Dataset { classes, fingerprint, excluded, .. } = data::load(&images, data_dir)?;
+        if !excluded.is_empty() {
+            let count = excluded.len();
+            notes.push(format!(
+                "{count} files cannot be decoded and are left out; every run lists them in its excluded.csv."
+            ));
+        }
+        known.push((images, fingerprint, classes.len()));
+    }
+    // What is matched to a size depends on the number of classes, which an image folder alone tells.
+    plan.classes = known.first().map(|(.., classes)| *classes);
     let mut runs = plan.runs();
     weights::resolve_runs(&mut runs, config)?;
-    let mut notes = Vec::new();
-    // Which images the runs see, with their fingerprint; most plans have one set of them.
-    let mut known: Vec<(DataConfig, String)> = Vec::new();
-    for run in &runs {
-        let images = run.data.without_augmentation();
-        if !known.iter().any(|(seen, _)| *seen == images) {
-            let dataset: Dataset = data::load(&images, data_dir)?;
-            plan.check_models(&config.display().to_string(), dataset.classes.len())?;
-            notes.extend(weights::check_initial(&runs, dataset.classes.len())?);
-            if !dataset.excluded.is_empty() {
-                let count = dataset.excluded.len();
-                notes.push(format!(
-                    "{count} files cannot be decoded and are left out; every run lists them in its excluded.csv."
-                ));
-            }
-            known.push((images, dataset.fingerprint));
-        }
+    for (.., classes) in &known {
+        plan.check_models(&config.display().to_string(), *classes)?;
+        notes.extend(weights::check_initial(&runs, *classes)?);
     }
     let mut said = HashSet::new();
     notes.retain(|note: &String| said.insert(note.clone()));
     let planned = |config: RunConfig| {
         let images = config.data.without_augmentation();
-        let (_, fingerprint) = known.iter().find(|(seen, _)| *seen == images).expect("all images were read");
+        let (_, fingerprint, _) = known.iter().find(|(seen, ..)| *seen == images).expect("all images were read");
         PlannedRun { identity: run_folder::identity(&config, fingerprint, threads), config }
     };
     Ok((runs.into_par_iter().map(planned).collect(), notes))

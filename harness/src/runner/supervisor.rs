@@ -156,9 +156,18 @@ impl Supervisor<'_> {
                 && workers.len() < self.options.work.jobs
                 && let Some(run) = queue.pop_front()
             {
-                workers.push(self.start(run, &sender)?);
-                tell(Notice::Started(run));
+                match self.start(run, &sender) {
+                    Ok(worker) => {
+                        workers.push(worker);
+                        tell(Notice::Started(run));
+                    }
+                    Err(error) => {
+                        failed = Some(error);
+                        break;
+                    }
+                }
             }
+            let stopping = stopping || failed.is_some();
             if stopping && !told {
                 told = true;
                 for worker in &mut workers {
@@ -242,7 +251,8 @@ impl Supervisor<'_> {
         match status.code() {
             Some(0) => return Ok(WorkOutcome::Recorded),
             Some(code) if code == i32::from(BUSY) => return Ok(WorkOutcome::Busy),
-            Some(130 | 143) if self.stop.is_asked() => return Ok(WorkOutcome::Interrupted),
+            // It was asked to stop, by this process or another, and left a checkpoint.
+            Some(130 | 143) => return Ok(WorkOutcome::Interrupted),
             Some(code @ (2 | 3)) => {
                 let run = self.runs[worker.run].identity.run.clone();
                 let words = worker.last_words.make_contiguous().join("\n");

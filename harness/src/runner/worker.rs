@@ -119,6 +119,7 @@ fn do_run(
     (stop, started): (&Stop, Instant),
     say: &mut dyn FnMut(Message),
 ) -> Result<WorkOutcome> {
+    folder.clear_unfinished()?;
     run_folder::write_excluded(folder, &dataset.excluded)?;
     // From here on it is no longer a run that failed, even if this attempt is cut short.
     folder.remove_failed()?;

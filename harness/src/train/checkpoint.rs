@@ -200,7 +200,8 @@ impl Checkpoints {
         for folder in self.list()?.into_iter().rev() {
             match self.read(&folder) {
                 Ok(checkpoint) => return Ok(Some(checkpoint)),
-                Err(problem) => {
+                Err(Unusable::Failed(error)) => return Err(error),
+                Err(Unusable::Damaged(problem)) => {
                     on_damaged(&format!("checkpoint {} is damaged and left out: {problem}", folder.display()));
                     self.delete(&folder)?;
                 }
@@ -248,26 +249,57 @@ impl Checkpoints {
         for entry in entries {
             let entry = entry.map_err(Error::io("list", &self.folder))?;
             let name = entry.file_name();
-            if prefixes.iter().any(|prefix| name.to_string_lossy().starts_with(prefix)) && entry.path().is_dir() {
-                fs::remove_dir_all(entry.path()).map_err(Error::io("delete", &entry.path()))?;
+            let path = entry.path();
+            if prefixes.iter().any(|prefix| name.to_string_lossy().starts_with(prefix)) {
+                let deleted = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+                deleted.map_err(Error::io("delete", &path))?;
             }
         }
         Ok(())
     }
 
-    fn read(&self, folder: &Path) -> Result<Checkpoint, String> {
+    fn read(&self, folder: &Path) -> Result<Checkpoint, Unusable> {
         check_sums(folder)?;
-        let text = fs::read(folder.join(STATE)).map_err(|error| format!("{STATE}: {error}"))?;
-        let state: State = serde_json::from_slice(&text).map_err(|error| format!("{STATE}: {error}"))?;
+        let text = fs::read(folder.join(STATE)).map_err(Unusable::of(&folder.join(STATE)))?;
+        let damaged = |problem: String| Unusable::Damaged(format!("{STATE}: {problem}"));
+        let state: State = serde_json::from_slice(&text).map_err(|error| damaged(error.to_string()))?;
+        // Whole, and not for this program or run: nothing to delete.
+        let foreign = |problem: String, help: &str| {
+            Err(Unusable::Failed(Error::input(folder.join(STATE).display(), problem, help)))
+        };
         if state.schema > SCHEMA {
-            return Err(format!("{STATE}: schema {} is newer than this program's ({SCHEMA})", state.schema));
+            let problem = format!("schema {} is newer than this program's ({SCHEMA})", state.schema);
+            return foreign(problem, "use a newer vitbench");
         }
         if state.run != self.run {
-            return Err(format!("it is of run {}", state.run));
+            return foreign(format!("it is of run {}", state.run), "put the checkpoint back to its run");
         }
         let epochs = RunFolder::open(folder).and_then(|folder| folder.read_epochs());
-        let epochs = epochs.map_err(|error| error.to_string())?.ok_or(format!("{EPOCHS} is not there"))?;
+        let epochs = epochs.map_err(|error| Unusable::Damaged(error.to_string()))?;
+        let epochs = epochs.ok_or_else(|| Unusable::Damaged(format!("{EPOCHS} is not there")))?;
         Ok(Checkpoint { folder: folder.to_owned(), state, epochs })
+    }
+}
+
+/// Why a checkpoint cannot be used.
+enum Unusable {
+    /// It is not what was written.
+    Damaged(String),
+    /// Whether it is cannot be told, or it is somebody else's.
+    Failed(Error),
+}
+
+impl Unusable {
+    /// A file that is absent, short or no text is damage; a disk or network that does not answer is none.
+    fn of(path: &Path) -> impl FnOnce(std::io::Error) -> Self {
+        use std::io::ErrorKind::{InvalidData, IsADirectory, NotADirectory, NotFound, UnexpectedEof};
+        move |error| match error.kind() {
+            NotFound | UnexpectedEof | InvalidData | IsADirectory | NotADirectory => {
+                let file = path.file_name().unwrap_or_default().display();
+                Self::Damaged(format!("{file}: {error}"))
+            }
+            _ => Self::Failed(Error::io("read", path)(error)),
+        }
     }
 }
 
@@ -284,18 +316,21 @@ fn is_name(name: &str) -> bool {
 }
 
 /// Says which file is not what it was, if any.
-fn check_sums(folder: &Path) -> Result<(), String> {
-    let sums = fs::read_to_string(folder.join(SUMS)).map_err(|error| format!("{SUMS}: {error}"))?;
+fn check_sums(folder: &Path) -> Result<(), Unusable> {
+    let sums = fs::read_to_string(folder.join(SUMS)).map_err(Unusable::of(&folder.join(SUMS)))?;
     for needed in [MODEL, OPTIMIZER, EPOCHS, STATE] {
         if !sums.lines().any(|line| line.ends_with(&format!("  {needed}"))) {
-            return Err(format!("{SUMS} does not name {needed}"));
+            return Err(Unusable::Damaged(format!("{SUMS} does not name {needed}")));
         }
     }
     for line in sums.lines() {
-        let (digest, file) = line.split_once("  ").ok_or_else(|| format!("{SUMS}: no digest in `{line}`"))?;
-        let found = sha256::of_file(&folder.join(file)).map_err(|error| format!("{file}: {error}"))?;
+        let no_digest = || Unusable::Damaged(format!("{SUMS}: no digest in `{line}`"));
+        let (digest, file) = line.split_once("  ").ok_or_else(no_digest)?;
+        let path = folder.join(file);
+        let found = sha256::of_file(&path).map_err(Unusable::of(&path))?;
         if found != digest {
-            return Err(format!("{file} is not what was written: its SHA-256 is {found} instead of {digest}"));
+            let problem = format!("{file} is not what was written: its SHA-256 is {found} instead of {digest}");
+            return Err(Unusable::Damaged(problem));
         }
     }
     Ok(())

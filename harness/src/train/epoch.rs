@@ -1,6 +1,7 @@
 //! A pass over the training images, and one over images to evaluate.
 
 use std::ops::{ControlFlow, Range};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::sync::{Mutex, PoisonError};
 
@@ -215,7 +216,11 @@ impl Pass<'_> {
     }
 }
 
-/// Loss and hits of all `images`, which `reader` reads, and the verdict on each. `model` is without autodiff, on `device`.
+/// Images that are evaluated between two looks at whether to stop.
+const EVALUATED_AT_ONCE: usize = 1024;
+
+/// Loss and hits of all `images`, which `reader` reads, and the verdict on each; `None` if `stop` is set meanwhile. `model` is without
+/// autodiff, on `device`.
 pub fn evaluate(
     model: &Architecture,
     lanes: &Lanes,
@@ -223,23 +228,35 @@ pub fn evaluate(
     images: &Images,
     (micro_batch, classes): (usize, usize),
     device: &Device,
-) -> Result<(Evaluation, Vec<Prediction>), Diverged> {
-    let fetch = |part: usize| {
-        let indices: Vec<u32> =
-            (part * micro_batch..images.len().min((part + 1) * micro_batch)).map(|i| i as u32).collect();
+    stop: &AtomicBool,
+) -> Result<Option<(Evaluation, Vec<Prediction>)>, Diverged> {
+    let micro_batch_of = |range: Range<usize>| {
+        let indices: Vec<u32> = range.map(|index| index as u32).collect();
         let mut values = vec![0.0; indices.len() * reader.values_per_image()];
         let mut labels = Vec::new();
         reader.fill(&indices, 0, &mut values, &mut labels, None);
         MicroBatch::new(values, labels, images.size(), classes, device)
     };
-    let batch = Batch { images: images.len(), micro_batches: images.len().div_ceil(micro_batch), fetch: &fetch };
-    let logits = infer(model, lanes, &batch);
     let mut evaluation = Evaluation::default();
-    let verdict = |(logits, label): (&[f32], &u32)| evaluation.add(logits, *label as usize);
-    let predictions = logits.chunks_exact(classes).zip(images.labels()).map(verdict).collect();
+    let mut predictions = Vec::with_capacity(images.len());
+    let at_once = EVALUATED_AT_ONCE.next_multiple_of(micro_batch);
+    for start in (0..images.len()).step_by(at_once) {
+        if stop.load(Ordering::Relaxed) {
+            return Ok(None);
+        }
+        let end = images.len().min(start + at_once);
+        let fetch = |part: usize| {
+            let first = start + part * micro_batch;
+            micro_batch_of(first..end.min(first + micro_batch))
+        };
+        let batch = Batch { images: end - start, micro_batches: (end - start).div_ceil(micro_batch), fetch: &fetch };
+        let logits = infer(model, lanes, &batch);
+        let verdict = |(logits, label): (&[f32], &u32)| evaluation.add(logits, *label as usize);
+        predictions.extend(logits.chunks_exact(classes).zip(&images.labels()[start..end]).map(verdict));
+    }
     assert_eq!(evaluation.images(), images.len(), "an evaluation sees every image once");
     check_finite("the evaluation loss", evaluation.loss())?;
-    Ok((evaluation, predictions))
+    Ok(Some((evaluation, predictions)))
 }
 
 #[cfg(test)]
@@ -298,7 +315,9 @@ mod tests {
         }
         let plain = Device::flex();
         let reader = BatchReader::evaluation(&images, &data);
-        let (evaluation, _) = evaluate(&learner.result(), lanes, &reader, &images, (4, CLASSES), &plain).unwrap();
+        let go_on = AtomicBool::new(false);
+        let evaluated = evaluate(&learner.result(), lanes, &reader, &images, (4, CLASSES), &plain, &go_on);
+        let (evaluation, _) = evaluated.unwrap().expect("nothing stops it");
         losses.push(evaluation.loss().to_bits());
         let weights = parameters::values(&learner.result()).into_values().flat_map(|values| values.data);
         (losses, weights.map(f32::to_bits).collect())

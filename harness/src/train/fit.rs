@@ -117,7 +117,7 @@ impl Training<'_> {
         let epoch = position.epochs.len() + 1;
         let diverged = |why: Diverged| Ok(Err(Ending::Diverged { epoch, why }));
         let reader = BatchReader::training(&dataset.train, &config.data, config.seed);
-        let mut turn = machine.turn()?;
+        let Some(mut turn) = machine.turn(context.stop)? else { return Ok(Err(Ending::Interrupted)) };
         let begun = Instant::now();
         let mut clock = Stopwatch::start(position.epoch_seconds);
         let mut failed = None;
@@ -129,7 +129,7 @@ impl Training<'_> {
                     .get_or_insert_with(|| ((begun - context.started).as_secs_f64(), begun.elapsed().as_secs_f64()));
                 position.batches.update(digests.iter().map(AsRef::as_ref));
                 on_event(Event::Step { epoch, stats });
-                let stop = context.stop.load(Ordering::Relaxed);
+                let mut stop = context.stop.load(Ordering::Relaxed);
                 let due = self.saved.elapsed() >= context.checkpoint_every;
                 if !stop && !due && !turn.is_asked_for() {
                     return ControlFlow::Continue(());
@@ -137,12 +137,20 @@ impl Training<'_> {
                 let pause = Instant::now();
                 position.epoch_seconds = clock.seconds();
                 position.stats = stats.clone();
-                let outcome = match stop || due {
-                    true => self.checkpoints.save(position, learner, &self.architecture),
-                    false => Ok(()),
+                let mut save = || {
+                    self.saved = Instant::now();
+                    self.checkpoints.save(position, learner, &self.architecture)
                 };
-                self.saved = Instant::now();
-                failed = outcome.and_then(|()| turn.give_way()).err();
+                let mut outcome = if stop || due { save() } else { Ok(()) };
+                if !stop && outcome.is_ok() {
+                    outcome = turn.give_way(context.stop);
+                    // The wait may have been long, and ends early if the run is to stop.
+                    stop = context.stop.load(Ordering::Relaxed);
+                    if stop && outcome.is_ok() {
+                        outcome = save();
+                    }
+                }
+                failed = outcome.err();
                 clock.leave_out(pause.elapsed());
                 if stop || failed.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
             };
@@ -162,10 +170,14 @@ impl Training<'_> {
             EvaluateOn::Test => ("test", &dataset.test),
             EvaluateOn::Val => ("val", &dataset.val),
         };
-        let evaluated = evaluate_images(context, learner, &learner.result(), images);
-        let raw = raw_evaluation(context, learner, images);
-        let ((evaluation, _), raw) = match evaluated.and_then(|evaluated| Ok((evaluated, raw?))) {
-            Ok(found) => found,
+        let Evaluated { evaluation, raw, .. } = match evaluate_images(context, learner, images) {
+            Ok(Some(found)) => found,
+            Ok(None) => {
+                // Taken up again, the epoch has no step left and is evaluated.
+                (position.stats, position.epoch_seconds) = (stats, train_seconds);
+                self.checkpoints.save(position, learner, &self.architecture)?;
+                return Ok(Err(Ending::Interrupted));
+            }
             Err(why) => return diverged(why),
         };
         position.epochs.push(EpochRecord {
@@ -222,28 +234,34 @@ fn has_stalled(early_stopping: Option<EarlyStoppingConfig>, epochs: &[EpochRecor
     }
 }
 
-/// Loss and hits of the weights of the last step, where the model is an average of weights.
-pub(super) fn raw_evaluation(
-    context: &RunContext<'_>,
-    learner: &Learner,
-    images: &Images,
-) -> std::result::Result<Option<Evaluation>, Diverged> {
-    match learner.averages() {
-        true => Ok(Some(evaluate_images(context, learner, &learner.model().valid(), images)?.0)),
-        false => Ok(None),
-    }
+/// What a learner's model says of images.
+pub(super) struct Evaluated {
+    pub evaluation: Evaluation,
+    /// The verdict on each image.
+    pub predictions: Vec<Prediction>,
+    /// Loss and hits of the weights of the last step, where the model is an average of weights.
+    pub raw: Option<Evaluation>,
 }
 
-/// Loss and hits of `model`, and the verdict on each image.
+/// `None` if the run is to stop.
 pub(super) fn evaluate_images(
     context: &RunContext<'_>,
     learner: &Learner,
-    model: &Architecture,
     images: &Images,
-) -> std::result::Result<(Evaluation, Vec<Prediction>), Diverged> {
+) -> std::result::Result<Option<Evaluated>, Diverged> {
     let reader = BatchReader::evaluation(images, &context.config.data);
     let sizes = (learner.micro_batch(), learner.classes());
-    evaluate(model, context.lanes, &reader, images, sizes, context.device)
+    let of =
+        |model: &Architecture| evaluate(model, context.lanes, &reader, images, sizes, context.device, context.stop);
+    let Some((evaluation, predictions)) = of(&learner.result())? else { return Ok(None) };
+    let mut raw = None;
+    if learner.averages() {
+        match of(&learner.model().valid())? {
+            Some((evaluation, _)) => raw = Some(evaluation),
+            None => return Ok(None),
+        }
+    }
+    Ok(Some(Evaluated { evaluation, predictions, raw }))
 }
 
 #[cfg(test)]

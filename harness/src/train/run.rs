@@ -1,6 +1,6 @@
 //! A run from initial weights to records on disk.
 
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use burn::tensor::Device;
@@ -8,7 +8,7 @@ use burn::tensor::Device;
 use super::checkpoint::Checkpoints;
 use super::epoch::EpochStats;
 use super::evaluate::{Evaluation, Prediction};
-use super::fit::{Fitted, architecture, evaluate_images, fit, raw_evaluation};
+use super::fit::{Evaluated, Fitted, architecture, evaluate_images, fit};
 use super::kept::keep_images;
 use super::lanes::Lanes;
 use super::learner::Learner;
@@ -130,11 +130,10 @@ fn train_and_time(
     };
     let epochs = &position.epochs;
     let diverged = |why| Ok(Err(Ending::Diverged { epoch: epochs.len(), why }));
-    let turn = context.machine.turn()?;
-    let test = evaluate_images(context, &learner, &learner.result(), &context.dataset.test);
-    let raw = raw_evaluation(context, &learner, &context.dataset.test);
-    let ((evaluation, predictions), raw) = match test.and_then(|test| Ok((test, raw?))) {
-        Ok(evaluated) => evaluated,
+    let Some(turn) = context.machine.turn(context.stop)? else { return Ok(Err(Ending::Interrupted)) };
+    let Evaluated { evaluation, predictions, raw } = match evaluate_images(context, &learner, &context.dataset.test) {
+        Ok(Some(evaluated)) => evaluated,
+        Ok(None) => return Ok(Err(Ending::Interrupted)),
         Err(why) => return diverged(why),
     };
     context.folder.write_predictions(&prediction_records(&context.dataset.test, &predictions))?;
@@ -147,12 +146,15 @@ fn train_and_time(
     weights::save(&weights::trained_weights(context.folder), &architecture, &learner.result())?;
     drop(turn);
     on_event(Event::Timing);
-    let alone = context.machine.alone()?;
-    context.folder.write_parts(&time_parts(context, &learner))?;
-    match time(context, &mut learner) {
-        Ok(samples) => context.folder.write_timing(&samples)?,
+    let Some(alone) = context.machine.alone(context.stop)? else { return Ok(Err(Ending::Interrupted)) };
+    let parts = time_parts(context, &learner);
+    let timed = match time(context, &mut learner) {
+        Ok(timed) => timed,
         Err(why) => return diverged(why),
-    }
+    };
+    let (Some(parts), Some(samples)) = (parts, timed) else { return Ok(Err(Ending::Interrupted)) };
+    context.folder.write_parts(&parts)?;
+    context.folder.write_timing(&samples)?;
     let peak_gflop_per_s = Some(peak_gflop_per_s(context.timing_lanes, context.device));
     drop(alone);
     Ok(Ok(RunRecord {
@@ -194,8 +196,8 @@ fn prediction_records(images: &Images, predictions: &[Prediction]) -> Vec<Predic
     images.names().iter().zip(images.labels()).zip(predictions).map(record).collect()
 }
 
-/// The parts of a training step on a batch of the recipe's.
-fn time_parts(context: &RunContext<'_>, learner: &Learner) -> Vec<PartSample> {
+/// The parts of a training step on a batch of the recipe's; `None` if the run is to stop.
+fn time_parts(context: &RunContext<'_>, learner: &Learner) -> Option<Vec<PartSample>> {
     let RunContext { config, dataset, timing_lanes: lanes, .. } = context;
     let batch_size = config.train.batch_size;
     let training = BatchReader::training(&dataset.train, &config.data, config.seed);
@@ -206,14 +208,18 @@ fn time_parts(context: &RunContext<'_>, learner: &Learner) -> Vec<PartSample> {
     let enough = Enough { min_seconds: enough.min_seconds / 4.0, ..enough };
     let mut all = Vec::new();
     for part in [StepPart::Data, StepPart::Forward, StepPart::ForwardBackward] {
+        if context.stop.load(Ordering::Relaxed) {
+            return None;
+        }
         let reader = if part == StepPart::Data { &training } else { &plain };
         let samples = time_part(learner, lanes, &timed(reader), part, config.train.gradient_checkpointing, enough);
         all.extend(samples.into_iter().map(|seconds| PartSample { part, batch_size, seconds }));
     }
-    all
+    Some(all)
 }
 
-fn time(context: &RunContext<'_>, learner: &mut Learner) -> std::result::Result<Vec<TimingSample>, Diverged> {
+/// Whole steps; `None` if the run is to stop.
+fn time(context: &RunContext<'_>, learner: &mut Learner) -> std::result::Result<Option<Vec<TimingSample>>, Diverged> {
     let RunContext { config, dataset, timing_lanes: lanes, .. } = context;
     let measure = &config.measure;
     let enough = Enough::of(measure);
@@ -224,7 +230,11 @@ fn time(context: &RunContext<'_>, learner: &mut Learner) -> std::result::Result<
     let mut keep = |mode, batch_size, samples: Vec<f64>| {
         all.extend(samples.into_iter().map(|seconds| TimingSample { mode, batch_size, seconds }));
     };
+    let stop = || context.stop.load(Ordering::Relaxed);
     for batch_size in measure.train_batch_sizes.clone().unwrap_or_else(recipe_batch) {
+        if stop() {
+            return Ok(None);
+        }
         let samples =
             time_train_step(learner, lanes, &timed(batch_size), StepOptions::of(&config.train, TIMED_LR), enough)?;
         keep(TimingMode::TrainStep, batch_size, samples);
@@ -234,7 +244,10 @@ fn time(context: &RunContext<'_>, learner: &mut Learner) -> std::result::Result<
     sizes.sort_unstable();
     sizes.dedup();
     for batch_size in sizes {
+        if stop() {
+            return Ok(None);
+        }
         keep(TimingMode::Inference, batch_size, time_inference(learner, lanes, &timed(batch_size), enough));
     }
-    Ok(all)
+    Ok((!stop()).then_some(all))
 }

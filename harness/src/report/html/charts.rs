@@ -5,7 +5,7 @@ use crate::error::Result;
 use crate::report::Material;
 use crate::report::plots::Chart;
 use crate::report::plots::curve_data::{self, Along};
-use crate::report::plots::curves::Spot;
+use crate::report::plots::curves::{Curves, Spot};
 use crate::report::plots::data::{self, Cost, Shown};
 use crate::report::plots::page::{Colors, render};
 use crate::report::plots::rows::Rows;
@@ -59,9 +59,11 @@ impl<'a> Charts<'a> {
     pub(super) fn learning(&self) -> Result<Vec<Figure>> {
         let models = &self.most_accurate;
         let published = self.material.published;
-        let note =
-            self.bounded("Solid: evaluation; dashed: training images as they were met; shaded: range over seeds.");
         let by_epoch = curve_data::learning_curves(models, published, Along::Epochs);
+        let note = self.bounded(match by_epoch.as_ref().is_some_and(Curves::is_crowded) {
+            true => "Evaluation, mean over seeds.",
+            false => "Solid: evaluation; dashed: training images as they were met; shaded: range over seeds.",
+        });
         let by_time = curve_data::learning_curves(models, published, Along::Time);
         let figures = [
             self.figure("learning_curves", "Accuracy by epoch", &note, by_epoch.as_ref())?,
@@ -76,7 +78,7 @@ impl<'a> Charts<'a> {
         let models = &self.most_accurate;
         let throughput = self.bounded("At the largest timed batch, with 95 % intervals.");
         let latency =
-            self.bounded("Inference on one image: median, 90th (tall tick) and 99th percentile (end of the line).");
+            self.bounded("Inference on one image: median (mark), 90th and 99th percentile (ends of the line).");
         let by_batch = self.bounded("Median steps on batches that are already in memory.");
         let step = self.bounded(
             "Parts of a training step, each timed by itself: backward and optimiser are what the longer of two timings takes more. \

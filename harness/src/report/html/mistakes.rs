@@ -10,7 +10,7 @@ use super::shown_name;
 use crate::error::{Error, Result};
 use crate::report::Material;
 use crate::report::figures::ModelFigures;
-use crate::report::format::{magnitude, or_none, percent};
+use crate::report::format::{counted, magnitude, or_none, percent};
 use crate::report::plots::curves::Spot;
 use crate::report::plots::data::Shown;
 use crate::results::{KeptImage, Ledger, Run};
@@ -88,6 +88,13 @@ pub(super) fn chosen<'a>(material: &'a Material<'a>, models: &[Shown<'a>]) -> Ve
     ranked
 }
 
+/// Says that this part of the page is about some of the models alone, if it is.
+pub(super) fn left_out(models: usize, chosen: usize) -> Option<String> {
+    (chosen < models).then(|| {
+        format!("About the {chosen} most accurate of {} whose predictions were recorded.", counted(models, "model"))
+    })
+}
+
 fn ledgers<'a>(material: &'a Material<'a>, model: &ModelFigures<'a>) -> Vec<(&'a Run, &'a Ledger)> {
     model.runs.done().filter_map(|(run, _)| Some((run, material.ledgers.of(run)?))).collect()
 }
@@ -128,7 +135,7 @@ pub(super) fn confusion(material: &Material<'_>, index: usize, model: &ModelFigu
         (class_name(run, *label), class_name(run, *predicted), format!("{share} %"))
     });
     let commonest = commonest.collect();
-    // Too many are no matrix that anybody reads.
+    // Too many are no matrix that anybody reads; the commonest mistakes are listed all the same.
     let shown = if classes <= MATRIX_CLASSES { classes } else { 0 };
     let row = |label| (0..shown).map(|predicted| share(label, predicted)).collect();
     let (names, matrix) = ((0..shown).map(|class| class_name(run, class)).collect(), (0..shown).map(row).collect());
@@ -189,7 +196,7 @@ pub(super) fn surest(index: usize, model: &ModelFigures<'_>) -> Result<Option<Su
     Ok((!pictures.is_empty()).then(|| Surest { index, name: shown_name(model.runs.model), pictures }))
 }
 
-/// Of the images that any run kept, those on which the models' first runs disagree most.
+/// Of the images that any run kept, its surest mistakes, those on which the models' first runs disagree most.
 pub(super) fn disagreed(material: &Material<'_>, models: &[(usize, Shown<'_>)]) -> Result<Vec<Picture>> {
     let first = |(_, (model, _)): &(usize, Shown<'_>)| -> Option<(String, Run, Ledger)> {
         let (run, ledger) = ledgers(material, model).into_iter().next()?;

@@ -88,8 +88,10 @@ pub(crate) fn page(material: &Material<'_>) -> Result<String> {
             .collect(),
         surest: surest.into_iter().flatten().collect(),
         disagreed: mistakes::disagreed(material, &chosen)?,
+        mistakes_left_out: mistakes::left_out(models.len(), chosen.len()),
         source: source(material),
         runs: runs::sections(&material.runs.ended)?,
+        runs_left_out: runs::left_out(material.runs.ended.len()),
     };
     Ok(page.render().expect("the template writes to memory"))
 }

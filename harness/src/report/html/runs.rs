@@ -1,10 +1,12 @@
 //! A section for each run: how it ended, what it was made with, and the last it said.
 
+use rayon::prelude::*;
+
 use super::shown_name;
 use crate::bounded;
 use crate::error::{Error, Result};
 use crate::report::format::{counted, gibibytes, magnitude, or_none, percent};
-use crate::report::names::shorten;
+use crate::report::names::{plain, shorten};
 use crate::results::{Run, TimingMode};
 
 /// Everything shown of a run.
@@ -30,16 +32,30 @@ const LOG_LINES: usize = 12;
 const CONFIG_CHARS: usize = 6000;
 const LINE_CHARS: usize = 240;
 
+/// With more runs than this, a page has no configs and logs but those of runs that failed.
+const WHOLE_RUNS: usize = 1000;
+
 pub(super) fn sections(runs: &[Run]) -> Result<Vec<RunSection>> {
-    runs.iter().enumerate().map(|(index, run)| section(index, run)).collect()
+    let is_whole = |run: &Run| runs.len() <= WHOLE_RUNS || run.failed().is_some();
+    runs.par_iter().enumerate().map(|(index, run)| section(index, run, is_whole(run))).collect()
 }
 
-fn section(index: usize, run: &Run) -> Result<RunSection> {
-    let log: Vec<String> = run.folder.log_tail(LOG_LINES)?.iter().map(|line| shorten(line, LINE_CHARS)).collect();
+/// Says what the sections of so many runs lack, if anything.
+pub(super) fn left_out(runs: usize) -> Option<String> {
+    (runs > WHOLE_RUNS).then(|| {
+        let runs = counted(runs, "run");
+        format!("Of {runs}, only those that failed have their config and log here; the others' stand in their folders.")
+    })
+}
+
+fn section(index: usize, run: &Run, is_whole: bool) -> Result<RunSection> {
+    let (log, config) =
+        if is_whole { (run.folder.log_tail(LOG_LINES)?, config(run)?) } else { (Vec::new(), String::new()) };
+    let log: Vec<String> = log.iter().map(|line| shorten(&plain(line), LINE_CHARS)).collect();
     let outcome = match (run.done(), run.failed()) {
         (Some(record), _) => format!("{} %", percent(record.test_top1)),
         (None, Some(failed)) => {
-            format!("{} in epoch {}: {}", failed.reason, failed.epoch, shorten(&failed.message, LINE_CHARS))
+            format!("{} in epoch {}: {}", failed.reason, failed.epoch, shorten(&plain(&failed.message), LINE_CHARS))
         }
         (None, None) => String::new(),
     };
@@ -50,7 +66,7 @@ fn section(index: usize, run: &Run) -> Result<RunSection> {
         outcome,
         facts: facts(run),
         timings: timings(run),
-        config: shorten(&config(run)?, CONFIG_CHARS),
+        config: shorten(&config.lines().map(plain).collect::<Vec<_>>().join("\n"), CONFIG_CHARS),
         log: log.join("\n"),
     })
 }
@@ -76,6 +92,10 @@ fn facts(run: &Run) -> Vec<(&'static str, String)> {
         ("Version", identity.version.clone()),
         ("Data", identity.data_fingerprint.clone()),
     ];
+    if let Some(machine) = &run.machine {
+        let cpus = counted(machine.cpu_cores, "logical CPU");
+        facts.push(("Machine", format!("{}, {cpus}, {}", machine.cpu, machine.os)));
+    }
     if let Some(record) = run.done() {
         let seconds = |seconds: f64| format!("{} s", magnitude(seconds));
         facts.extend([

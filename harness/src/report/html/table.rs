@@ -26,6 +26,8 @@ pub(super) struct Row {
     pub(super) architecture: String,
     /// Completed and failed runs.
     pub(super) runs: (usize, usize),
+    /// Place of its first run among all, which a link leads to.
+    pub(super) first_run: usize,
     pub(super) top1: Cell,
     /// Where value and interval lie on the table's scale of accuracies, in percent of its width: low, value, high.
     pub(super) bar: Option<[String; 3]>,
@@ -50,6 +52,16 @@ pub(super) const COLUMNS: [(&str, &str, bool); 9] = [
 type Figure = Option<(f64, String, String)>;
 
 pub(super) fn rows(models: &[Shown<'_>]) -> Vec<Row> {
+    // Runs stand model by model, in the order of the models.
+    let mut next_run = 0;
+    let first_runs: Vec<usize> = models
+        .iter()
+        .map(|(model, _)| {
+            let first = next_run;
+            next_run += model.runs.runs.len();
+            first
+        })
+        .collect();
     let figures: Vec<[Figure; 9]> = models.iter().map(|(model, _)| figures(model)).collect();
     let best = |column: usize| {
         let values = figures.iter().filter_map(|row| row[column].as_ref().map(|(value, ..)| *value));
@@ -70,6 +82,7 @@ pub(super) fn rows(models: &[Shown<'_>]) -> Vec<Row> {
             name: shown_name(model.runs.model),
             architecture: shown_name(model.runs.architecture),
             runs: (model.runs.done().count(), model.runs.failed().count()),
+            first_run: first_runs[index],
             top1: cell(model.top1.as_ref().map(accuracy), greatest),
             bar: model.top1.as_ref().map(|top1| bar(top1, scale)),
             cells: cells.collect(),
@@ -86,8 +99,9 @@ fn cell(figure: Figure, best: Option<f64>) -> Cell {
 }
 
 fn accuracy(top1: &Estimate) -> (f64, String, String) {
-    let spread = sample_std(&top1.by_run).map(|std| format!("± {}", percent(std))).unwrap_or_default();
-    (top1.value, percent(top1.value), spread)
+    let interval = top1.interval.map(|i| format!("{}–{}", percent(i.low), percent(i.high)));
+    let spread = sample_std(&top1.by_run).map(|std| format!("SD {}", percent(std)));
+    (top1.value, percent(top1.value), interval.into_iter().chain(spread).collect::<Vec<_>>().join(", "))
 }
 
 fn bar(top1: &Estimate, scale: Interval) -> [String; 3] {

@@ -47,6 +47,10 @@ pub(super) struct Page<'a> {
     pub(super) disagreed: Vec<Picture>,
     pub(super) source: Source,
     pub(super) runs: Vec<RunSection>,
+    /// Which models' mistakes are not shown.
+    pub(super) mistakes_left_out: Option<String>,
+    /// What they lack because they are many.
+    pub(super) runs_left_out: Option<String>,
 }
 
 /// The answer to a question.

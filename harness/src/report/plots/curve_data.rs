@@ -143,18 +143,22 @@ fn curves(
     curves.filter(|curve| !curve.main.is_empty() || !curve.train.is_empty()).collect()
 }
 
-/// Each epoch's mean and range over the completed runs; over the failed ones if none was completed, so that a divergence can
-/// be seen. Values that are not finite are left out.
+/// Each epoch's mean and range over the completed runs, as far as all of them came: the mean of those that are left would be another
+/// figure. Over the failed ones if none was completed, so that a divergence can be seen. Values that are not finite are left out.
 fn spots(model: &ModelFigures<'_>, along: Along, value: fn(&EpochRecord) -> f64) -> Vec<Spot> {
     let mut runs: Vec<_> = model.runs.done().map(|(run, _)| run).collect();
-    if runs.is_empty() {
-        runs.clone_from(&model.runs.runs);
-    }
+    let last = match runs.iter().map(|run| run.epochs.len()).min() {
+        Some(last) => last,
+        None => {
+            runs.clone_from(&model.runs.runs);
+            usize::MAX
+        }
+    };
     // Time since the training began, and the value, by epoch.
     let mut by_epoch: BTreeMap<usize, (Vec<f64>, Vec<f64>)> = BTreeMap::new();
     for run in runs {
         let mut seconds = 0.0;
-        for record in &run.epochs {
+        for record in run.epochs.iter().take(last) {
             seconds += record.train_seconds;
             if value(record).is_finite() {
                 let (times, values) = by_epoch.entry(record.epoch).or_default();

@@ -1,7 +1,7 @@
 //! What plots of rows and points show of the models. `None` where there is nothing to show.
 
 use super::look::{self, Look};
-use super::rows::{Mark, Panel, Row, Rows, Value};
+use super::rows::{ESTIMATE, Mark, Panel, Row, Rows, Value};
 use super::scatter::{Better, Dot, Scatter};
 use crate::report::figures::{Estimate, ModelFigures};
 use crate::report::format::{count, counted, magnitude, percent};
@@ -48,8 +48,8 @@ pub(crate) fn latency(models: &[Shown<'_>]) -> Option<Rows> {
             (ms(|timing| timing.median_s)?, ms(|timing| timing.p90_s)?, ms(|timing| timing.p99_s)?);
         Some(Value {
             value: median,
-            interval: Some(Interval { low: median, high: p99 }),
-            by_run: vec![p90],
+            interval: Some(Interval { low: p90, high: p99 }),
+            by_run: Vec::new(),
             text: format!("{} · {} · {}", magnitude(median), magnitude(p90), magnitude(p99)),
         })
     };
@@ -58,7 +58,8 @@ pub(crate) fn latency(models: &[Shown<'_>]) -> Option<Rows> {
         mark: Mark::Points { low: 0, high: i32::MAX },
         values: models.iter().map(|(model, _)| value(model)).collect(),
     };
-    rows("Latency of one image", models, vec![panel])
+    let latency = rows("Latency of one image", models, vec![panel]);
+    latency.map(|latency| Rows { columns: ["median", "p90", "p99"], ..latency })
 }
 
 /// Test accuracy with its interval.
@@ -178,7 +179,7 @@ fn rows(title: &str, models: &[Shown<'_>], panels: Vec<Panel>) -> Option<Rows> {
         look: *look,
     };
     let rows = models.iter().map(row).collect();
-    (!panels.is_empty()).then(|| Rows { title: title.to_owned(), rows, panels })
+    (!panels.is_empty()).then(|| Rows { title: title.to_owned(), rows, panels, columns: ESTIMATE })
 }
 
 fn value(estimate: Option<&Estimate>, scale: f64, text: impl Fn(f64) -> String) -> Option<Value> {

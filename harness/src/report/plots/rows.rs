@@ -69,7 +69,12 @@ pub(crate) struct Rows {
     pub(crate) rows: Vec<Row>,
     /// Their figures, each panel with at least one.
     pub(crate) panels: Vec<Panel>,
+    /// What a figure's value and the ends of its interval are, as columns of a table.
+    pub(crate) columns: [&'static str; 3],
 }
+
+/// Those of a mean, or of one run.
+pub(crate) const ESTIMATE: [&str; 3] = ["value", "low", "high"];
 
 /// From the chart's top to the first row.
 fn top(sheet: Sheet) -> i32 {
@@ -84,7 +89,8 @@ impl Chart for Rows {
     }
 
     fn data(&self) -> (Vec<String>, Vec<Vec<String>>) {
-        let columns = ["model", "architecture", "figure", "value", "low", "high"];
+        let [value, low, high] = self.columns;
+        let columns = ["model", "architecture", "figure", value, low, high];
         let mut rows = Vec::new();
         for panel in &self.panels {
             for (row, value) in self.rows.iter().zip(&panel.values) {
@@ -134,8 +140,9 @@ impl Chart for Rows {
 impl Rows {
     /// A chart for each panel, where there is no room for two side by side.
     pub(crate) fn split(self) -> Vec<Self> {
-        let Self { title, rows, panels } = self;
-        panels.into_iter().map(|panel| Self { title: title.clone(), rows: rows.clone(), panels: vec![panel] }).collect()
+        let Self { title, rows, panels, columns } = self;
+        let alone = |panel| Self { title: title.clone(), rows: rows.clone(), panels: vec![panel], columns };
+        panels.into_iter().map(alone).collect()
     }
 
     /// Few rows may be tall, many must be narrow.
