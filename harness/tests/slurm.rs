@@ -5,14 +5,14 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 mod bench;
 
 use bench::{Bench, text};
 
-const CONFIG: &str = "seeds = [0, 1, 2]\n[data]\ndataset = 'shapes'\nimage_size = 16\ntrain_limit = 400\ntest_limit = 40\n\
+const CONFIG: &str = "seeds = [0, 1, 2]\n[data]\ndataset = 'shapes'\nimage_size = 16\ntrain_limit = 1200\ntest_limit = 40\n\
     [data.augment]\nhorizontal_flip = true\n[train]\nepochs = 60\nbatch_size = 16\noptimizer = { kind = 'adamw' }\nlr = 0.001\n\
     [measure]\nwarmup_seconds = 0.0\nmin_samples = 2\nmin_seconds = 0.0\n[sweep]\ntrain.lr = [0.001, 0.01]\n\
     [[model]]\nname = 'vit'\narchitecture = 'vit'\npatch_size = 4\nd_model = 16\ndepth = 1\nheads = 2\nd_ff = 32\n\
@@ -97,22 +97,29 @@ fn an_array_with_a_killed_a_cancelled_and_a_requeued_task_gives_the_tables_of_th
     bench.succeed(&["run", "plan.toml", "--out", "straight"]);
 
     let out = bench.path("out");
-    let log = |task: usize| {
+    let name = |task: usize| {
         let names = fs::read_to_string(out.join("slurm/runs.txt")).unwrap();
-        let run = names.lines().nth(task).unwrap().to_owned();
-        fs::read_to_string(out.join("runs").join(run).join("run.log")).unwrap_or_default()
+        names.lines().nth(task).unwrap().to_owned()
     };
+    let log = |task: usize| fs::read_to_string(out.join("runs").join(name(task)).join("run.log")).unwrap_or_default();
     let arguments = ["--partition", "test", "--time", "10", "--cpus", "1", "--array-limit", "2", "--submit"];
     let mut command = bench.command(&[&["slurm", "plan.toml", "--out", "out"], &arguments[..]].concat());
     submit(&cluster, &mut command, |array| {
-        // The second task is killed with all its processes.
+        // The second task's program is killed, and its worker ends with it.
         wait_for("the second task's first epoch", || log(1).contains("epoch   1/60"));
-        cluster.slurm("scancel", &["--full", "--signal=KILL", &format!("{array}_1")]);
+        let killed =
+            Command::new("pkill").args(["-KILL", "-f", "--", &format!("--only {} ", name(1))]).status().unwrap();
+        assert!(killed.success(), "there is a process to kill");
         // The first is told to stop, as before its time limit; it is queued again by its own script.
         wait_for("the first task's first epochs", || log(0).contains("epoch   3/60"));
-        cluster.slurm("scancel", &["--batch", "--signal=USR1", &format!("{array}_0")]);
+        // (scancel asks again and again until the task is over, which may be another go of it: it is not waited for.)
+        let mut signal = Command::new("scancel");
+        signal.env("SLURM_CONF", &cluster.config).args(["--batch", "--signal=USR1", &format!("{array}_0")]);
+        let mut signal = signal.stderr(Stdio::null()).spawn().unwrap();
         // The third, which takes the place of the second, is cancelled, and nobody queues it again.
         wait_for("the third task's first epoch", || log(2).contains("epoch   1/60"));
+        let _ = signal.kill();
+        signal.wait().unwrap();
         cluster.slurm("scancel", &[&format!("{array}_2")]);
     });
     assert!(log(0).contains("goes on "), "{}", log(0));

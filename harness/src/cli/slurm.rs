@@ -114,7 +114,7 @@ trap stop USR1 TERM
 "#;
 
 /// The program writes a checkpoint and ends with 130 or 143 when it is told to stop (138 if it was told before it could listen). Then the
-/// task is queued again, unless somebody cancelled it.
+/// task is queued again, unless Slurm itself is ending it: for who cancelled it, or to queue it again after a pre-emption.
 const TASK_END: &str = r#" &
 pid=$!
 [ -z "$asked" ] || kill -USR1 "$pid" 2>/dev/null
@@ -128,7 +128,7 @@ done
 case "$code" in
 130 | 138 | 143)
     task="${SLURM_ARRAY_JOB_ID}_${SLURM_ARRAY_TASK_ID}"
-    scontrol show job "$task" | grep -q 'JobState=CANCELLED' || scontrol requeue "$task"
+    ! scontrol show job "$task" | grep -q JobState=RUNNING || scontrol requeue "$task"
     ;;
 esac
 exit "$code"
