@@ -111,7 +111,8 @@ pub(super) fn execute(args: &CompareArgs) -> Result<()> {
             (None, None) => None,
         };
         if let Some(problem) = problem {
-            let help = "compare complete results of the same data, batch sizes and machine (`vitbench calibrate` measures its noise), or leave the limit out";
+            let help = "compare complete results of the same data, batch sizes and machine (`vitbench calibrate` measures its noise), \
+                        or leave the limit out";
             return Err(Error::input(format!("--fail-if {limit}"), problem, help));
         }
         let breaks = |comparison: &&Comparison| {
@@ -177,18 +178,16 @@ fn pairs<'a>(first: &'a Subject, second: &'a Subject) -> Result<Vec<(&'a str, &'
 
 /// What is missing on one side, a line each: models, completed runs.
 fn lacks(first: (&str, &Subject), second: (&str, &Subject), pairs: &[(&str, &str)]) -> Vec<String> {
+    let (of_first, of_second): (Vec<&str>, Vec<&str>) = pairs.iter().copied().unzip();
     let mut lacks = Vec::new();
-    for ((here, subject), (there, other)) in [(first, second), (second, first)] {
+    for ((here, subject), (there, other), compared) in [(first, second, of_first), (second, first, of_second)] {
         if subject.model.is_none() && other.model.is_none() {
             let (models, others) = (subject.results.models(), other.results.models());
             let alone = models.iter().filter(|model| !others.contains(model));
             lacks.extend(alone.map(|model| format!("`{model}` is in {here} and not in {there}.")));
         }
-        let is_first = std::ptr::eq(subject, first.1);
-        let compared = pairs.iter().map(|(a, b)| if is_first { *a } else { *b });
-        lacks.extend(
-            compared.filter_map(|model| Some(format!("{here}: `{model}`: {}.", subject.results.lacks(model)?))),
-        );
+        let failed = |model: &str| Some(format!("{here}: `{model}`: {}.", subject.results.lacks(model)?));
+        lacks.extend(compared.into_iter().filter_map(failed));
         match subject.results.unfinished() {
             0 => {}
             1 => lacks.push(format!("{here}: 1 run has not ended.")),

@@ -1,5 +1,4 @@
 use std::path::PathBuf;
-use std::sync::atomic::AtomicBool;
 
 use burn::tensor::Device;
 use clap::{Args, ValueEnum};
@@ -10,7 +9,7 @@ use super::config_args::ConfigArgs;
 use crate::config::{DataConfig, Plan, RunConfig, TimedModel};
 use crate::data::{self, SplitSizes};
 use crate::error::{Error, Result};
-use crate::measure::Machine;
+use crate::measure::{GO_ON, Machine};
 use crate::report::{count, magnitude, terminal_table};
 use crate::runner;
 use crate::train::{self, Lanes, StepCost};
@@ -141,8 +140,7 @@ fn measure(args: &PlanArgs, plan: &Plan, device: &Device, models: &[TimedModel],
     })?;
     let lanes = Lanes::on(plan.device, super::threads(args.threads));
     let machine = Machine::this()?;
-    let never = AtomicBool::new(false);
-    let _alone = machine.alone(&never)?;
+    let _alone = machine.alone(&GO_ON)?;
     let cost = StepCost::measure(plan.device, timed, device, &lanes)?;
     println!("{}", serde_json::to_string(&cost).expect("numbers are JSON"));
     Ok(())

@@ -1,5 +1,4 @@
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
 
 use clap::{Args, ValueEnum};
 use comfy_table::CellAlignment;
@@ -9,7 +8,7 @@ use super::config_args::ConfigArgs;
 use crate::config::{self, TimedModel, TimingPlan};
 use crate::device::DeviceName;
 use crate::error::{Error, Result};
-use crate::measure::{Enough, Machine, peak_rss_bytes};
+use crate::measure::{Enough, GO_ON, Machine, peak_rss_bytes};
 use crate::report::{magnitude, terminal_table};
 use crate::results::{TimingMode, TimingSummary};
 use crate::train::{self, Lanes, TimingBench};
@@ -102,8 +101,7 @@ pub(super) fn execute(args: &TimeArgs) -> Result<()> {
     let lanes = Lanes::on(plan.device, super::threads(args.threads));
     let subjects = subjects(&plan);
     let machine = Machine::this()?;
-    let never = AtomicBool::new(false);
-    let alone = machine.alone(&never)?;
+    let alone = machine.alone(&GO_ON)?;
     if let Some(index) = args.row {
         let subject = subjects.get(index).ok_or_else(|| {
             Error::input(format!("--row {index}"), "the config has no such row", format!("it has {}", subjects.len()))

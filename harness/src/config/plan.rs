@@ -125,11 +125,7 @@ impl Plan {
     pub fn model_names(&self) -> Vec<String> {
         match &self.sweep {
             None => self.models.iter().map(|model| model.name.clone()).collect(),
-            Some(_) => {
-                let mut seen = HashSet::new();
-                let names = self.runs().into_iter().map(|run| run.model.name);
-                names.filter(|name| seen.insert(name.clone())).collect()
-            }
+            Some(_) => names_of(self.runs()),
         }
     }
 
@@ -143,10 +139,7 @@ impl Plan {
         }
         let names = match &self.sweep {
             // Each combination is checked for itself; the rest of the config alone need not make a plan.
-            Some(sweep) => {
-                sweep.expand(self, place)?;
-                self.model_names()
-            }
+            Some(sweep) => names_of(sweep.expand(self, place)?),
             None => {
                 self.check_runs(place)?;
                 self.model_names()
@@ -206,6 +199,13 @@ impl Plan {
         }
         Ok(())
     }
+}
+
+/// The names of the runs' models, each once.
+fn names_of(runs: Vec<RunConfig>) -> Vec<String> {
+    let mut seen = HashSet::new();
+    let names = runs.into_iter().map(|run| run.model.name);
+    names.filter(|name| seen.insert(name.clone())).collect()
 }
 
 pub(super) fn first_repeated<T: std::hash::Hash + Eq>(values: &[T]) -> Option<&T> {

@@ -33,8 +33,11 @@ impl Machine {
     /// # Errors
     /// If the files cannot be opened.
     pub fn this() -> Result<Self> {
-        let folder = if cfg!(unix) { PathBuf::from("/tmp") } else { std::env::temp_dir() };
-        Self::with_locks_in(if folder.is_dir() { folder } else { std::env::temp_dir() }.as_path())
+        let shared = Path::new("/tmp");
+        match cfg!(unix) && shared.is_dir() {
+            true => Self::with_locks_in(shared),
+            false => Self::with_locks_in(&std::env::temp_dir()),
+        }
     }
 
     fn with_locks_in(folder: &Path) -> Result<Self> {
@@ -82,6 +85,9 @@ impl Machine {
         }
     }
 }
+
+/// For those whom nobody asks to stop.
+pub static GO_ON: AtomicBool = AtomicBool::new(false);
 
 /// Between two tries: short beside what is timed.
 const POLL: Duration = Duration::from_millis(5);
@@ -137,8 +143,6 @@ mod tests {
     use std::sync::atomic::AtomicUsize;
 
     use super::*;
-
-    static GO_ON: AtomicBool = AtomicBool::new(false);
 
     #[test]
     fn who_times_is_alone_and_who_trains_goes_on_afterwards() {

@@ -4,6 +4,6 @@ mod alone;
 mod memory;
 mod timer;
 
-pub use alone::{Alone, Machine, Turn};
+pub use alone::{Alone, GO_ON, Machine, Turn};
 pub use memory::peak_rss_bytes;
 pub use timer::{Clock, Enough, SystemClock, sample};

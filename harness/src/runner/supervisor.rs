@@ -151,8 +151,8 @@ impl Supervisor<'_> {
         let mut failed = None;
         let mut told = false;
         loop {
-            let stopping = self.stop.is_asked() || failed.is_some();
-            while !stopping
+            while failed.is_none()
+                && !self.stop.is_asked()
                 && workers.len() < self.options.work.jobs
                 && let Some(run) = queue.pop_front()
             {
@@ -161,14 +161,10 @@ impl Supervisor<'_> {
                         workers.push(worker);
                         tell(Notice::Started(run));
                     }
-                    Err(error) => {
-                        failed = Some(error);
-                        break;
-                    }
+                    Err(error) => failed = Some(error),
                 }
             }
-            let stopping = stopping || failed.is_some();
-            if stopping && !told {
+            if (failed.is_some() || self.stop.is_asked()) && !told {
                 told = true;
                 for worker in &mut workers {
                     // One that has just ended no longer listens.

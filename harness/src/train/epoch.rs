@@ -263,6 +263,7 @@ pub fn evaluate(
 mod tests {
     use super::*;
     use crate::architecture::ArchitectureConfig;
+    use crate::measure::GO_ON;
     use crate::train::average::WeightAverage;
     use crate::train::optimizer;
     use crate::weights::parameters;
@@ -315,8 +316,7 @@ mod tests {
         }
         let plain = Device::flex();
         let reader = BatchReader::evaluation(&images, &data);
-        let go_on = AtomicBool::new(false);
-        let evaluated = evaluate(&learner.result(), lanes, &reader, &images, (4, CLASSES), &plain, &go_on);
+        let evaluated = evaluate(&learner.result(), lanes, &reader, &images, (4, CLASSES), &plain, &GO_ON);
         let (evaluation, _) = evaluated.unwrap().expect("nothing stops it");
         losses.push(evaluation.loss().to_bits());
         let weights = parameters::values(&learner.result()).into_values().flat_map(|values| values.data);
