@@ -61,8 +61,7 @@ fn mechanisms(tokens: usize, device: &Device) -> [(&'static str, Attention); 4] 
 fn bench(criterion: &mut Criterion) {
     setup::prepare();
     let device = Device::flex();
-    // The operations share their work between the threads of the global pool; a lane has one.
-    rayon::ThreadPoolBuilder::new().num_threads(1).build_global().expect("nobody has made the global pool yet");
+    setup::one_thread();
     for tokens in TOKENS {
         let x = Tensor::<3>::random([1, tokens, D_MODEL], Distribution::Normal(0.0, 1.0), &device);
         for (mechanism, attention) in mechanisms(tokens, &device) {
@@ -76,5 +75,5 @@ fn bench(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, bench);
+criterion_group! { name = benches; config = setup::criterion(); targets = bench }
 criterion_main!(benches);

@@ -14,8 +14,9 @@ use vitbench::data::{BatchReader, Images};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const IMAGES: usize = 64;
-const AUGMENTATIONS: [(&str, &str); 7] = [
+const AUGMENTATIONS: [(&str, &str); 8] = [
     ("none", ""),
+    ("horizontal_flip", "augment.horizontal_flip = true"),
     ("random_resized_crop", "augment.random_resized_crop.scale = [0.08, 1.0]"),
     ("pad_and_crop", "augment.pad_and_crop.padding = 4"),
     ("rand_augment", "augment.rand_augment = { operations = 1, magnitude = 8 }"),
@@ -60,5 +61,5 @@ fn bench(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, bench);
+criterion_group! { name = benches; config = setup::criterion(); targets = bench }
 criterion_main!(benches);

@@ -1,7 +1,8 @@
 //! `cargo bench --bench ops`: every operation of ours against the composition of Burn's own, at the sizes that the models have.
 //!
-//! Names are `ops/OPERATION/MODE/VARIANT/MODEL`: in mode `train` forward and backward pass with the gradients of all inputs,
-//! in mode `infer` the forward pass. All run on one thread, as within a lane.
+//! Names are `ops/OPERATION/VARIANT/MODE/MODEL`, with the variants `fused` and `composed`: in mode `train` forward and backward pass
+//! with the gradients of all inputs, in mode `infer` the forward pass. All run on one thread, as within a lane. Elements are the
+//! values of the first input.
 
 mod setup;
 
@@ -9,7 +10,7 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use burn::tensor::{Device, Distribution, Tensor};
-use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use layers::ops::{self, composed};
 
 #[global_allocator]
@@ -48,33 +49,32 @@ fn compare(
     shapes: fn(Size) -> Vec<[usize; 3]>,
     variants: [Operation; 2],
 ) {
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a thread");
+    let mut group = criterion.benchmark_group(format!("ops/{name}"));
+    group.sample_size(20).measurement_time(Duration::from_millis(1200)).warm_up_time(Duration::from_millis(300));
     for (mode, device) in [("train", Device::flex().autodiff()), ("infer", Device::flex())] {
-        let mut group = criterion.benchmark_group(format!("ops/{name}/{mode}"));
-        group.sample_size(20).measurement_time(Duration::from_millis(1200)).warm_up_time(Duration::from_millis(300));
         for size in sizes {
+            let shapes = shapes(*size);
+            group.throughput(Throughput::Elements(shapes[0].iter().product::<usize>() as u64));
             let random = |shape| Tensor::<3>::random(shape, Distribution::Normal(0.0, 0.5), &device);
-            let mut inputs: Vec<_> = shapes(*size).into_iter().map(random).collect();
+            let mut inputs: Vec<_> = shapes.into_iter().map(random).collect();
             if mode == "train" {
                 inputs = inputs.into_iter().map(Tensor::require_grad).collect();
             }
             for (variant, operation) in ["fused", "composed"].into_iter().zip(variants) {
-                group.bench_function(BenchmarkId::new(variant, size.model), |bencher| {
-                    pool.install(|| {
-                        bencher.iter(|| {
-                            let output = operation(&inputs, *size);
-                            if mode == "train" {
-                                black_box(output.backward());
-                            } else {
-                                black_box(output);
-                            }
-                        });
+                group.bench_function(BenchmarkId::new(format!("{variant}/{mode}"), size.model), |bencher| {
+                    bencher.iter(|| {
+                        let output = operation(&inputs, *size);
+                        if mode == "train" {
+                            black_box(output.backward());
+                        } else {
+                            black_box(output);
+                        }
                     });
                 });
             }
         }
-        group.finish();
     }
+    group.finish();
 }
 
 fn matrix(x: &Tensor<3>) -> Tensor<2> {
@@ -89,6 +89,7 @@ fn vector(x: &Tensor<3>) -> Option<Tensor<1>> {
 
 fn bench(criterion: &mut Criterion) {
     setup::prepare();
+    setup::one_thread();
     let norm = |s: Size| vec![[s.images, s.tokens, s.d_model], [1, 1, s.d_model], [1, 1, s.d_model]];
     let up = |s: Size| vec![[s.images, s.tokens, s.d_model], [1, s.d_model, s.d_ff], [1, 1, s.d_ff]];
     let down = |s: Size| {
@@ -159,8 +160,12 @@ fn bench(criterion: &mut Criterion) {
     // Images and micro-batches of the models: 32x32 in patches of 2, 224x224 in patches of 32.
     for (model, shape, patch_size) in [("conv_vit", [2, 3, 32, 32], 2), ("linformer", [8, 3, 224, 224], 32)] {
         let images = Tensor::<4>::random(shape, Distribution::Normal(0.0, 1.0), &Device::flex());
-        let mut group = criterion.benchmark_group("ops/patches/infer");
-        for (variant, patches) in [("fused", ops::patches as fn(_, _) -> _), ("composed", composed::patches)] {
+        let mut group = criterion.benchmark_group("ops/patches");
+        group.sample_size(20).measurement_time(Duration::from_millis(1200)).warm_up_time(Duration::from_millis(300));
+        group.throughput(Throughput::Elements(shape.iter().product::<usize>() as u64));
+        for (variant, patches) in
+            [("fused/infer", ops::patches as fn(_, _) -> _), ("composed/infer", composed::patches)]
+        {
             group.bench_function(BenchmarkId::new(variant, model), |bencher| {
                 bencher.iter(|| black_box(patches(images.clone(), patch_size)));
             });
@@ -178,5 +183,5 @@ fn bench(criterion: &mut Criterion) {
     );
 }
 
-criterion_group!(benches, bench);
+criterion_group! { name = benches; config = setup::criterion(); targets = bench }
 criterion_main!(benches);

@@ -95,6 +95,14 @@ impl Error {
         Self::Damaged { place: place.to_string(), problem: problem.to_string(), help: help.to_string() }
     }
 
+    /// An [`Error::Input`] with the file in front of its key.
+    pub(crate) fn within(self, file: &str) -> Self {
+        match self {
+            Self::Input { place, problem, help } => Self::input(format!("{file}: {place}"), problem, help),
+            other => other,
+        }
+    }
+
     /// Turns an I/O error into one that names action and file, for `map_err`.
     pub fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.to_owned();

@@ -195,14 +195,21 @@ fn mistakes_in_a_config_are_named_with_their_remedy() {
         ("train.lr=-1.0", vec!["train.lr", "-1 is no learning rate"]),
         ("seeds=[1, 1]", vec!["seeds", "1 stands twice"]),
         ("data.val_fraction=1.5", vec!["data.val_fraction", "1.5"]),
+        ("data.std=[0.2, 0.0, 0.2]", vec!["data.std", "[0.2, 0.0, 0.2]", "above 0"]),
+        ("data.augment.mixup.alpha=-1.0", vec!["data.augment.mixup.alpha", "is -1", "above 0"]),
+        ("sweep.\"data.augment.mixup.alpha\"=[0.2, -1.0]", vec!["data.augment.mixup.alpha", "is -1"]),
+        ("train.optimizer.weight_decay=-0.1", vec!["train.optimizer.weight_decay", "-0.1", "from 0 up"]),
     ];
     for (assignment, expected) in cases {
-        let message = bench.refused(&["run", "plan.toml", "--set", assignment]);
-        assert!(message.contains("plan.toml") || message.contains("data."), "{assignment}: {message}");
-        for part in expected {
-            assert!(message.contains(part), "{assignment}: no `{part}` in: {message}");
+        for command in ["run", "plan"] {
+            let message = bench.refused(&[command, "plan.toml", "--set", assignment]);
+            assert!(message.contains("plan.toml"), "{command}, {assignment}: {message}");
+            for part in &expected {
+                assert!(message.contains(part), "{command}, {assignment}: no `{part}` in: {message}");
+            }
         }
     }
+    assert!(!bench.path("results").exists() && !bench.path("out").exists(), "nothing is written");
 }
 
 #[test]

@@ -69,8 +69,9 @@ pub struct DataConfig {
     /// The same for test images (`shapes`: default 1,000).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test_limit: Option<usize>,
-    /// Share of the training images set aside for validation, stratified. 0 evaluates every epoch on the test set, as many
-    /// published runs do; the report then says so.
+    /// Share of the training images set aside for validation, stratified. 0 needs `train.evaluate_on = "test"`: every epoch is then
+    /// evaluated on the test set, as in many published runs, and the report says so. An image folder with `train`, `val` and `test`
+    /// has its validation images, and no others are set aside.
     #[serde(default = "default_val_fraction")]
     pub val_fraction: f64,
     /// Share of an `image_folder` set aside for testing where it has no `test` or `val` folder, stratified.

@@ -3,6 +3,7 @@
 //! A mistake is met here, before anything is computed, and answered with file, key, value and what would be right.
 
 pub(crate) mod data;
+mod data_check;
 mod edit;
 mod explain;
 mod matching;

@@ -153,6 +153,7 @@ impl Plan {
 
     fn check_runs(&self, place: &str) -> Result<()> {
         let wrong = |key: &str, problem: &str, help: &str| Err(Error::input(format!("{place}: {key}"), problem, help));
+        self.data.check().map_err(|error| error.within(place))?;
         self.train.check(place)?;
         self.measure.check(place)?;
         if self.models.is_empty() {

@@ -151,6 +151,44 @@ pub enum OptimizerConfig {
     },
 }
 
+impl OptimizerConfig {
+    /// The first value that makes no sense: key, problem, and what would be right.
+    fn mistake(&self) -> Option<(&'static str, String, &'static str)> {
+        const SHARE: std::ops::Range<f64> = 0.0..1.0;
+        let (betas, eps, momentum, weight_decay) = match *self {
+            Self::Adam { betas, eps, weight_decay } | Self::Adamw { betas, eps, weight_decay } => {
+                (Some(betas), eps, 0.0, weight_decay)
+            }
+            Self::Sgd { momentum, weight_decay, .. } => (None, 0.0, momentum, weight_decay),
+            Self::Lion { betas, weight_decay } => (Some(betas), 0.0, 0.0, weight_decay),
+            Self::Muon { momentum, betas, eps, weight_decay } => (Some(betas), eps, momentum, weight_decay),
+        };
+        if let Some(betas) = betas.filter(|betas| !betas.iter().all(|beta| SHARE.contains(&f64::from(*beta)))) {
+            return Some((
+                "betas",
+                format!("{betas:?} are no shares"),
+                "take numbers from 0 to below 1, such as [0.9, 0.999]",
+            ));
+        }
+        if !SHARE.contains(&momentum) {
+            return Some((
+                "momentum",
+                format!("{momentum} is no share"),
+                "take a number from 0 to below 1, such as 0.9",
+            ));
+        }
+        if !(eps >= 0.0 && eps.is_finite()) {
+            return Some(("eps", format!("{eps} is no small number"), "take a number from 0 up, such as 1e-8"));
+        }
+        if !(weight_decay >= 0.0 && weight_decay.is_finite()) {
+            let problem = format!("{weight_decay} is no weight decay");
+            return Some(("weight_decay", problem, "take a number from 0 up, such as 0.01"));
+        }
+        matches!(self, Self::Sgd { momentum: 0.0, nesterov: true, .. })
+            .then(|| ("nesterov", "is a form of momentum, and there is none".into(), "give `momentum`, such as 0.9"))
+    }
+}
+
 fn default_lion_betas() -> [f32; 2] {
     [0.9, 0.99]
 }
@@ -252,6 +290,15 @@ impl TrainConfig {
         }
         match (&self.schedule, self.lr) {
             (ScheduleConfig::PiecewiseLinear { points }, None) => {
+                if let Some([end, 0.0]) = points.last()
+                    && *end < self.epochs as f64
+                {
+                    return wrong(
+                        "schedule.points",
+                        format!("the learning rate is 0 from epoch {end} on, and {} epochs are asked for", self.epochs),
+                        "stretch the points over all epochs, or train fewer",
+                    );
+                }
                 let ascending = points.windows(2).all(|pair| pair[0][0] < pair[1][0]);
                 if points.is_empty() || !ascending || points.iter().flatten().any(|v| !(*v >= 0.0 && v.is_finite())) {
                     return wrong(
@@ -270,9 +317,18 @@ impl TrainConfig {
             }
             _ => {}
         }
+        if let Some((key, problem, help)) = self.optimizer.mistake() {
+            return wrong(&format!("optimizer.{key}"), problem, help);
+        }
         match self.schedule {
             ScheduleConfig::Step { every_epochs: 0, .. } => {
                 wrong("schedule.every_epochs", "0 is too small".into(), "take 1 or more")
+            }
+            ScheduleConfig::Step { gamma, .. } if !(gamma > 0.0 && gamma.is_finite()) => {
+                wrong("schedule.gamma", format!("{gamma} is no factor"), "take a number above 0, such as 0.7")
+            }
+            ScheduleConfig::Cosine { final_lr, .. } if !(final_lr >= 0.0 && final_lr.is_finite()) => {
+                wrong("schedule.final_lr", format!("{final_lr} is no learning rate"), "take a number from 0 up")
             }
             ScheduleConfig::Cosine { warmup_epochs, .. }
                 if !(0.0..self.epochs.max(1) as f64).contains(&warmup_epochs) =>
@@ -351,6 +407,12 @@ mod tests {
             (train(None, ScheduleConfig::PiecewiseLinear { points: vec![[1.0, 0.1], [0.0, 0.0]] }), "schedule.points"),
             (train(Some(0.1), ScheduleConfig::Step { every_epochs: 0, gamma: 0.5 }), "every_epochs"),
             (train(Some(0.1), ScheduleConfig::Cosine { warmup_epochs: 10.0, final_lr: 0.0 }), "warmup_epochs"),
+            (train(Some(0.1), ScheduleConfig::Step { every_epochs: 1, gamma: f64::NAN }), "schedule.gamma"),
+            (train(Some(0.1), ScheduleConfig::Cosine { warmup_epochs: 0.0, final_lr: -0.1 }), "schedule.final_lr"),
+            (
+                train(None, ScheduleConfig::PiecewiseLinear { points: vec![[0.0, 0.1], [9.0, 0.0]] }),
+                "schedule.points: the learning rate is 0 from epoch 9 on, and 10 epochs are asked for",
+            ),
             (TrainConfig { clip_norm: Some(0.0), ..constant() }, "clip_norm"),
             (TrainConfig { ema: Some(EmaConfig { decay: 1.0 }), ..constant() }, "ema.decay"),
             (TrainConfig { early_stopping: patience(0), ..constant() }, "early_stopping.patience"),
@@ -361,6 +423,25 @@ mod tests {
         ] {
             let error = config.check("x.toml").unwrap_err().to_string();
             assert!(error.contains(key), "{error}");
+        }
+    }
+
+    #[test]
+    fn values_that_no_optimizer_can_use_are_named() {
+        for (table, key) in [
+            ("kind = 'sgd'\nweight_decay = -0.1", "weight_decay: -0.1"),
+            ("kind = 'muon'\nweight_decay = nan", "weight_decay: NaN"),
+            ("kind = 'muon'\nmomentum = 1.0", "momentum: 1"),
+            ("kind = 'sgd'\nmomentum = -0.9", "momentum: -0.9"),
+            ("kind = 'sgd'\nnesterov = true", "nesterov: is a form of momentum"),
+            ("kind = 'adam'\nbetas = [1.0, 0.999]", "betas: [1.0, 0.999]"),
+            ("kind = 'lion'\nbetas = [0.9, -0.1]", "betas: [0.9, -0.1]"),
+            ("kind = 'adamw'\neps = -1e-8", "eps: -0.00000001"),
+        ] {
+            let optimizer = toml::from_str(table).unwrap();
+            let error = TrainConfig { optimizer, ..train(Some(0.1), ScheduleConfig::Constant) }.check("x.toml");
+            let error = error.unwrap_err().to_string();
+            assert!(error.contains(&format!("x.toml: train.optimizer.{key}")), "{error}");
         }
     }
 }

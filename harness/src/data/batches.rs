@@ -1,11 +1,14 @@
 //! Batches: which images, in which order, and how they become the numbers that a model reads.
 
+use std::ops::Range;
+
 use rand::seq::SliceRandom;
 
 use layers::random::generator;
 
 use super::Images;
 use super::augment::{Canvas, Step, random_erasing, steps};
+use super::mixing::{Mixing, one_hot};
 use crate::config::data::{AugmentConfig, DataConfig};
 
 /// BLAKE3 digest of one sample as a model sees it.
@@ -19,6 +22,19 @@ pub fn epoch_order(n: usize, seed: u64, epoch: u64) -> Vec<u32> {
     let mut order: Vec<u32> = (0..n as u32).collect();
     order.shuffle(&mut generator([seed, epoch, 0, ORDER]));
     order
+}
+
+/// Training samples as numbers, not yet on a device.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct TrainingSamples {
+    /// `[samples, 3, size, size]`.
+    pub values: Vec<f32>,
+    /// The class of every sample; of two that are mixed, the one with the greater share.
+    pub labels: Vec<i64>,
+    /// Probability of every class, `[samples, classes]`.
+    pub targets: Vec<f32>,
+    /// Digest of every sample's values and label; where images are mixed, of values and targets.
+    pub digests: Vec<Digest>,
 }
 
 /// Fills batches from images. What it writes for an image depends on seed, epoch and the image's index only, so several
@@ -59,11 +75,6 @@ impl<'a> BatchReader<'a> {
         }
     }
 
-    /// What is done to the images, and what is left to do to whole batches.
-    pub fn augment(&self) -> &AugmentConfig {
-        &self.augment
-    }
-
     /// Number of values that one image becomes.
     pub fn values_per_image(&self) -> usize {
         3 * self.images.size() * self.images.size()
@@ -102,9 +113,40 @@ impl<'a> BatchReader<'a> {
             let label = self.images.labels()[index as usize];
             labels.push(i64::from(label));
             if let Some(digests) = digests.as_deref_mut() {
-                digests.push(digest(out, label));
+                digests.push(digest(out, &label.to_le_bytes()));
             }
         }
+    }
+
+    /// Reads `part` of a training batch, the `step`-th of its epoch: images as [`fill`](Self::fill) makes them, mixed with one another
+    /// if the config says so. The samples do not depend on how a batch is cut into parts.
+    ///
+    /// # Panics
+    ///
+    /// If `part` is not within `batch`, or an index is beyond the images.
+    pub fn read(&self, batch: &[u32], part: Range<usize>, [epoch, step]: [u64; 2], classes: usize) -> TrainingSamples {
+        let (mut labels, mut digests) = (Vec::new(), Vec::new());
+        let indices = &batch[part.clone()];
+        let Some(mixing) = Mixing::draw(&self.augment, self.images.size(), [self.seed, epoch, step]) else {
+            let mut values = vec![0.0; indices.len() * self.values_per_image()];
+            self.fill(indices, epoch, &mut values, &mut labels, Some(&mut digests));
+            return TrainingSamples { targets: one_hot(&labels, classes), values, labels, digests };
+        };
+        // One more is read, in front: every image is mixed with the one before it in the batch, the first with the last.
+        let before = batch[(part.start + batch.len() - 1) % batch.len()];
+        let indices: Vec<u32> = std::iter::once(before).chain(indices.iter().copied()).collect();
+        let mut read = vec![0.0; indices.len() * self.values_per_image()];
+        self.fill(&indices, epoch, &mut read, &mut labels, None);
+        let mut values = read.split_off(self.values_per_image());
+        read.extend_from_slice(&values[..values.len() - self.values_per_image()]);
+        mixing.mix(&mut values, &read, self.images.size());
+        let (others, own) = (&labels[..part.len()], &labels[1..]);
+        let targets = mixing.targets(own, others, classes);
+        let samples = values.chunks_exact(self.values_per_image()).zip(targets.chunks_exact(classes));
+        let bytes = |targets: &[f32]| targets.iter().flat_map(|target| target.to_le_bytes()).collect::<Vec<u8>>();
+        let digests = samples.map(|(values, targets)| digest(values, &bytes(targets))).collect();
+        let labels = if mixing.own >= 0.5 { own } else { others }.to_vec();
+        TrainingSamples { values, labels, targets, digests }
     }
 
     fn normalise(&self, values: &[u8], out: &mut [f32]) {
@@ -119,7 +161,8 @@ impl<'a> BatchReader<'a> {
     }
 }
 
-fn digest(values: &[f32], label: u32) -> Digest {
+/// Of an image's values and, as bytes, what it should be classified as.
+fn digest(values: &[f32], target: &[u8]) -> Digest {
     let mut hasher = blake3::Hasher::new();
     let mut bytes = [0; 4096];
     for values in values.chunks(bytes.len() / 4) {
@@ -128,13 +171,14 @@ fn digest(values: &[f32], label: u32) -> Digest {
         }
         hasher.update(&bytes[..values.len() * 4]);
     }
-    hasher.update(&label.to_le_bytes());
+    hasher.update(target);
     hasher.finalize().into()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::augment::torchvision_batches;
 
     fn config(table: &str) -> DataConfig {
         toml::from_str(&format!("dataset = 'shapes'\n{table}")).unwrap()
@@ -206,9 +250,72 @@ mod tests {
         assert_ne!(whole, fill(&other_seed, &[0, 1, 2, 3, 4, 5, 6, 7], 2).0);
     }
 
+    /// Batches of five images, whose labels are their indices.
+    fn read(augment: &str, part: Range<usize>, step: u64) -> TrainingSamples {
+        let (images, config) = (images(), config(augment));
+        BatchReader::training(&images, &config, 7).read(&[6, 2, 5, 0, 3], part, [1, step], 8)
+    }
+
+    #[test]
+    fn every_image_is_mixed_with_the_one_before_it_however_a_batch_is_cut() {
+        let (own, others) = ([6, 2, 5, 0, 3], [3, 6, 2, 5, 0]);
+        for augment in ["augment.mixup.alpha = 0.5", "augment.cutmix.alpha = 1.0"] {
+            let mut mixed = 0;
+            for step in 0..20 {
+                let whole = read(augment, 0..5, step);
+                for cuts in [[0..1, 1..5], [0..3, 3..5], [0..4, 4..5]] {
+                    let [first, second] = cuts.map(|part| read(augment, part, step));
+                    assert_eq!([first.values, second.values].concat(), whole.values);
+                    assert_eq!([first.targets, second.targets].concat(), whole.targets);
+                    assert_eq!([first.digests, second.digests].concat(), whole.digests);
+                    assert_eq!([first.labels, second.labels].concat(), whole.labels);
+                }
+                for ((targets, label), (own, other)) in
+                    whole.targets.chunks(8).zip(&whole.labels).zip(own.into_iter().zip(others))
+                {
+                    let share = targets[own];
+                    assert!((share + targets[other] - 1.0).abs() < 1e-6, "{targets:?}");
+                    assert_eq!(*label as usize, if share >= 0.5 { own } else { other }, "the greater share");
+                    mixed += usize::from(share < 1.0);
+                }
+            }
+            assert!(mixed > 50, "{mixed} of 100 samples are mixed");
+        }
+        // Images are mixed with the images of their labels.
+        let (images, config) = (images(), config(""));
+        let plain = |indices: &[u32]| fill(&BatchReader::evaluation(&images, &config), indices, 0).0;
+        let mixed = read("augment.mixup.alpha = 0.5", 0..5, 0);
+        let share = mixed.targets[own[0]];
+        assert!(share > 0.01 && share < 0.99, "{share}");
+        let pairs = plain(&own.map(|index| index as u32)).into_iter().zip(plain(&others.map(|index| index as u32)));
+        for (value, (own, other)) in mixed.values.iter().zip(pairs) {
+            assert!((value - share * own - (1.0 - share) * other).abs() < 1e-5);
+        }
+    }
+
+    #[test]
+    fn normalised_values_are_those_of_torchvision() {
+        let torchvision = torchvision_batches();
+        let bytes = &torchvision["normalised/bytes"];
+        let pixels = (0..169 * 3).map(|i| bytes[i % 3 * 169 + i / 3] as u8).collect();
+        let images = Images::new(13, pixels, vec![0], vec![String::new()]);
+        let config = config("mean = [0.4914, 0.4822, 0.4465]\nstd = [0.2471, 0.2435, 0.2616]");
+        let (ours, _, _) = fill(&BatchReader::evaluation(&images, &config), &[0], 0);
+        let theirs = &torchvision["normalised/values"];
+        assert!(ours.len() == theirs.len() && ours.iter().zip(theirs).all(|(a, b)| (a - b).abs() < 1e-6));
+    }
+
+    #[test]
+    fn digests_tell_mixtures_apart() {
+        let digests = |augment| read(augment, 0..5, 3).digests;
+        assert_eq!(digests(""), digests("augment.horizontal_flip = false"));
+        assert_ne!(digests(""), digests("augment.mixup.alpha = 0.5"));
+        assert_ne!(digests("augment.mixup.alpha = 0.6"), digests("augment.mixup.alpha = 0.5"));
+    }
+
     #[test]
     fn a_digest_covers_values_and_label() {
-        let digest_of = |values: &[f32], label| digest(values, label);
+        let digest_of = |values: &[f32], label: u32| digest(values, &label.to_le_bytes());
         let long: Vec<f32> = (0..3000).map(|i| i as f32).collect();
         let bytes: Vec<u8> = long.iter().flat_map(|v| v.to_le_bytes()).chain(9_u32.to_le_bytes()).collect();
         assert_eq!(digest_of(&long, 9), *blake3::hash(&bytes).as_bytes());

@@ -7,7 +7,6 @@
 mod archive;
 mod augment;
 mod batches;
-mod check;
 mod cifar;
 mod fetch;
 mod fingerprint;
@@ -15,6 +14,7 @@ mod folders;
 mod image_folder;
 mod images;
 mod inspect;
+mod mixing;
 mod resize;
 mod shapes;
 mod sizes;
@@ -28,12 +28,13 @@ use serde::Serialize;
 use crate::config::data::{DataConfig, DatasetName};
 use crate::error::Result;
 
-pub use batches::{BatchReader, Digest, epoch_order};
+pub use batches::{BatchReader, Digest, TrainingSamples, epoch_order};
 pub use fetch::{Fetch, FetchEvent, Fetchable, Fetched, OnFetchEvent, fetch};
 use folders::Folders;
 pub(crate) use folders::cache_folder;
 pub use images::Images;
 pub use inspect::{Info, Listed, inspect, list};
+pub use mixing::one_hot;
 pub use sizes::{SplitSizes, split_sizes};
 use split::Purpose;
 pub use verify::{Candidates, Verdict, bad_files_csv};
@@ -93,7 +94,7 @@ pub fn load(config: &DataConfig, data_dir: Option<&Path>) -> Result<Dataset> {
 
 /// [`load`] with the folders to look in.
 fn load_from(config: &DataConfig, folders: &Folders) -> Result<Dataset> {
-    check::check(config)?;
+    config.check()?;
     let source = match config.dataset {
         DatasetName::Shapes => shapes::generate(config)?,
         DatasetName::Cifar10 => cifar::load(&cifar::CIFAR10, config, &folders.data)?,

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::folders::Folders;
-use super::{check, cifar, image_folder, shapes};
+use super::{cifar, image_folder, shapes};
 use crate::config::data::{DataConfig, DatasetName};
 use crate::error::Result;
 
@@ -24,7 +24,7 @@ pub struct SplitSizes {
 /// # Errors
 /// As [`load`](super::load), as far as files are listed.
 pub fn split_sizes(config: &DataConfig, data_dir: Option<&Path>) -> Result<SplitSizes> {
-    check::check(config)?;
+    config.check()?;
     let without_val = |[train, test]: [usize; 2]| (train, None, test);
     let (train, val, test) = match config.dataset {
         DatasetName::Shapes => without_val(shapes::counts(config)),

@@ -153,9 +153,15 @@ fn learning(runs: &[Run], plots: Option<&[Plot]>) -> String {
         ([], _) => "No epoch was recorded.\n".to_owned(),
         (["val"], Some(record)) => format!(
             "After every epoch the models were evaluated on the validation split ({}). The test set ({}) was used once, after \
-             the last epoch.\n",
+             the last epoch{}.\n",
             images_of(record.val_images),
-            images_of(record.test_images)
+            images_of(record.test_images),
+            // Two figures of one test set invite to choose the better one.
+            if runs.iter().filter_map(Run::done).any(|record| record.raw_test_top1.is_some()) {
+                ": for the averaged weights, which are the result, and for those of the last step beside them"
+            } else {
+                ""
+            }
         ),
         (["val"], None) => "After every epoch the models were evaluated on the validation split.\n".to_owned(),
         (["test"], _) => {

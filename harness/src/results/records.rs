@@ -236,7 +236,8 @@ pub struct EpochRecord {
     pub epoch: usize,
     /// Learning rate of the epoch's last step.
     pub lr: f64,
-    /// Mean cross-entropy of the training images as they were met, in nats.
+    /// Mean cross-entropy of the training images as they were met, in nats, by their own class or, of two that are mixed, that of the
+    /// greater share.
     pub train_loss: f64,
     /// Share of them that was classified rightly.
     pub train_top1: f64,

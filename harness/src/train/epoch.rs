@@ -12,11 +12,10 @@ use rayon::prelude::*;
 use super::evaluate::{Evaluation, Prediction};
 use super::lanes::Lanes;
 use super::learner::Learner;
-use super::mixing::Mixing;
-use super::step::{Batch, Diverged, MicroBatch, StepOptions, check_finite, infer, one_hot};
+use super::step::{Batch, Diverged, MicroBatch, StepOptions, check_finite, infer};
 use crate::architecture::Architecture;
 use crate::config::TrainConfig;
-use crate::data::{BatchReader, Digest, Images, epoch_order};
+use crate::data::{BatchReader, Digest, Images, TrainingSamples, epoch_order};
 
 /// What a training epoch has found so far.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -40,8 +39,9 @@ pub struct EpochStart {
     pub made: EpochStats,
 }
 
-/// Trains on every image once, in the order of seed and epoch; the last batch may be smaller. After every step, `on_step` is told what has been seen so far, takes in the digests of the
-/// batch's images, and says whether to go on; if not, the outcome is [`Break`](ControlFlow::Break).
+/// Trains on every image once, in the order of seed and epoch; the last batch may be smaller. After every step, `on_step` is told what
+/// has been seen so far, takes in the digests of the batch's images, and says whether to go on; if not, the outcome is
+/// [`Break`](ControlFlow::Break).
 ///
 /// Lanes read the images of their micro-batches themselves, so that no core waits for another. Where a device computes by itself, the
 /// images of the next batches are read in the meantime, [`AHEAD`] of them at most.
@@ -57,9 +57,7 @@ pub fn train_epoch(
     let order = epoch_order(images.len(), seed, epoch);
     let batches: Vec<&[u32]> = order.chunks(recipe.batch_size).collect();
     let micro_batch = learner.micro_batch();
-    let mixing = |step: usize| Mixing::draw(reader.augment(), images.size(), [seed, epoch, step as u64]);
-    let mixings: Vec<_> = (0..batches.len()).map(mixing).collect();
-    let samples = Samples { reader, size: images.size(), classes: learner.classes(), recipe, epoch, mixings };
+    let samples = Samples { reader, classes: learner.classes(), recipe, epoch };
     let pass = Pass { lanes, batches: &batches, images: images.len(), image_size: images.size(), recipe, seed, epoch };
     let part_of = |batch: &[u32], part: usize| part * micro_batch..batch.len().min((part + 1) * micro_batch);
     if !lanes.are_the_caller() {
@@ -93,73 +91,38 @@ pub fn train_epoch(
 /// Micro-batches that are read ahead of the step on a device that computes by itself.
 const AHEAD: usize = 2;
 
-/// Training samples as numbers, not yet on a device.
-#[derive(Default)]
-struct SampleValues {
-    values: Vec<f32>,
-    labels: Vec<i64>,
-    /// Probability of every class, sample by sample.
-    targets: Vec<f32>,
-    digests: Vec<Digest>,
-    /// Their indices.
-    samples: Vec<u64>,
-}
-
 /// Where the samples of an epoch come from.
 struct Samples<'a> {
     reader: &'a BatchReader<'a>,
-    size: usize,
     classes: usize,
     recipe: &'a TrainConfig,
     epoch: u64,
-    /// How the batch of each step is mixed: one draw for all its parts.
-    mixings: Vec<Option<Mixing>>,
 }
 
 impl Samples<'_> {
     /// Part of the batch of a step.
-    fn read(&self, step: usize, batch: &[u32], part: Range<usize>) -> SampleValues {
-        let (mut labels, mut digests) = (Vec::new(), Vec::new());
-        let indices = &batch[part.clone()];
-        let mut values = self.fill(indices, &mut labels, Some(&mut digests));
-        let mut targets = match &self.mixings[step] {
-            None => one_hot(&labels, self.classes),
-            Some(mixing) => {
-                let others: Vec<u32> = part.map(|at| batch[(at + batch.len() - 1) % batch.len()]).collect();
-                let mut other_labels = Vec::new();
-                let other_values = self.fill(&others, &mut other_labels, None);
-                mixing.mix(&mut values, &other_values, self.size);
-                mixing.targets(&labels, &other_labels, self.classes)
-            }
-        };
+    fn read(&self, step: usize, batch: &[u32], part: Range<usize>) -> TrainingSamples {
+        let mut samples = self.reader.read(batch, part, [self.epoch, step as u64], self.classes);
         let smoothing = self.recipe.label_smoothing;
         if smoothing > 0.0 {
-            for target in &mut targets {
+            for target in &mut samples.targets {
                 *target = (1.0 - smoothing) * *target + smoothing / self.classes as f32;
             }
         }
-        let samples = indices.iter().map(|index| u64::from(*index)).collect();
-        SampleValues { values, labels, targets, digests, samples }
-    }
-
-    fn fill(&self, indices: &[u32], labels: &mut Vec<i64>, digests: Option<&mut Vec<Digest>>) -> Vec<f32> {
-        let mut values = vec![0.0; indices.len() * self.reader.values_per_image()];
-        self.reader.fill(indices, self.epoch, &mut values, labels, digests);
-        values
+        samples
     }
 
     /// As [`read`](Self::read), by all threads of the global pool.
-    fn read_in_parallel(&self, step: usize, batch: &[u32], part: Range<usize>) -> SampleValues {
+    fn read_in_parallel(&self, step: usize, batch: &[u32], part: Range<usize>) -> TrainingSamples {
         const IMAGES: usize = 16;
         let starts: Vec<usize> = part.clone().step_by(IMAGES).collect();
         let read = |start: &usize| self.read(step, batch, *start..part.end.min(start + IMAGES));
-        let mut whole = SampleValues::default();
+        let mut whole = TrainingSamples::default();
         for part in starts.par_iter().map(read).collect::<Vec<_>>() {
             whole.values.extend(part.values);
             whole.labels.extend(part.labels);
             whole.targets.extend(part.targets);
             whole.digests.extend(part.digests);
-            whole.samples.extend(part.samples);
         }
         whole
     }
@@ -183,7 +146,7 @@ impl Pass<'_> {
     fn run(
         &self,
         learner: &mut Learner,
-        fetch: &(dyn Fn(usize, usize) -> SampleValues + Sync),
+        fetch: &(dyn Fn(usize, usize) -> TrainingSamples + Sync),
         from: EpochStats,
         mut on_step: impl FnMut(&Learner, &EpochStats, &[Digest]) -> ControlFlow<()>,
     ) -> Result<ControlFlow<(), EpochStats>, Diverged> {
@@ -193,7 +156,9 @@ impl Pass<'_> {
         let mut stats = from;
         for (step, indices) in self.batches.iter().enumerate().skip(stats.steps) {
             let fetch = |part: usize| {
-                let SampleValues { values, labels, targets, digests, samples } = fetch(step, part);
+                let TrainingSamples { values, labels, targets, digests } = fetch(step, part);
+                let samples =
+                    indices[part * micro_batch..].iter().take(micro_batch).map(|index| u64::from(*index)).collect();
                 let keys = SampleKeys { seed, epoch, samples };
                 let part = MicroBatch::with_targets(values, labels, targets, self.image_size, &device);
                 MicroBatch { digests, keys, ..part }
@@ -337,6 +302,110 @@ mod tests {
                     let outcome = outcome(model, recipe, &Lanes::new(threads));
                     assert_eq!(one, outcome, "{threads} threads:\n{model}\n{recipe}");
                 }
+            }
+        }
+    }
+
+    /// A learner with one micro-batch of 4 images a lane and no augmentation, and a recipe with these lines and batches of 16.
+    fn plain_learner(recipe: &str) -> (Learner, TrainConfig) {
+        let recipe = format!("epochs = 1\nbatch_size = 16\noptimizer = {{ kind = 'sgd' }}\n{recipe}");
+        let recipe: TrainConfig = toml::from_str(&recipe).unwrap();
+        let config: ArchitectureConfig = toml::from_str(MODELS[0]).unwrap();
+        let device = Device::flex().autodiff();
+        let model = config.for_images(16, CLASSES).init(3, &device);
+        let optimizer = optimizer::build(&recipe.optimizer, recipe.decay, &model);
+        (Learner::new(model, optimizer, device, 4, CLASSES), recipe)
+    }
+
+    #[test]
+    fn means_over_an_epoch_weigh_every_image_equally() {
+        // 41 images in batches of 16, 16 and 9, and weights that stay as they are.
+        let (images, data) = (images(), toml::from_str("dataset = 'shapes'").unwrap());
+        let (mut learner, recipe) = plain_learner("lr = 0.0");
+        let (reader, lanes) = (BatchReader::training(&images, &data, 9), Lanes::new(2));
+        let mut lrs = Vec::new();
+        let on_step = |_: &Learner, stats: &EpochStats, _: &[Digest]| {
+            lrs.push((stats.seen.images(), stats.lr));
+            ControlFlow::Continue(())
+        };
+        let pass = train_epoch(&mut learner, &lanes, &reader, &images, &recipe, EpochStart::default(), on_step);
+        let ControlFlow::Continue(stats) = pass.unwrap() else { panic!("nobody stopped it") };
+        assert_eq!(lrs.iter().map(|(seen, _)| *seen).collect::<Vec<_>>(), [16, 32, 41]);
+        let plain = Device::flex();
+        let whole = evaluate(&learner.result(), &lanes, &reader, &images, (41, CLASSES), &plain, &GO_ON);
+        let (whole, _) = whole.unwrap().expect("nothing stops it");
+        assert!((stats.seen.loss() - whole.loss()).abs() < 1e-6, "{} and {}", stats.seen.loss(), whole.loss());
+        assert_eq!(stats.seen.top1(), whole.top1());
+    }
+
+    #[test]
+    fn every_step_has_the_rate_of_its_place_in_the_schedule() {
+        let (images, data) = (images(), toml::from_str("dataset = 'shapes'").unwrap());
+        let points = "schedule = { kind = 'piecewise_linear', points = [[0, 0.0], [1, 0.3]] }";
+        let (mut learner, recipe) = plain_learner(points);
+        let reader = BatchReader::training(&images, &data, 9);
+        let mut lrs = Vec::new();
+        let on_step = |_: &Learner, stats: &EpochStats, _: &[Digest]| {
+            lrs.push(stats.lr);
+            ControlFlow::Continue(())
+        };
+        let pass = train_epoch(&mut learner, &Lanes::new(2), &reader, &images, &recipe, EpochStart::default(), on_step);
+        assert!(pass.unwrap().is_continue());
+        assert!(lrs.iter().zip([0.0, 0.1, 0.2]).all(|(lr, expected)| (lr - expected).abs() < 1e-12), "{lrs:?}");
+    }
+
+    #[test]
+    fn a_step_is_the_gradient_of_the_mean_over_its_own_images() {
+        // Plain SGD: a step of a short batch of 9 images moves the weights as one micro-batch of those 9 does, and half as far if the
+        // norm of its gradients is cut to half.
+        let (images, data) = (images(), toml::from_str("dataset = 'shapes'").unwrap());
+        let reader = BatchReader::evaluation(&images, &data);
+        let moved = |micro_batch: usize, clip_norm: Option<f64>| {
+            let (mut learner, _) = plain_learner("lr = 0.1");
+            let before = parameters::values(learner.model());
+            let indices: Vec<u32> = (32..41).collect();
+            let fetch = |part: usize| {
+                let indices = &indices[part * micro_batch..indices.len().min((part + 1) * micro_batch)];
+                let (mut values, mut labels) = (vec![0.0; indices.len() * reader.values_per_image()], Vec::new());
+                reader.fill(indices, 0, &mut values, &mut labels, None);
+                MicroBatch::new(values, labels, images.size(), CLASSES, &Device::flex().autodiff())
+            };
+            let batch = Batch { images: 9, micro_batches: 9_usize.div_ceil(micro_batch), fetch: &fetch };
+            let options = StepOptions { lr: 0.1, clip_norm, gradient_checkpointing: false };
+            learner.step(&Lanes::new(2), &batch, options).unwrap();
+            let after = parameters::values(learner.model());
+            let moves = before.iter().flat_map(|(path, before)| {
+                before
+                    .data
+                    .iter()
+                    .zip(&after[path].data)
+                    .map(|(before, after)| f64::from(after - before))
+                    .collect::<Vec<_>>()
+            });
+            moves.collect::<Vec<f64>>()
+        };
+        let norm = |moves: &[f64]| moves.iter().map(|v| v * v).sum::<f64>().sqrt();
+        let (parts, whole) = (moved(4, None), moved(9, None));
+        let apart: Vec<f64> = parts.iter().zip(&whole).map(|(a, b)| a - b).collect();
+        assert!(norm(&apart) < 1e-5 * norm(&whole), "{} of {}", norm(&apart), norm(&whole));
+        let gradient = norm(&whole) / 0.1;
+        let clipped = moved(4, Some(gradient / 2.0));
+        assert!((norm(&clipped) / norm(&whole) - 0.5).abs() < 1e-4, "{}", norm(&clipped) / norm(&whole));
+        assert_eq!(moved(4, Some(gradient * 2.0)), parts, "a shorter gradient stays as it is");
+    }
+
+    #[test]
+    fn smoothed_targets_are_those_of_pytorch() {
+        // `CrossEntropyLoss(label_smoothing=0.1)` of five classes: 1 - 0.1 + 0.1 / 5 for the class, 0.1 / 5 for each other.
+        let (images, data) = (images(), toml::from_str("dataset = 'shapes'").unwrap());
+        let (_, recipe) = plain_learner("lr = 0.1\nlabel_smoothing = 0.1");
+        let reader = BatchReader::training(&images, &data, 9);
+        let samples = Samples { reader: &reader, classes: CLASSES, recipe: &recipe, epoch: 0 };
+        let read = samples.read(0, &[0, 1, 2, 3], 1..4);
+        for (targets, label) in read.targets.chunks_exact(CLASSES).zip(&read.labels) {
+            for (class, target) in targets.iter().enumerate() {
+                let expected = if class as i64 == *label { 0.92 } else { 0.02 };
+                assert!((target - expected).abs() < 1e-6, "{targets:?}");
             }
         }
     }

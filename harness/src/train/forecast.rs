@@ -98,15 +98,21 @@ pub fn forecast(config: &RunConfig, sizes: SplitSizes, cost: &StepCost) -> Forec
 fn timing_s(config: &RunConfig, cost: &StepCost) -> f64 {
     let measure = &config.measure;
     let recipe = vec![config.train.batch_size];
-    let figure = |step_s: f64| {
-        let samples = (measure.min_samples as f64 * step_s).max(measure.min_seconds);
-        measure.warmup_seconds.max(step_s) + samples
+    let seconds = |step_s: f64, min_seconds: f64| {
+        measure.warmup_seconds.max(step_s) + (measure.min_samples as f64 * step_s).max(min_seconds)
     };
+    let figure = |step_s: f64| seconds(step_s, measure.min_seconds);
+    // Data, forward, forward and backward pass: each for a quarter of a figure's time, if it has its samples by then.
+    let step_s = |images: usize| cost.step_s + images as f64 * cost.image_s;
+    let forward_s = |images: usize| images as f64 * cost.eval_image_s;
+    let parts = [0.0, forward_s(config.train.batch_size), step_s(config.train.batch_size)];
+    let parts_s: f64 = parts.into_iter().map(|part| seconds(part, measure.min_seconds / 4.0)).sum();
     let train = measure.train_batch_sizes.as_ref().unwrap_or(&recipe);
     let inference = measure.inference_batch_sizes.as_ref().unwrap_or(&recipe);
-    let train_s: f64 = train.iter().map(|images| figure(cost.step_s + *images as f64 * cost.image_s)).sum();
-    let inference_s: f64 = inference.iter().chain(&[1]).map(|images| figure(*images as f64 * cost.eval_image_s)).sum();
-    train_s + inference_s
+    let train_s: f64 = train.iter().map(|images| figure(step_s(*images))).sum();
+    let latency = if inference.contains(&1) { &[][..] } else { &[1] };
+    let inference_s: f64 = inference.iter().chain(latency).map(|images| figure(forward_s(*images))).sum();
+    parts_s + train_s + inference_s
 }
 
 #[cfg(test)]
@@ -125,9 +131,9 @@ mod tests {
 
     #[test]
     fn a_run_is_the_sum_of_its_parts() {
-        let text = "seeds = [0]\n[data]\ndataset = 'shapes'\nimage_size = 10\n[train]\nepochs = 4\nbatch_size = 10\nlr = 0.1\n\
+        let text = "seeds = [0]\n[data]\ndataset = 'shapes'\nimage_size = 16\n[train]\nepochs = 4\nbatch_size = 10\nlr = 0.1\n\
                     optimizer.kind = 'sgd'\nema = { decay = 0.9 }\n[measure]\nwarmup_seconds = 1.0\nmin_samples = 10\n\
-                    min_seconds = 2.0\n[[model]]\narchitecture = 'conv_vit'\npatch_size = 5\nd_model = 8\ndepth = 1\n\
+                    min_seconds = 2.0\n[[model]]\narchitecture = 'conv_vit'\npatch_size = 4\nd_model = 8\ndepth = 1\n\
                     head_channels = 4\nd_ff = 8\n";
         let plan = config::parse(text, "plan.toml", &[]).unwrap();
         let cost = StepCost { step_s: 0.5, image_s: 0.1, eval_image_s: 0.05, peak_rss_bytes: Some(1000) };
@@ -136,8 +142,9 @@ mod tests {
         assert!((forecast.train_epoch_s - (10.0 * 0.5 + 95.0 * 0.1)).abs() < 1e-9);
         assert!((forecast.epoch_s - (14.5 + 2.0 * 20.0 * 0.05)).abs() < 1e-9);
         // Training steps of 10 images take 1.5 s, inference 0.5 s, latency 0.05 s.
-        let timing = (1.5 + 15.0) + (1.0 + 5.0) + (1.0 + 2.0);
+        let parts = (1.0 + 0.5) + (1.0 + 5.0) + (1.5 + 15.0);
+        let timing = parts + (1.5 + 15.0) + (1.0 + 5.0) + (1.0 + 2.0);
         assert!((forecast.run_s - (4.0 * 16.5 + 2.0 * 40.0 * 0.05 + timing)).abs() < 1e-9, "{}", forecast.run_s);
-        assert_eq!(forecast.memory_bytes, Some(1000 + 155 * 300));
+        assert_eq!(forecast.memory_bytes, Some(1000 + 155 * 768));
     }
 }

@@ -9,7 +9,6 @@ mod forecast;
 mod kept;
 mod lanes;
 mod learner;
-mod mixing;
 pub mod optimizer;
 mod recompute;
 mod run;

@@ -11,7 +11,7 @@ use super::optimizer::{Optimizer, gradient_norm, scale_gradients};
 use super::recompute::checkpointed_gradients;
 use crate::architecture::Architecture;
 use crate::config::TrainConfig;
-use crate::data::Digest;
+use crate::data::{Digest, one_hot};
 
 /// Images that a lane takes at a time, on the device, with what they should be classified as.
 #[derive(Clone)]
@@ -20,7 +20,7 @@ pub struct MicroBatch {
     pub images: Tensor<4>,
     /// Probability of every class, `[images, classes]`.
     pub targets: Tensor<2>,
-    /// The true class of every image.
+    /// The class of every image, that of the greater share where two are mixed.
     pub labels: Vec<i64>,
     /// What is drawn for every image in training.
     pub keys: SampleKeys,
@@ -46,15 +46,6 @@ impl MicroBatch {
             digests: Vec::new(),
         }
     }
-}
-
-/// Certainty of every label, `[labels.len(), classes]`.
-pub(super) fn one_hot(labels: &[i64], classes: usize) -> Vec<f32> {
-    let mut targets = vec![0.0; labels.len() * classes];
-    for (row, label) in targets.chunks_exact_mut(classes).zip(labels) {
-        row[*label as usize] = 1.0;
-    }
-    targets
 }
 
 /// A batch as its micro-batches, which lanes fetch by index.

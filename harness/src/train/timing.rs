@@ -86,12 +86,12 @@ pub(super) fn time_part(
     let clock = SystemClock::default();
     if part == StepPart::Data {
         let indices: Vec<u32> = (0..timed.images.len() as u32).cycle().take(timed.batch_size).collect();
-        let parts: Vec<&[u32]> = indices.chunks(learner.micro_batch()).collect();
+        let (parts, micro_batch) = (indices.len().div_ceil(learner.micro_batch()), learner.micro_batch());
         let read = |(): &mut (), part: usize| {
-            let mut values = vec![0.0; parts[part].len() * timed.reader.values_per_image()];
-            timed.reader.fill(parts[part], 0, &mut values, &mut Vec::new(), None);
+            let range = part * micro_batch..indices.len().min((part + 1) * micro_batch);
+            timed.reader.read(&indices, range, [0, 0], learner.classes())
         };
-        return sample(&clock, enough, || lanes.ordered(parts.len(), lanes.threads(), || (), read, drop));
+        return sample(&clock, enough, || lanes.ordered(parts, lanes.threads(), || (), read, drop));
     }
     let parts = timed.micro_batches(learner, true);
     let fetch = |part: usize| parts[part].clone();

@@ -4,7 +4,7 @@ use clap::Args;
 use image::RgbImage;
 
 use crate::config::{self, Plan};
-use crate::data::{self, BatchReader, Images};
+use crate::data::{self, BatchReader, Dataset};
 use crate::error::{Error, Result};
 
 /// Arguments of `vitbench data preview`.
@@ -33,40 +33,48 @@ pub(super) struct PreviewArgs {
 pub(super) fn execute(args: &PreviewArgs) -> Result<()> {
     let plan = config::load(&args.config, &args.assignments)?;
     let dataset = data::load(&plan.data, args.data_dir.as_deref())?;
-    let sheet = sheet(&plan, &dataset.train, args.images.into(), args.epochs.into());
+    let sheet = sheet(&plan, &dataset, args.images.into(), args.epochs.into());
     sheet.save_with_format(&args.out, image::ImageFormat::Png).map_err(|error| match error {
         image::ImageError::IoError(source) => Error::io("write", &args.out)(source),
         error => Error::input(args.out.display(), error, "name a file that can be written"),
     })?;
     println!("{}: images in rows; the first column as they are, the others as epochs see them", args.out.display());
+    if plan.data.augment.mixup.or(plan.data.augment.cutmix).is_some() {
+        println!(
+            "Each epoch mixes the images of the sheet as one batch: every image with the one above it, the first with the last."
+        );
+    }
+    if plan.sweep.is_some() {
+        println!("What `[sweep]` varies is as the rest of the config has it.");
+    }
     Ok(())
 }
 
 /// Pixels between the images of a sheet.
 const GAP: usize = 2;
 
-/// A row for each of `count` images, spread over the dataset; mixing with other images, which is done to whole batches, is left
-/// out.
-fn sheet(plan: &Plan, images: &Images, count: usize, epochs: usize) -> RgbImage {
+/// A row for each of `count` images, spread over the dataset. They are read as one batch, the first of every epoch.
+fn sheet(plan: &Plan, Dataset { train: images, classes, .. }: &Dataset, count: usize, epochs: usize) -> RgbImage {
     let (size, count) = (images.size(), count.min(images.len()));
     let seed = plan.seeds.first().copied().unwrap_or_default();
     let reader = BatchReader::training(images, &plan.data, seed);
     let cell = size + GAP;
     let side = |cells: usize| (cells * cell - GAP) as u32;
     let mut sheet = RgbImage::from_pixel(side(epochs + 1), side(count), image::Rgb([255; 3]));
-    for row in 0..count {
-        let index = row * images.len() / count;
-        let mut draw = |column: usize, pixel: &dyn Fn(usize, usize) -> [u8; 3]| {
-            for (y, x) in (0..size).flat_map(|y| (0..size).map(move |x| (y, x))) {
-                sheet.put_pixel((column * cell + x) as u32, (row * cell + y) as u32, image::Rgb(pixel(y, x)));
-            }
-        };
-        let pixels = images.pixels(index);
-        draw(0, &|y, x| std::array::from_fn(|channel| pixels[(y * size + x) * 3 + channel]));
-        for epoch in 0..epochs {
-            let mut values = vec![0.0; reader.values_per_image()];
-            reader.fill(&[index as u32], epoch as u64, &mut values, &mut Vec::new(), None);
-            draw(epoch + 1, &|y, x| {
+    let mut draw = |row: usize, column: usize, pixel: &dyn Fn(usize, usize) -> [u8; 3]| {
+        for (y, x) in (0..size).flat_map(|y| (0..size).map(move |x| (y, x))) {
+            sheet.put_pixel((column * cell + x) as u32, (row * cell + y) as u32, image::Rgb(pixel(y, x)));
+        }
+    };
+    let batch: Vec<u32> = (0..count).map(|row| (row * images.len() / count) as u32).collect();
+    for (row, index) in batch.iter().enumerate() {
+        let pixels = images.pixels(*index as usize);
+        draw(row, 0, &|y, x| std::array::from_fn(|channel| pixels[(y * size + x) * 3 + channel]));
+    }
+    for epoch in 0..epochs {
+        let samples = reader.read(&batch, 0..count, [epoch as u64, 0], classes.len());
+        for (row, values) in samples.values.chunks_exact(reader.values_per_image()).enumerate() {
+            draw(row, epoch + 1, &|y, x| {
                 std::array::from_fn(|channel| {
                     let value = values[(channel * size + y) * size + x];
                     let share = value * plan.data.std[channel] + plan.data.mean[channel];

@@ -124,3 +124,5 @@ pub(super) fn random_erasing(
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub(super) use tests::torchvision_batches;

@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use rand::seq::SliceRandom;
 
 use super::*;
@@ -205,6 +207,29 @@ fn hue_is_turned_to_both_sides_as_far_as_stated() {
     assert!((280..390).contains(&beyond_a_sixth), "a third of {images}, not {beyond_a_sixth}");
 }
 
+/// What torchvision made of a batch of floats with fixed parameters; `fixtures/make_augment.py` wrote it.
+pub(in crate::data) fn torchvision_batches() -> BTreeMap<String, Vec<f32>> {
+    let bytes = include_bytes!("fixtures/torchvision_batches.safetensors");
+    let tensors = safetensors::SafeTensors::deserialize(bytes).unwrap();
+    let float = |bytes: &[u8]| f32::from_le_bytes(bytes.try_into().unwrap());
+    tensors.iter().map(|(name, tensor)| (name.to_owned(), tensor.data().chunks_exact(4).map(float).collect())).collect()
+}
+
+#[test]
+fn erasing_sets_the_part_that_torchvision_sets() {
+    let torchvision = torchvision_batches();
+    let mut compared = 0;
+    for (name, expected) in torchvision.iter().filter(|(name, _)| name.starts_with("normalised/erase/")) {
+        let numbers: Vec<usize> = name.split('/').skip(2).map(|part| part.parse().unwrap()).collect();
+        let [top, left, height, width] = numbers[..] else { panic!("{name} has four parameters") };
+        let mut values = torchvision["normalised/values"].clone();
+        Window { top, left, height, width }.erase(&mut values, 13);
+        assert_eq!(values, *expected, "{name}");
+        compared += 1;
+    }
+    assert_eq!(compared, 3);
+}
+
 /// What torchvision made of images with fixed parameters; `fixtures/make_augment.py` wrote it.
 #[test]
 fn every_operation_is_that_of_torchvision() {
@@ -223,6 +248,7 @@ fn every_operation_is_that_of_torchvision() {
                 let operation = rand_augment::named(operation);
                 operation.apply(&mut canvas, magnitude.parse().unwrap(), sign.parse().unwrap());
             }
+            ["horizontal_flip"] => geometry::flip(&mut canvas),
             ["brightness", factor] => colour::brightness(&mut canvas, factor.parse().unwrap()),
             ["contrast", factor] => colour::contrast(&mut canvas, factor.parse().unwrap()),
             ["saturation", factor] => colour::saturation(&mut canvas, factor.parse().unwrap()),

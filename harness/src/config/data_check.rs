@@ -1,6 +1,6 @@
 //! Refuses a `[data]` table that makes no sense, before any file is touched.
 
-use crate::config::data::{AugmentConfig, ColorJitterConfig, DataConfig, DatasetName, OnBadFile, RandomErasingConfig};
+use super::data::{AugmentConfig, ColorJitterConfig, DataConfig, DatasetName, OnBadFile, RandomErasingConfig};
 use crate::error::{Error, Result};
 
 /// Greatest accepted height and width, in pixels: beyond it is a typing error rather than a wish.
@@ -9,36 +9,38 @@ const MAX_IMAGE_SIZE: usize = 4096;
 /// Least size at which the figures of `shapes` can be told apart.
 const MIN_SHAPES_SIZE: usize = 16;
 
-/// Checks every value of the table on its own.
-///
-/// # Errors
-///
-/// [`Error::Input`] that names key, value and what would be right.
-pub(super) fn check(config: &DataConfig) -> Result<()> {
-    check_size(config)?;
-    check_path(config)?;
-    if config.on_bad_file == OnBadFile::Exclude && config.dataset != DatasetName::ImageFolder {
-        let problem = "is `exclude`, but only the files of dataset = \"image_folder\" can be left out one by one";
-        return refuse("on_bad_file", problem, "leave it out; the other datasets are whole or not used");
-    }
-    for (key, limit) in [("train_limit", config.train_limit), ("test_limit", config.test_limit)] {
-        if limit == Some(0) {
-            return refuse(key, "is 0", "give at least 1, or leave the key out to take all images");
+impl DataConfig {
+    /// Checks every value of the table on its own.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Input`] that names key, value and what would be right.
+    pub(crate) fn check(&self) -> Result<()> {
+        check_size(self)?;
+        check_path(self)?;
+        if self.on_bad_file == OnBadFile::Exclude && self.dataset != DatasetName::ImageFolder {
+            let problem = "is `exclude`, but only the files of dataset = \"image_folder\" can be left out one by one";
+            return refuse("on_bad_file", problem, "leave it out; the other datasets are whole or not used");
         }
+        for (key, limit) in [("train_limit", self.train_limit), ("test_limit", self.test_limit)] {
+            if limit == Some(0) {
+                return refuse(key, "is 0", "give at least 1, or leave the key out to take all images");
+            }
+        }
+        if !(0.0..1.0).contains(&self.val_fraction) {
+            return refuse("val_fraction", format!("is {}", self.val_fraction), "give a share from 0 to below 1");
+        }
+        if !(self.test_fraction > 0.0 && self.test_fraction < 1.0) {
+            return refuse("test_fraction", format!("is {}", self.test_fraction), "give a share above 0 and below 1");
+        }
+        if self.mean.iter().any(|mean| !mean.is_finite()) {
+            return refuse("mean", format!("is {:?}", self.mean), "give a number per channel");
+        }
+        if !self.std.iter().all(|&std| std > 0.0 && std.is_finite()) {
+            return refuse("std", format!("is {:?}", self.std), "give a number above 0 per channel");
+        }
+        check_augment(&self.augment, self.image_size)
     }
-    if !(0.0..1.0).contains(&config.val_fraction) {
-        return refuse("val_fraction", format!("is {}", config.val_fraction), "give a share from 0 to below 1");
-    }
-    if !(config.test_fraction > 0.0 && config.test_fraction < 1.0) {
-        return refuse("test_fraction", format!("is {}", config.test_fraction), "give a share above 0 and below 1");
-    }
-    if config.mean.iter().any(|mean| !mean.is_finite()) {
-        return refuse("mean", format!("is {:?}", config.mean), "give a number per channel");
-    }
-    if !config.std.iter().all(|&std| std > 0.0 && std.is_finite()) {
-        return refuse("std", format!("is {:?}", config.std), "give a number above 0 per channel");
-    }
-    check_augment(&config.augment, config.image_size)
 }
 
 fn check_augment(augment: &AugmentConfig, image_size: usize) -> Result<()> {
@@ -141,7 +143,7 @@ mod tests {
 
     fn answer(toml: &str) -> String {
         let config: DataConfig = toml::from_str(toml).unwrap();
-        check(&config).map_or_else(|error| error.to_string(), |()| "ok".into())
+        config.check().map_or_else(|error| error.to_string(), |()| "ok".into())
     }
 
     #[test]

@@ -8,13 +8,22 @@ use layers::random::generator;
 use rand::RngExt;
 use rand_distr::{Beta, Distribution};
 
-use crate::config::AugmentConfig;
+use crate::config::data::AugmentConfig;
+
+/// Certainty of every label, `[labels.len(), classes]`.
+pub fn one_hot(labels: &[i64], classes: usize) -> Vec<f32> {
+    let mut targets = vec![0.0; labels.len() * classes];
+    for (row, label) in targets.chunks_exact_mut(classes).zip(labels) {
+        row[*label as usize] = 1.0;
+    }
+    targets
+}
 
 /// How the images of a batch are mixed.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Mixing {
     /// The share of an image's own label.
-    own: f32,
+    pub(super) own: f32,
     /// What of the other image is taken over: these rows and columns, or everywhere its share.
     patch: Option<[Range<usize>; 2]>,
 }
@@ -37,13 +46,16 @@ impl Mixing {
         if !is_cutmix {
             return Some(Self { own: own as f32, patch: None });
         }
+        let middle = [(); 2].map(|()| rng.random_range(0..size));
+        Some(Self::around(middle, own, size))
+    }
+
+    /// CutMix of a square around this row and column, of which a share of `own` would be left if it lay within the image.
+    fn around(middle: [usize; 2], own: f64, size: usize) -> Self {
         let half = (0.5 * (1.0 - own).sqrt() * size as f64) as usize;
-        let patch = [(); 2].map(|()| {
-            let middle: usize = rng.random_range(0..size);
-            middle.saturating_sub(half)..(middle + half).min(size)
-        });
+        let patch = middle.map(|middle| middle.saturating_sub(half)..(middle + half).min(size));
         let area = patch[0].len() * patch[1].len();
-        Some(Self { own: (1.0 - area as f64 / (size * size) as f64) as f32, patch: Some(patch) })
+        Self { own: (1.0 - area as f64 / (size * size) as f64) as f32, patch: Some(patch) }
     }
 
     /// Mixes each image of `values` with the one at its place in `others`, both `[images, 3, size, size]`.
@@ -76,7 +88,8 @@ impl Mixing {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::MixConfig;
+    use crate::config::data::MixConfig;
+    use crate::data::augment::torchvision_batches;
 
     fn config(mixup: Option<f32>, cutmix: Option<f32>) -> AugmentConfig {
         let mix = |alpha| MixConfig { alpha };
@@ -112,6 +125,35 @@ mod tests {
         mixing.mix(&mut values, &[5.0; 12], 2);
         assert_eq!(values, [2.0; 12]);
         assert_eq!(mixing.targets(&[0, 1], &[2, 1], 3), [0.75, 0.0, 0.25, 0.0, 1.0, 0.0]);
+    }
+
+    #[test]
+    fn batches_are_mixed_as_torchvision_mixes_them() {
+        let torchvision = torchvision_batches();
+        let (size, classes) = (13, 5);
+        let (images, labels) = (&torchvision["images"], [0, 3, 1, 4]);
+        let (mut others, mut other_labels) = (images.clone(), labels);
+        others.rotate_right(3 * size * size);
+        other_labels.rotate_right(1);
+        let mut compared = 0;
+        for (name, theirs) in torchvision.iter().filter(|(name, _)| name.ends_with("/images")) {
+            let mixing = match name.split('/').collect::<Vec<_>>()[..] {
+                ["mixup", own, _] => Mixing { own: own.parse().unwrap(), patch: None },
+                ["cutmix", row, column, own, _] => {
+                    Mixing::around([row, column].map(|at| at.parse().unwrap()), own.parse().unwrap(), size)
+                }
+                _ => panic!("{name} is no mixing"),
+            };
+            let mut mixed = images.clone();
+            mixing.mix(&mut mixed, &others, size);
+            let targets = mixing.targets(&labels, &other_labels, classes);
+            for (ours, theirs) in [(mixed, theirs), (targets, &torchvision[&name.replace("images", "targets")])] {
+                assert_eq!(ours.len(), theirs.len(), "{name}");
+                assert!(ours.iter().zip(theirs).all(|(a, b)| (a - b).abs() < 1e-6), "{name}");
+            }
+            compared += 1;
+        }
+        assert_eq!(compared, 8);
     }
 
     #[test]
