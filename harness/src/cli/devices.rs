@@ -1,7 +1,8 @@
 use clap::Args;
 
 use crate::device;
-use crate::error::Error;
+use crate::error::{Error, Result};
+use crate::measure::{GO_ON, Machine};
 use crate::report::{magnitude, terminal_table};
 use crate::train::{Lanes, peak_gflop_per_s};
 
@@ -17,11 +18,16 @@ pub(super) struct DevicesArgs {
 }
 
 /// Prints every device, and whether it works here.
-pub(super) fn execute(args: &DevicesArgs) {
+pub(super) fn execute(args: &DevicesArgs) -> Result<()> {
     let mut header = vec!["device", "here", "remarks"];
     if args.peak {
         header.push("GFLOP/s");
     }
+    let threads = super::threads(args.threads);
+    super::limit_global_threads(threads);
+    let machine = Machine::this()?;
+    // Runs of other processes pause, and their timing is waited for.
+    let _alone = if args.peak { machine.alone(&GO_ON)? } else { None };
     let mut table = terminal_table(&header);
     for name in device::ALL {
         let opened = name.open();
@@ -32,8 +38,7 @@ pub(super) fn execute(args: &DevicesArgs) {
         };
         let mut row = vec![name.as_str().to_owned(), here.to_owned(), remark];
         if let (true, Ok(device)) = (args.peak, opened) {
-            let lanes = Lanes::on(name, super::threads(args.threads));
-            row.push(magnitude(peak_gflop_per_s(&lanes, &device)));
+            row.push(magnitude(peak_gflop_per_s(&Lanes::on(name, threads), &device)));
         }
         table.add_row(row);
     }
@@ -41,4 +46,5 @@ pub(super) fn execute(args: &DevicesArgs) {
     if args.peak {
         println!("GFLOP/s: 1e9 floating-point operations a second, in products of square matrices in f32");
     }
+    Ok(())
 }

@@ -66,6 +66,12 @@ fn threads(given: Option<u16>) -> usize {
     given.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from)
 }
 
+/// Has what is not done in lanes, such as decoding images, done by as many threads as well.
+fn limit_global_threads(threads: usize) {
+    // Ignored if there is a pool already, as in a test that runs plans one after another.
+    let _ = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
+}
+
 impl Cli {
     /// Does what was asked for, and answers the exit code of a process that met no error.
     pub fn execute(self) -> Result<u8> {
@@ -82,10 +88,7 @@ impl Cli {
             Command::Export(args) => export::execute(&args),
             Command::Data(args) => data::execute(&args),
             Command::Parity(args) => parity::execute(&args),
-            Command::Devices(args) => {
-                devices::execute(&args);
-                Ok(())
-            }
+            Command::Devices(args) => devices::execute(&args),
         }
         .map(|()| 0)
     }

@@ -71,6 +71,7 @@ pub(super) fn execute(args: &PlanArgs) -> Result<()> {
     let mut plan = args.source.plan()?;
     let device = plan.device.open()?;
     let threads = super::threads(args.threads);
+    super::limit_global_threads(threads);
     if let Some(index) = args.model {
         let timed = models_to_measure(&plan.runs(), plan.classes);
         return measure(args, &plan, &device, &timed, index);

@@ -105,8 +105,7 @@ pub(super) fn execute(args: &RunArgs) -> Result<()> {
     let mut plan = args.source.plan()?;
     plan.device.open()?;
     let threads = super::threads(args.threads);
-    // Ignored if a pool is there already, as in a test that runs plans one after another.
-    let _ = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
+    super::limit_global_threads(threads);
     let (runs, notes) = runner::identify(&mut plan, &args.source.config, args.data_dir.as_deref(), threads)?;
     notes.iter().for_each(|note| println!("{note}"));
     let path = args.out.clone().unwrap_or_else(|| default_folder(&args.source.config));

@@ -98,7 +98,9 @@ pub(super) fn execute(args: &TimeArgs) -> Result<()> {
     plan.device = args.source.device.unwrap_or(plan.device);
     plan.measure.min_seconds = args.seconds.unwrap_or(plan.measure.min_seconds);
     let device = plan.device.open()?;
-    let lanes = Lanes::on(plan.device, super::threads(args.threads));
+    let threads = super::threads(args.threads);
+    super::limit_global_threads(threads);
+    let lanes = Lanes::on(plan.device, threads);
     let subjects = subjects(&plan);
     let machine = Machine::this()?;
     let alone = machine.alone(&GO_ON)?;

@@ -34,7 +34,7 @@ pub(super) fn execute(args: &WorkArgs) -> Result<u8> {
     runner::sum_up_panics();
     let stop = Stop::on_signals()?;
     runner::exit_when_supervisor_ends(stop.clone());
-    let _ = rayon::ThreadPoolBuilder::new().num_threads(args.threads).build_global();
+    super::limit_global_threads(args.threads);
     let options = WorkOptions {
         data_dir: args.data_dir.clone(),
         threads: args.threads,

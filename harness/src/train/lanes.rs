@@ -5,6 +5,7 @@
 //! order depends on the number of workers, so the outcome is the same to the last bit for any number.
 
 use std::collections::BTreeMap;
+use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
@@ -78,9 +79,13 @@ impl Lanes {
                 }
             }
         };
+        let lane = &lane;
         std::thread::scope(|scope| {
-            for pool in self.pools.iter().take(count) {
-                scope.spawn(|| pool.install(lane));
+            let spawn = |pool: &'_ ThreadPool| scope.spawn(move || pool.install(lane));
+            let threads: Vec<_> = self.pools.iter().take(count).map(spawn).collect();
+            for thread in threads {
+                // With its own words; the scope alone would say that some thread panicked.
+                thread.join().unwrap_or_else(|panic| resume_unwind(panic));
             }
         });
     }
@@ -195,7 +200,8 @@ mod tests {
         let outcome = std::panic::catch_unwind(|| {
             Lanes::new(3).ordered(9, 1, || (), |_, index| assert_ne!(index, 1, "as asked"), |()| {});
         });
-        assert!(outcome.is_err());
+        let panic = outcome.unwrap_err();
+        assert!(panic.downcast_ref::<String>().unwrap().contains("as asked"));
     }
 
     #[test]

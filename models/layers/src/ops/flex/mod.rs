@@ -175,6 +175,51 @@ mod tests {
         });
     }
 
+    /// What training has of every operation: outputs and gradients.
+    fn outputs_and_gradients() -> Vec<(&'static str, FlexTensor)> {
+        let mut all = Vec::new();
+        let mut keep = |what, tensors: Vec<FlexTensor>| all.extend(tensors.into_iter().map(|tensor| (what, tensor)));
+        let (x, dy, vector) = (tensor([2, 5, 37]), tensor([2, 5, 37]), tensor([37]));
+        let (output, derivative) = Flex::gelu_with_derivative(x.clone());
+        keep("GELU", vec![output, derivative]);
+        let norm = Flex::layer_norm_backward(x.clone(), vector, 1e-5, dy, [true; 3]);
+        keep("layer norm", norm.into_iter().flatten().collect());
+        let (weight, bias) = (tensor([37, 19]), tensor([19]));
+        keep("linear with bias", vec![Flex::fused_linear_bias(x.clone(), weight.clone(), bias.clone())]);
+        let residual = tensor([2, 5, 19]);
+        let with_residual = Flex::fused_linear_residual(x.clone(), weight.clone(), bias.clone(), residual.clone());
+        keep("linear with residual", vec![with_residual]);
+        let (output, derivative) = Flex::linear_gelu_with_derivative(x.clone(), weight.clone(), bias);
+        let saved = SavedLinear { x: Some(x), weight: Some(weight), derivative: Some(derivative.clone()) };
+        keep("linear with GELU", vec![output, derivative]);
+        keep("gradients of linear with GELU", Flex::linear_backward(saved, residual, true).into_iter().flatten().collect());
+        let inputs = [tensor([2, 7, 12]), tensor([2, 21, 12]), tensor([2, 21, 12])];
+        let [q, k, v] = inputs.clone();
+        let (output, saved) = Flex::attention_for_training(q, k, v, 2);
+        let gradients = Flex::attention_backward(inputs, saved, output.clone(), 2, [true; 3]);
+        keep("attention", vec![output]);
+        keep("gradients of attention", gradients.into_iter().flatten().collect());
+        for head_channels in [8, 4, 3] {
+            let qkv = tensor([2, 5, 72]);
+            let (output, weights) = Flex::channel_attention_with_weights(qkv.clone(), head_channels);
+            let gradient = Flex::channel_attention_backward(qkv, weights.clone(), output.clone(), head_channels);
+            keep("channel attention", vec![output, weights, gradient]);
+        }
+        all
+    }
+
+    /// The integration tests hold the gradients of the widest vectors against the composition's.
+    #[test]
+    fn every_vector_width_gives_the_same_gradients() {
+        let widest = outputs_and_gradients();
+        assert_eq!(widest.len(), 25);
+        with_every_width(|bits| {
+            for ((what, actual), (_, expected)) in outputs_and_gradients().into_iter().zip(widest.clone()) {
+                assert_close(&format!("{what} with {bits} bits"), actual, expected);
+            }
+        });
+    }
+
     #[test]
     fn gradients_that_are_not_wanted_are_not_computed() {
         let (x, vector) = (tensor([2, 5, 12]), tensor([12]));
