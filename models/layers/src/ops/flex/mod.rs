@@ -192,7 +192,10 @@ mod tests {
         let (output, derivative) = Flex::linear_gelu_with_derivative(x.clone(), weight.clone(), bias);
         let saved = SavedLinear { x: Some(x), weight: Some(weight), derivative: Some(derivative.clone()) };
         keep("linear with GELU", vec![output, derivative]);
-        keep("gradients of linear with GELU", Flex::linear_backward(saved, residual, true).into_iter().flatten().collect());
+        keep(
+            "gradients of linear with GELU",
+            Flex::linear_backward(saved, residual, true).into_iter().flatten().collect(),
+        );
         let inputs = [tensor([2, 7, 12]), tensor([2, 21, 12]), tensor([2, 21, 12])];
         let [q, k, v] = inputs.clone();
         let (output, saved) = Flex::attention_for_training(q, k, v, 2);
