@@ -81,8 +81,8 @@ impl Lanes {
         };
         let lane = &lane;
         std::thread::scope(|scope| {
-            let spawn = |pool: &'_ ThreadPool| scope.spawn(move || pool.install(lane));
-            let threads: Vec<_> = self.pools.iter().take(count).map(spawn).collect();
+            let pools = self.pools.iter().take(count);
+            let threads: Vec<_> = pools.map(|pool| scope.spawn(move || pool.install(lane))).collect();
             for thread in threads {
                 // With its own words; the scope alone would say that some thread panicked.
                 thread.join().unwrap_or_else(|panic| resume_unwind(panic));
