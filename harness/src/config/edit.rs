@@ -1,6 +1,6 @@
 //! `--set key=value`: changes a config's text, so that errors still point at lines.
 
-use toml_edit::{DocumentMut, Item, Table};
+use toml_edit::{DocumentMut, Item, Key, Table};
 
 use crate::error::{Error, Result};
 
@@ -29,10 +29,9 @@ fn set(document: &mut DocumentMut, assignment: &str) -> Result<()> {
     let (path, value) = assignment.split_once('=').ok_or_else(|| wrong("there is no `=`".into()))?;
     let value = value.trim();
     let value: toml_edit::Value = value.parse().unwrap_or_else(|_| value.into());
-    let keys: Vec<&str> = path.split('.').map(str::trim).collect();
-    if keys.iter().any(|key| key.is_empty()) {
-        return Err(wrong("a part of the key is empty".into()));
-    }
+    // Quoted where a key has dots of its own: `sweep."train.lr"`.
+    let keys = Key::parse(path.trim()).map_err(|error| wrong(format!("`{path}` is no key: {}", error.message())))?;
+    let keys: Vec<&str> = keys.iter().map(Key::get).collect();
     let (last, parents) = keys.split_last().expect("split yields at least one part");
     let mut item: &mut Item = document.as_item_mut();
     for key in parents {
@@ -79,10 +78,17 @@ mod tests {
     }
 
     #[test]
+    fn a_quoted_key_may_have_dots() {
+        let table: toml::Table = edited("", &["sweep.\"train.lr\"=[0.1, 0.2]"]).unwrap().parse().unwrap();
+        assert_eq!(table["sweep"]["train.lr"].as_array().map(Vec::len), Some(2));
+    }
+
+    #[test]
     fn says_what_is_wrong_with_an_assignment() {
         for (assignment, problem) in [
             ("epochs", "there is no `=`"),
-            ("train..epochs=1", "a part of the key is empty"),
+            ("train..epochs=1", "`train..epochs` is no key"),
+            ("sweep.\"train.lr=1", "is no key"),
             ("model.7.depth=1", "`7` leads nowhere"),
             ("model.depth=1", "name one of the 1 entries"),
             ("train.epochs.x=1", "would stand in no table"),
