@@ -25,6 +25,6 @@ pub use forecast::{Forecast, StepCost, forecast};
 pub use lanes::Lanes;
 pub use learner::Learner;
 pub use run::{Event, Outcome, RunContext, run};
-pub use size::{micro_batch, micro_batch_on, model_size};
+pub use size::{micro_batch_on, model_size};
 pub use step::{Batch, Diverged, MicroBatch, StepOptions, StepResult, infer, train_step};
 pub use timing::{Timed, TimingBench, peak_gflop_per_s, time_inference, time_train_step};

@@ -13,7 +13,7 @@ const LANE_TOKENS: f64 = 512.0;
 
 /// Images that a lane takes at a time, unless the config says otherwise: a power of two that depends on the model alone, so
 /// that results do not depend on the machine.
-pub fn micro_batch(architecture: &ArchitectureConfig) -> usize {
+fn micro_batch(architecture: &ArchitectureConfig) -> usize {
     let images = (LANE_TOKENS / architecture.tokens() as f64).log2().round();
     2.0_f64.powf(images.clamp(0.0, 5.0)) as usize
 }
