@@ -14,7 +14,7 @@ use vitbench::data::{BatchReader, Images};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const IMAGES: usize = 64;
-const AUGMENTATIONS: [(&str, &str); 8] = [
+const AUGMENTATIONS: [(&str, &str); 10] = [
     ("none", ""),
     ("horizontal_flip", "augment.horizontal_flip = true"),
     ("random_resized_crop", "augment.random_resized_crop.scale = [0.08, 1.0]"),
@@ -22,6 +22,8 @@ const AUGMENTATIONS: [(&str, &str); 8] = [
     ("rand_augment", "augment.rand_augment = { operations = 1, magnitude = 8 }"),
     ("color_jitter", "augment.color_jitter = { brightness = 0.1, contrast = 0.1, saturation = 0.1 }"),
     ("random_erasing", "augment.random_erasing.probability = 0.25"),
+    ("mixup", "augment.mixup.alpha = 0.8"),
+    ("cutmix", "augment.cutmix.alpha = 1.0"),
     // All that the published recipe of the convolutional ViT does.
     (
         "published",
@@ -44,17 +46,14 @@ fn bench(criterion: &mut Criterion) {
         for (name, keys) in AUGMENTATIONS {
             let config = toml::from_str(&format!("dataset = 'shapes'\n{keys}")).expect("a table of the suite");
             let reader = BatchReader::training(&images, &config, 0);
-            let mut values = vec![0.0; IMAGES * reader.values_per_image()];
             let mut group = criterion.benchmark_group(format!("data/{name}"));
             group.throughput(Throughput::Elements(IMAGES as u64));
             group.sample_size(20).measurement_time(Duration::from_secs(2)).warm_up_time(Duration::from_millis(300));
             let mut epoch = 0;
             group.bench_function(BenchmarkId::from_parameter(size), |bencher| {
                 bencher.iter(|| {
-                    let (mut labels, mut digests) = (Vec::new(), Vec::new());
-                    reader.fill(&indices, epoch, &mut values, &mut labels, Some(&mut digests));
                     epoch += 1;
-                    black_box((&values, labels, digests));
+                    black_box(reader.read(&indices, 0..IMAGES, [epoch, 0], 10))
                 });
             });
         }

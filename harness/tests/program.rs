@@ -396,6 +396,8 @@ fn a_plan_is_foreseen_without_training() {
     }
     let table = bench.succeed(&["plan", "plan.toml", "--threads", "1"]);
     assert!(table.lines().take(4).all(|line| line.chars().count() <= 80) && table.contains("2 runs of 54"), "{table}");
+    let words = ["params", "MMAC", "images", "epochs", "the run", "memory"];
+    assert!(words.iter().all(|word| table.contains(word)), "no word is broken: {table}");
     assert!(!bench.path("results").exists(), "nothing is written");
 }
 

@@ -182,25 +182,26 @@ fn row(config: &RunConfig, run: Option<String>, timed: &TimedModel, sizes: Split
 
 fn table(rows: &[Row], threads: usize) -> String {
     let estimated = rows.iter().any(|row| row.run_s.is_some());
-    let mut header = vec!["run", "model", "seed", "params", "MMAC"];
+    // A run's name holds its model and seed. All runs have one, or none.
+    let named = rows.iter().all(|row| row.run.is_some());
+    let mut header = if named { vec!["run"] } else { vec!["model", "seed"] };
+    header.extend(["params", "MMAC"]);
     if estimated {
         header.extend(["images\n/s", "epochs", "the run", "memory\nMiB"]);
     }
     let mut table = terminal_table(&header);
     for row in rows {
-        let mut cells = vec![
-            row.run.clone().unwrap_or_default(),
-            row.model.clone(),
-            row.seed.to_string(),
-            count(row.params as f64),
-            magnitude(row.macs as f64 / 1e6),
-        ];
+        let mut cells = match &row.run {
+            Some(run) => vec![run.clone()],
+            None => vec![row.model.clone(), row.seed.to_string()],
+        };
+        cells.extend([count(row.params as f64), magnitude(row.macs as f64 / 1e6)]);
         let or_empty = |value: Option<f64>, text: &dyn Fn(f64) -> String| value.map_or_else(String::new, text);
         if estimated {
             cells.extend([
                 or_empty(row.train_images_per_s, &magnitude),
-                or_empty(row.epoch_s, &|epoch| format!("{} x {}", row.epochs, duration(epoch))),
-                or_empty(row.run_s, &duration),
+                or_empty(row.epoch_s, &|epoch| format!("{} x {}", row.epochs, short_duration(epoch))),
+                or_empty(row.run_s, &short_duration),
                 or_empty(row.memory_bytes.map(|bytes| bytes as f64 / f64::from(1 << 20)), &magnitude),
             ]);
         }
@@ -208,7 +209,7 @@ fn table(rows: &[Row], threads: usize) -> String {
     }
     // Names of runs are for copying.
     table.column_mut(0).expect("there is a first column").set_constraint(ColumnConstraint::ContentWidth);
-    for column in table.column_iter_mut().skip(2) {
+    for column in table.column_iter_mut().skip(1) {
         column.set_cell_alignment(CellAlignment::Right);
     }
     let images = rows.first().map_or([0; 3], |row| [row.train_images, row.val_images, row.test_images]);
@@ -239,6 +240,11 @@ fn duration(seconds: f64) -> String {
     }
 }
 
+/// The same for columns, as "1h5m".
+fn short_duration(seconds: f64) -> String {
+    duration(seconds).replace(" min", "m").replace(' ', "")
+}
+
 fn csv(rows: &[Row]) -> String {
     let mut writer = csv::Writer::from_writer(Vec::new());
     for row in rows {
@@ -249,11 +255,12 @@ fn csv(rows: &[Row]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::duration;
+    use super::{duration, short_duration};
 
     #[test]
     fn durations_are_read_at_a_glance() {
         let durations = [0.04, 9.96, 61.4, 119.6, 4000.0, 200_000.0].map(duration);
         assert_eq!(durations, ["0.0 s", "10 s", "61 s", "2 min 0 s", "1 h 6 min", "2 d 7 h"]);
+        assert_eq!([9.96, 119.6, 4000.0].map(short_duration), ["10s", "2m0s", "1h6m"]);
     }
 }

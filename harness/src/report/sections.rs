@@ -36,22 +36,26 @@ pub(crate) fn section(title: &str, body: &str) -> String {
     format!("\n## {title}\n\n{body}")
 }
 
+/// What a report is called.
+pub(crate) fn title(models: &[ModelFigures<'_>]) -> &'static str {
+    if models.len() == 1 { "A Vision Transformer measured" } else { "Vision Transformers compared" }
+}
+
 /// Title and verdict.
 fn head(material: &Material<'_>) -> String {
     let Material { runs, models: figures, .. } = material;
     let failed = runs.ended.iter().filter(|run| run.failed().is_some()).count();
     let done = runs.ended.len() - failed;
-    let mut text = format!(
-        "# Vision Transformers compared: {}, {}\n\n",
-        counted(figures.len(), "model"),
-        counted(done, "completed run")
-    );
+    let mut text =
+        format!("# {}: {}, {}\n\n", title(figures), counted(figures.len(), "model"), counted(done, "completed run"));
     let answers = verdict::answers(figures, &material.evidence);
     if answers.is_empty() {
         text += "No run was completed, so there is no verdict.\n";
     } else {
         text.extend(answers.iter().map(Answer::markdown));
-        text += "\nA lead that chance alone could make is called no lead: models are then not distinguishable.\n";
+        if figures.len() > 1 {
+            text += "\nA lead that chance alone could make is called no lead: models are then not distinguishable.\n";
+        }
     }
     if failed > 0 {
         text += &format!("\n**{} failed**; the table below says why.\n", counted(failed, "run"));

@@ -10,7 +10,7 @@ use super::names::{plain, shorten};
 const WIDTH: u16 = 80;
 
 /// A line below the header and none elsewhere.
-const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
+const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─'));
 
 /// An empty table in the style of this program's, at most 80 columns wide.
 pub fn terminal_table(header: &[&str]) -> Table {

@@ -123,6 +123,23 @@ fn a_lead_that_chance_could_make_is_no_lead() {
 }
 
 #[test]
+fn one_model_alone_is_measured_and_leads_nobody() {
+    let (_temporary, folder) = fixture::empty_folder();
+    fixture::add_done(&folder, &fixture::models()[0], 0, 3);
+    let runs = folder.read_runs(&fixture::order()).unwrap();
+    let report = sections::report(&material(&runs), None);
+    insta::assert_snapshot!(report.split("\n## Results").next().unwrap(), @r"
+    # A Vision Transformer measured: 1 model, 1 completed run
+
+    - **Accuracy:** vit-tiny, 73.4 % of the test images right (95 % interval 70.6 to 76.0).
+    - **Training speed:** vit-tiny, 135 images/s.
+    - **Inference speed:** vit-tiny, 406 images/s.
+    - **Size:** vit-tiny, 2.69 M parameters.
+    - **Accuracy per MAC:** vit-tiny, 0.401 points per million MACs.
+    ");
+}
+
+#[test]
 fn comparable_runs_are_said_to_be() {
     let (_temporary, folder) = fixture::folder();
     let done: Vec<Run> = runs(&folder).into_iter().filter(|run| run.identity().seed == 0).collect();
@@ -235,12 +252,12 @@ fn the_terminal_gets_a_row_per_model_and_a_line_per_failure() {
     let (_temporary, folder) = fixture::folder();
     let runs = folder.read_runs(&fixture::order()).unwrap();
     insta::assert_snapshot!(terminal::summary(&material(&runs).models), @r"
-     model              test           95 %      train   inference   params
-                       top-1       interval   images/s    images/s
-    ────────────────────────────────────────────────────────────────────────
-     vit-tiny         73.6 %   71.1 to 76.1        136         407   2.69 M
-     linformer-tiny   72.1 %   69.2 to 74.8        177         531   2.74 M
-     conv-vit-tiny    79.4 %   76.9 to 81.9       56.2         169   3.21 M
+     model             test          95 %     train  inference  params
+                      top-1      interval  images/s   images/s
+    ───────────────────────────────────────────────────────────────────
+     vit-tiny        73.6 %  71.1 to 76.1       136        407  2.69 M
+     linformer-tiny  72.1 %  69.2 to 74.8       177        531  2.74 M
+     conv-vit-tiny   79.4 %  76.9 to 81.9      56.2        169  3.21 M
     failed: linformer-tiny, seed 1: diverged, the loss is NaN at step 412
     ");
 }

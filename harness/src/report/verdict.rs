@@ -21,7 +21,7 @@ pub(crate) const NO_WINNER: &str = "no winner. ";
 /// The answer to a question that the runs answer.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Answer {
-    /// The question, as a superlative.
+    /// The question, as a superlative; where there is one model, what is measured of it.
     pub(crate) question: &'static str,
     /// Place of the winner among the models; `None` if chance could have made another one lead.
     pub(crate) winner: Option<usize>,
@@ -43,6 +43,7 @@ impl Answer {
 
 /// One answer for each question that the runs answer.
 pub(crate) fn answers(models: &[ModelFigures<'_>], evidence: &Evidence<'_>) -> Vec<Answer> {
+    let label = |superlative, alone| if models.len() > 1 { superlative } else { alone };
     let accuracy = |estimate: &Estimate| {
         let interval = estimate.interval.map(|i| format!(" (95 % interval {} to {})", percent(i.low), percent(i.high)));
         format!("{} % of the test images right{}", percent(estimate.value), interval.unwrap_or_default())
@@ -59,25 +60,24 @@ pub(crate) fn answers(models: &[ModelFigures<'_>], evidence: &Evidence<'_>) -> V
         ranked.sort_by(|(_, a), (_, b)| b.value.total_cmp(&a.value));
         Question { question, models, ranked }
     };
-    let answers = [
-        question("Most accurate", |model| model.top1.clone()).answer(
-            Some((evidence, Tested::Accuracy)),
-            &accuracy,
-            &points,
-        ),
-        question("Fastest to train", |model| model.train_images_per_s.clone()).answer(
-            Some((evidence, Tested::Speed(Speed::Training))),
-            &speed,
-            &factor,
-        ),
-        question("Fastest to infer", |model| model.inference_images_per_s.clone()).answer(
-            Some((evidence, Tested::Speed(Speed::Inference))),
-            &speed,
-            &factor,
-        ),
-        smallest(models),
-        question("Best accuracy per MAC", accuracy_per_mac).answer(None, &per_mac, &times),
-    ];
+    let answers =
+        [
+            question(label("Most accurate", "Accuracy"), |model| model.top1.clone()).answer(
+                Some((evidence, Tested::Accuracy)),
+                &accuracy,
+                &points,
+            ),
+            question(label("Fastest to train", "Training speed"), |model| model.train_images_per_s.clone()).answer(
+                Some((evidence, Tested::Speed(Speed::Training))),
+                &speed,
+                &factor,
+            ),
+            question(label("Fastest to infer", "Inference speed"), |model| model.inference_images_per_s.clone())
+                .answer(Some((evidence, Tested::Speed(Speed::Inference))), &speed, &factor),
+            smallest(label("Smallest", "Size"), models),
+            question(label("Best accuracy per MAC", "Accuracy per MAC"), accuracy_per_mac)
+                .answer(None, &per_mac, &times),
+        ];
     answers.into_iter().flatten().collect()
 }
 
@@ -154,14 +154,14 @@ impl Question<'_> {
 }
 
 /// Parameter counts are exact, so that a tie is a tie and any difference a difference.
-fn smallest(models: &[ModelFigures<'_>]) -> Option<Answer> {
+fn smallest(question: &'static str, models: &[ModelFigures<'_>]) -> Option<Answer> {
     let fewest = models.iter().filter_map(|model| Some(model.size?.params)).min()?;
     let has_fewest = |(_, model): &(usize, &ModelFigures<'_>)| model.size.is_some_and(|size| size.params == fewest);
     let smallest: Vec<(usize, &ModelFigures<'_>)> = models.iter().enumerate().filter(has_fewest).collect();
     let mut pieces = listed(smallest.iter().map(|(_, model)| Piece::Name(model.runs.model.to_owned())).collect());
     pieces.push(Piece::Text(format!(", {} parameters", count(fewest as f64))));
     let winner = if let [(index, _)] = smallest[..] { Some(index) } else { None };
-    Some(Answer { question: "Smallest", winner, pieces })
+    Some(Answer { question, winner, pieces })
 }
 
 /// The first few names as a sentence lists them, and how many more there are.

@@ -20,7 +20,7 @@ fn micro_batch(architecture: &ArchitectureConfig) -> usize {
 
 /// Images that a lane takes at a time: as the model's config says, else by its sizes on a CPU. A GPU is kept busy by whole batches;
 /// its memory decides about their size.
-pub fn micro_batch_on(
+pub(super) fn micro_batch_on(
     device: DeviceName,
     model: &ModelConfig,
     architecture: &ArchitectureConfig,

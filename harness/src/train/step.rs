@@ -189,7 +189,7 @@ pub(super) fn cross_entropy_sum(logits: Tensor<2>, targets: Tensor<2>) -> Tensor
 }
 
 /// Logits `[images, classes]` of a batch, row by row. `model` is without autodiff.
-pub fn infer(model: &Architecture, lanes: &Lanes, batch: &Batch<'_>) -> Vec<f32> {
+pub(super) fn infer(model: &Architecture, lanes: &Lanes, batch: &Batch<'_>) -> Vec<f32> {
     let mut logits = Vec::new();
     lanes.ordered(
         batch.micro_batches,

@@ -20,13 +20,13 @@ use crate::results::{StepPart, TimingMode};
 pub(super) const TIMED_LR: f64 = 1e-7;
 
 /// Images to time with.
-pub struct Timed<'a> {
+pub(super) struct Timed<'a> {
     /// Where they come from.
-    pub images: &'a Images,
+    pub(super) images: &'a Images,
     /// How they become numbers.
-    pub reader: &'a BatchReader<'a>,
+    pub(super) reader: &'a BatchReader<'a>,
     /// How many make a batch; from the first on, again and again if there are not as many.
-    pub batch_size: usize,
+    pub(super) batch_size: usize,
 }
 
 impl Timed<'_> {
@@ -43,35 +43,63 @@ impl Timed<'_> {
     }
 }
 
-/// Seconds of whole training steps: forward, loss, backward, optimiser.
-pub fn time_train_step(
+/// A whole training step, to be made again and again: forward, loss, backward, optimiser.
+fn train_step<'a>(
+    learner: &'a mut Learner,
+    lanes: &'a Lanes,
+    timed: &Timed<'_>,
+    options: StepOptions,
+) -> impl FnMut() -> std::result::Result<(), Diverged> + use<'a> {
+    let parts = timed.micro_batches(learner, true);
+    let images = timed.batch_size;
+    move || {
+        let fetch = |part: usize| parts[part].clone();
+        learner.step(lanes, &Batch { images, micro_batches: parts.len(), fetch: &fetch }, options)?;
+        // The optimiser's work ends a step, and a GPU does it in its own time.
+        learner.device().sync().expect("the device ends its work");
+        Ok(())
+    }
+}
+
+/// An inference pass, to be made again and again: from images in memory to logits on the host.
+fn inference<'a>(learner: &Learner, lanes: &'a Lanes, timed: &Timed<'_>) -> impl FnMut() + use<'a> {
+    let parts = timed.micro_batches(learner, false);
+    let model = learner.model().valid();
+    let images = timed.batch_size;
+    move || {
+        let fetch = |part: usize| parts[part].clone();
+        drop(infer(&model, lanes, &Batch { images, micro_batches: parts.len(), fetch: &fetch }));
+    }
+}
+
+/// Seconds of every repetition; the first failure ends them.
+fn seconds_of<E>(
+    enough: Enough,
+    mut step: impl FnMut() -> std::result::Result<(), E>,
+) -> std::result::Result<Vec<f64>, E> {
+    let mut outcome = Ok(());
+    let samples = sample(&SystemClock::default(), enough, || {
+        if outcome.is_ok() {
+            outcome = step();
+        }
+    });
+    outcome.map(|()| samples)
+}
+
+/// Seconds of whole training steps.
+pub(super) fn time_train_step(
     learner: &mut Learner,
     lanes: &Lanes,
     timed: &Timed<'_>,
     options: StepOptions,
     enough: Enough,
 ) -> std::result::Result<Vec<f64>, Diverged> {
-    let parts = timed.micro_batches(learner, true);
-    let fetch = |part: usize| parts[part].clone();
-    let batch = Batch { images: timed.batch_size, micro_batches: parts.len(), fetch: &fetch };
-    let mut outcome = Ok(());
-    let samples = sample(&SystemClock::default(), enough, || {
-        if outcome.is_ok() {
-            outcome = learner.step(lanes, &batch, options).map(drop);
-            // The optimiser's work ends a step, and a GPU does it in its own time.
-            learner.device().sync().expect("the device ends its work");
-        }
-    });
-    outcome.map(|()| samples)
+    seconds_of(enough, train_step(learner, lanes, timed, options))
 }
 
-/// Seconds of inference passes, from images in memory to logits on the host.
-pub fn time_inference(learner: &Learner, lanes: &Lanes, timed: &Timed<'_>, enough: Enough) -> Vec<f64> {
-    let parts = timed.micro_batches(learner, false);
-    let model = learner.model().valid();
-    let fetch = |part: usize| parts[part].clone();
-    let batch = Batch { images: timed.batch_size, micro_batches: parts.len(), fetch: &fetch };
-    sample(&SystemClock::default(), enough, || drop(infer(&model, lanes, &batch)))
+/// Seconds of inference passes.
+pub(super) fn time_inference(learner: &Learner, lanes: &Lanes, timed: &Timed<'_>, enough: Enough) -> Vec<f64> {
+    sample(&SystemClock::default(), enough, inference(learner, lanes, timed))
 }
 
 /// Seconds of one part of a training step. Lanes share the work as they do in a whole step.
@@ -142,11 +170,14 @@ impl<'a> TimingBench<'a> {
         self.learner.micro_batch()
     }
 
-    /// Seconds of steps on batches of this size.
-    ///
-    /// # Errors
-    /// If the model's numbers leave the range of 32-bit floats.
-    pub fn time(&mut self, mode: TimingMode, batch_size: usize, lanes: &Lanes, enough: Enough) -> Result<Vec<f64>> {
+    /// A step or a pass on a batch of this size, to be made again and again. It errs if the model's numbers leave the range of 32-bit
+    /// floats.
+    pub fn step<'s>(
+        &'s mut self,
+        mode: TimingMode,
+        batch_size: usize,
+        lanes: &'s Lanes,
+    ) -> Box<dyn FnMut() -> Result<()> + 's> {
         let (image_size, classes) = self.timed.model.architecture.images();
         let images = some_images(batch_size, image_size, classes);
         let reader = BatchReader::plain(&images);
@@ -155,13 +186,31 @@ impl<'a> TimingBench<'a> {
             TimingMode::TrainStep => {
                 let StepConfig { clip_norm, gradient_checkpointing, .. } = self.timed.step;
                 let options = StepOptions { lr: TIMED_LR, clip_norm, gradient_checkpointing };
-                time_train_step(&mut self.learner, lanes, &timed, options, enough).map_err(|diverged| {
-                    let help = "the weights or the sizes of the model leave the range of 32-bit floats";
-                    Error::input(format!("model `{}`", self.timed.model.name), diverged, help)
+                let name = &self.timed.model.name;
+                let mut step = train_step(&mut self.learner, lanes, &timed, options);
+                Box::new(move || {
+                    step().map_err(|diverged| {
+                        let help = "the weights or the sizes of the model leave the range of 32-bit floats";
+                        Error::input(format!("model `{name}`"), diverged, help)
+                    })
                 })
             }
-            TimingMode::Inference => Ok(time_inference(&self.learner, lanes, &timed, enough)),
+            TimingMode::Inference => {
+                let mut pass = inference(&self.learner, lanes, &timed);
+                Box::new(move || {
+                    pass();
+                    Ok(())
+                })
+            }
         }
+    }
+
+    /// Seconds of such steps.
+    ///
+    /// # Errors
+    /// As [`step`](Self::step).
+    pub fn time(&mut self, mode: TimingMode, batch_size: usize, lanes: &Lanes, enough: Enough) -> Result<Vec<f64>> {
+        seconds_of(enough, self.step(mode, batch_size, lanes))
     }
 }
 

@@ -29,6 +29,7 @@ use super::leads::{self, Leads};
 use super::names::{plain, shorten};
 use super::plots::data::{Shown, shown};
 use super::plots::page::Colors;
+use super::sections;
 use super::verdict::{self, Piece};
 use crate::error::Result;
 use crate::results::RunRecord;
@@ -60,7 +61,7 @@ pub(crate) fn page(material: &Material<'_>) -> Result<String> {
         script: SCRIPT,
         script_hash: embed::script_hash(SCRIPT),
         colors: [colors.css(0), colors.css(1)],
-        title: "Vision Transformers compared".to_owned(),
+        title: sections::title(&material.models),
         summary: summary(material),
         answers: answers(material),
         notices: notices.iter().map(|note| inline::html(note)).collect(),

@@ -19,7 +19,7 @@ pub(super) struct Page<'a> {
     pub(super) script_hash: String,
     /// Definitions of the models' colours on light and on dark ground.
     pub(super) colors: [String; 2],
-    pub(super) title: String,
+    pub(super) title: &'static str,
     pub(super) summary: String,
     pub(super) answers: Vec<Card>,
     /// What keeps rows from being compared, and what they have in common, as HTML.
