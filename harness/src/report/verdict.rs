@@ -43,7 +43,7 @@ impl Answer {
 
 /// One answer for each question that the runs answer.
 pub(crate) fn answers(models: &[ModelFigures<'_>], evidence: &Evidence<'_>) -> Vec<Answer> {
-    let label = |superlative, alone| if models.len() > 1 { superlative } else { alone };
+    let label = |[superlative, alone]: [&'static str; 2]| if models.len() > 1 { superlative } else { alone };
     let accuracy = |estimate: &Estimate| {
         let interval = estimate.interval.map(|i| format!(" (95 % interval {} to {})", percent(i.low), percent(i.high)));
         format!("{} % of the test images right{}", percent(estimate.value), interval.unwrap_or_default())
@@ -53,31 +53,32 @@ pub(crate) fn answers(models: &[ModelFigures<'_>], evidence: &Evidence<'_>) -> V
     let points = |best: &Estimate, next: &Estimate| format!("{:.1} points ahead of", 100.0 * (best.value - next.value));
     let times = |best: &Estimate, next: &Estimate| format!("{} times that of", magnitude(best.value / next.value));
     let per_mac = |estimate: &Estimate| format!("{} points per million MACs", magnitude(100.0 * estimate.value));
-    let question = |question, figure: fn(&ModelFigures<'_>) -> Option<Estimate>| {
+    let question = |labels, figure: fn(&ModelFigures<'_>) -> Option<Estimate>| {
         let mut ranked: Vec<(usize, Estimate)> =
             models.iter().enumerate().filter_map(|(index, model)| Some((index, figure(model)?))).collect();
         // Stable, so that equals stay in the plan's order.
         ranked.sort_by(|(_, a), (_, b)| b.value.total_cmp(&a.value));
-        Question { question, models, ranked }
+        Question { question: label(labels), models, ranked }
     };
-    let answers =
-        [
-            question(label("Most accurate", "Accuracy"), |model| model.top1.clone()).answer(
-                Some((evidence, Tested::Accuracy)),
-                &accuracy,
-                &points,
-            ),
-            question(label("Fastest to train", "Training speed"), |model| model.train_images_per_s.clone()).answer(
-                Some((evidence, Tested::Speed(Speed::Training))),
-                &speed,
-                &factor,
-            ),
-            question(label("Fastest to infer", "Inference speed"), |model| model.inference_images_per_s.clone())
-                .answer(Some((evidence, Tested::Speed(Speed::Inference))), &speed, &factor),
-            smallest(label("Smallest", "Size"), models),
-            question(label("Best accuracy per MAC", "Accuracy per MAC"), accuracy_per_mac)
-                .answer(None, &per_mac, &times),
-        ];
+    let answers = [
+        question(["Most accurate", "Accuracy"], |model| model.top1.clone()).answer(
+            Some((evidence, Tested::Accuracy)),
+            &accuracy,
+            &points,
+        ),
+        question(["Fastest to train", "Training speed"], |model| model.train_images_per_s.clone()).answer(
+            Some((evidence, Tested::Speed(Speed::Training))),
+            &speed,
+            &factor,
+        ),
+        question(["Fastest to infer", "Inference speed"], |model| model.inference_images_per_s.clone()).answer(
+            Some((evidence, Tested::Speed(Speed::Inference))),
+            &speed,
+            &factor,
+        ),
+        smallest(label(["Smallest", "Size"]), models),
+        question(["Best accuracy per MAC", "Accuracy per MAC"], accuracy_per_mac).answer(None, &per_mac, &times),
+    ];
     answers.into_iter().flatten().collect()
 }
 
