@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use layers::random::generator;
+use layers::random::{Purpose, stream};
 use rand::RngExt;
 
 use crate::mutate::mutated;
@@ -75,7 +75,7 @@ pub(crate) fn feed(target: Target, seed: u64, order: Order, place: &Path, found:
         Order::Inputs(inputs) => number < inputs,
         Order::Time(time) => started.elapsed() < time,
     } {
-        let mut rng = generator([seed, target as u64, number, u64::from_le_bytes(*b"hostile ")]);
+        let mut rng = stream(Purpose::Fuzzing, [seed, target as u64, number]);
         number += 1;
         let mut input = pool[rng.random_range(0..pool.len())].clone();
         input.bytes = mutated(&input.bytes, &pool[rng.random_range(0..pool.len())].bytes, &mut rng);

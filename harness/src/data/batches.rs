@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use rand::seq::SliceRandom;
 
-use layers::random::generator;
+use layers::random::{Purpose, stream};
 
 use super::Images;
 use super::augment::{Canvas, Step, random_erasing, steps};
@@ -14,13 +14,10 @@ use crate::config::data::{AugmentConfig, DataConfig};
 /// BLAKE3 digest of one sample as a model sees it.
 pub type Digest = [u8; 32];
 
-/// Separates the draws of the order from all others made with the same seed.
-const ORDER: u64 = u64::from_le_bytes(*b"epoch or");
-
 /// The order in which an epoch visits `n` images: a permutation of `0..n`, a pure function of seed and epoch.
 pub fn epoch_order(n: usize, seed: u64, epoch: u64) -> Vec<u32> {
     let mut order: Vec<u32> = (0..n as u32).collect();
-    order.shuffle(&mut generator([seed, epoch, 0, ORDER]));
+    order.shuffle(&mut stream(Purpose::EpochOrder, [seed, epoch, 0]));
     order
 }
 

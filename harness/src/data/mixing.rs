@@ -4,7 +4,7 @@
 
 use std::ops::Range;
 
-use layers::random::generator;
+use layers::random::{Purpose, stream};
 use rand::RngExt;
 use rand_distr::{Beta, Distribution};
 
@@ -30,8 +30,8 @@ pub(super) struct Mixing {
 
 impl Mixing {
     /// Of the `step`-th batch of an epoch; none if the config asks for none.
-    pub(super) fn draw(config: &AugmentConfig, size: usize, [seed, epoch, step]: [u64; 3]) -> Option<Self> {
-        let mut rng = generator([seed, epoch, step, u64::from_le_bytes(*b"mix batc")]);
+    pub(super) fn draw(config: &AugmentConfig, size: usize, counters: [u64; 3]) -> Option<Self> {
+        let mut rng = stream(Purpose::Mixing, counters);
         let (alpha, is_cutmix) = match (config.mixup, config.cutmix) {
             (None, None) => return None,
             (Some(mixup), None) => (mixup.alpha, false),

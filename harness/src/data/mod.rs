@@ -23,6 +23,7 @@ mod verify;
 
 use std::path::Path;
 
+use layers::random::Purpose;
 use serde::Serialize;
 
 use crate::config::data::{DataConfig, DatasetName};
@@ -36,7 +37,6 @@ pub use images::Images;
 pub use inspect::{Info, Listed, inspect, list};
 pub use mixing::one_hot;
 pub use sizes::{SplitSizes, split_sizes};
-use split::Purpose;
 pub use verify::{Candidates, Verdict, bad_files_csv};
 
 /// Images of one task, in three splits that share no image.
@@ -122,7 +122,7 @@ fn load_from(config: &DataConfig, folders: &Folders) -> Result<Dataset> {
 
 fn carve_val(train: &mut Images, config: &DataConfig) -> Result<Images> {
     let (fraction, seed) = (config.val_fraction, config.split_seed);
-    let parts = split::set_aside(train.labels(), fraction, "data.val_fraction", seed, Purpose::SetAsideVal)?;
+    let parts = split::set_aside(train.labels(), fraction, "data.val_fraction", seed, Purpose::ValSplit)?;
     let val = train.select(&parts.aside);
     *train = train.select(&parts.rest);
     Ok(val)

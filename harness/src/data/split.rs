@@ -2,19 +2,9 @@
 
 use rand::seq::SliceRandom;
 
-use layers::random::generator;
+use layers::random::{Purpose, stream};
 
 use crate::error::{Error, Result};
-
-/// What a draw is for. Every purpose has random numbers of its own, so that one limit does not move another's draw.
-#[derive(Debug, Clone, Copy)]
-#[repr(u64)]
-pub(super) enum Purpose {
-    LimitTrain = u64::from_le_bytes(*b"limtrain"),
-    LimitTest = u64::from_le_bytes(*b"lim test"),
-    SetAsideTest = u64::from_le_bytes(*b"set test"),
-    SetAsideVal = u64::from_le_bytes(*b"set val "),
-}
 
 /// Images in two parts, as ascending indices.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,7 +50,7 @@ fn draw(labels: &[u32], count: usize, reserve: usize, seed: u64, purpose: Purpos
     let quotas = quotas(&members.iter().map(Vec::len).collect::<Vec<_>>(), count, reserve);
     let mut parts = Parts { rest: Vec::new(), aside: Vec::new() };
     for (class, (mut members, quota)) in members.into_iter().zip(quotas).enumerate() {
-        members.shuffle(&mut generator([seed, class as u64, 0, purpose as u64]));
+        members.shuffle(&mut stream(purpose, [seed, class as u64, 0]));
         parts.aside.extend_from_slice(&members[..quota]);
         parts.rest.extend_from_slice(&members[quota..]);
     }
@@ -117,22 +107,22 @@ mod tests {
     #[test]
     fn a_limit_is_stratified_seeded_and_ascending() {
         let labels: Vec<u32> = (0..1000).map(|i| u32::from(i % 4 == 0)).collect();
-        let sample = limit(&labels, Some(100), 5, Purpose::LimitTrain);
+        let sample = limit(&labels, Some(100), 5, Purpose::TrainLimit);
         assert_eq!(sample.len(), 100);
         assert_eq!(sample.iter().filter(|&&i| labels[i] == 1).count(), 25);
         assert!(sample.is_sorted_by(|a, b| a < b));
-        assert_eq!(sample, limit(&labels, Some(100), 5, Purpose::LimitTrain));
-        assert_ne!(sample, limit(&labels, Some(100), 6, Purpose::LimitTrain));
-        assert_ne!(sample, limit(&labels, Some(100), 5, Purpose::LimitTest));
+        assert_eq!(sample, limit(&labels, Some(100), 5, Purpose::TrainLimit));
+        assert_ne!(sample, limit(&labels, Some(100), 6, Purpose::TrainLimit));
+        assert_ne!(sample, limit(&labels, Some(100), 5, Purpose::TestLimit));
         for no_limit in [None, Some(1000), Some(2000)] {
-            assert_eq!(limit(&labels, no_limit, 5, Purpose::LimitTrain), (0..1000).collect::<Vec<_>>());
+            assert_eq!(limit(&labels, no_limit, 5, Purpose::TrainLimit), (0..1000).collect::<Vec<_>>());
         }
     }
 
     #[test]
     fn setting_aside_parts_the_images() {
         let labels: Vec<u32> = (0..200).map(|i| u32::from(i >= 190)).collect();
-        let parts = set_aside(&labels, 0.1, "data.val_fraction", 0, Purpose::SetAsideVal).unwrap();
+        let parts = set_aside(&labels, 0.1, "data.val_fraction", 0, Purpose::ValSplit).unwrap();
         assert_eq!(parts.aside.len(), 20);
         assert_eq!(parts.aside.iter().filter(|&&i| labels[i] == 1).count(), 1);
         let mut all = [parts.rest, parts.aside].concat();
@@ -143,12 +133,9 @@ mod tests {
     #[test]
     fn a_share_that_comes_to_nothing_is_an_error() {
         for labels in [&[0, 1, 0, 1][..], &[]] {
-            let error = set_aside(labels, 0.1, "data.val_fraction", 0, Purpose::SetAsideVal).unwrap_err().to_string();
+            let error = set_aside(labels, 0.1, "data.val_fraction", 0, Purpose::ValSplit).unwrap_err().to_string();
             assert!(error.starts_with("data.val_fraction: is 0.1, which of"), "{error}");
         }
-        assert!(
-            set_aside(&[0, 1], 0.9, "data.val_fraction", 0, Purpose::SetAsideVal).is_err(),
-            "a class of one keeps it"
-        );
+        assert!(set_aside(&[0, 1], 0.9, "data.val_fraction", 0, Purpose::ValSplit).is_err(), "a class of one keeps it");
     }
 }

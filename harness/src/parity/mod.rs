@@ -8,7 +8,7 @@ use std::path::Path;
 
 use burn::tensor::Device;
 
-use layers::random::generator;
+use layers::random::{Purpose, stream};
 use rand::RngExt;
 
 use crate::architecture::Architecture;
@@ -117,7 +117,7 @@ const ROUNDED_MODELS: u64 = 4;
 
 /// The model with every weight moved to one of its neighbours among the 32-bit floats, up or down by chance.
 fn with_last_bits_changed(model: &Architecture, seed: u64) -> Architecture {
-    let mut draws = generator([seed, 0, 0, u64::from_le_bytes(*b"rounding")]);
+    let mut draws = stream(Purpose::Rounding, [seed, 0, 0]);
     let mut values = parameters::values(model);
     for value in values.values_mut().flat_map(|values| &mut values.data) {
         *value = if draws.random_bool(0.5) { value.next_up() } else { value.next_down() };

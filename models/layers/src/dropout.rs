@@ -3,10 +3,7 @@
 use burn::tensor::{Tensor, TensorData};
 use rand::Rng;
 
-use crate::random::generator;
-
-/// Separates the draws of dropout from all others made with the same seed; the two lowest bytes are free for the site.
-const DROPOUT: u64 = u64::from_le_bytes(*b"\0\0dropou");
+use crate::random::dropout_stream;
 
 /// Which samples a (micro-)batch holds, so that what is drawn for one depends on nothing else.
 #[derive(Debug, Clone, Default)]
@@ -39,7 +36,7 @@ pub fn dropout<const D: usize>(x: Tensor<D>, probability: f64, keys: &SampleKeys
     let values_per_sample = dims[1..].iter().product();
     let mut factors = Vec::with_capacity(dims.iter().product());
     for sample in &keys.samples {
-        let mut draws = generator([keys.seed, keys.epoch, *sample, DROPOUT ^ u64::from(site)]);
+        let mut draws = dropout_stream(site, [keys.seed, keys.epoch, *sample]);
         let factor = |_| if draws.next_u32() < threshold { 0.0 } else { kept };
         factors.extend((0..values_per_sample).map(factor));
     }

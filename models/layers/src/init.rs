@@ -5,11 +5,8 @@ use burn::tensor::{Device, Tensor, TensorData};
 use rand::RngExt;
 use rand_distr::{Distribution, StandardNormal};
 
-use crate::random::generator;
+use crate::random::{Purpose, stream};
 use crate::{LayerNorm, Linear};
-
-/// Separates the draws of initialisation from all others made with the same seed.
-const PURPOSE: u64 = 0x696e_6974;
 
 /// Hands out initialised parameters. Every parameter has a stream of its own, numbered in the order of the requests, so a
 /// model's initial weights depend on its configuration and seed alone.
@@ -70,7 +67,7 @@ impl<'a> Init<'a> {
 
     fn next_generator(&mut self) -> impl rand::Rng + use<> {
         self.requests += 1;
-        generator([self.seed, self.requests, 0, PURPOSE])
+        stream(Purpose::Initialisation, [self.seed, self.requests, 0])
     }
 
     fn parameter<const D: usize>(&self, shape: [usize; D], mut value: impl FnMut() -> f32) -> Param<Tensor<D>> {

@@ -8,7 +8,7 @@ mod geometry;
 mod rand_augment;
 mod window;
 
-use layers::random::generator;
+use layers::random::{Purpose, stream};
 use rand::RngExt;
 
 use crate::config::data::{AugmentConfig, ColorJitterConfig, PadAndCropConfig, RandAugmentConfig};
@@ -79,7 +79,7 @@ pub(super) fn steps(config: &AugmentConfig) -> Vec<Step> {
 impl Step {
     /// Changes the image that is the `index`-th of its split.
     pub(super) fn apply(self, canvas: &mut Canvas, seed: u64, epoch: u64, index: u64) {
-        let mut rng = generator([seed, epoch, index, self.purpose()]);
+        let mut rng = stream(self.purpose(), [seed, epoch, index]);
         match self {
             Self::RandomResizedCrop(config) => {
                 Window::random(&config, canvas.size, &mut rng).resize(config.interpolation, canvas);
@@ -98,25 +98,20 @@ impl Step {
         }
     }
 
-    fn purpose(self) -> u64 {
-        u64::from_le_bytes(match self {
-            Self::RandomResizedCrop(_) => *b"aug crop",
-            Self::PadAndCrop(_) => *b"aug pad ",
-            Self::HorizontalFlip => *b"aug flip",
-            Self::RandAugment(_) => *b"aug rand",
-            Self::ColorJitter(_) => *b"aug jitt",
-        })
+    fn purpose(self) -> Purpose {
+        match self {
+            Self::RandomResizedCrop(_) => Purpose::Crop,
+            Self::PadAndCrop(_) => Purpose::Pad,
+            Self::HorizontalFlip => Purpose::Flip,
+            Self::RandAugment(_) => Purpose::RandAugment,
+            Self::ColorJitter(_) => Purpose::ColorJitter,
+        }
     }
 }
 
 /// Sets a random rectangle of the normalised image `[3, size, size]` to zero, if the draw says so.
-pub(super) fn random_erasing(
-    config: &RandomErasingConfig,
-    values: &mut [f32],
-    size: usize,
-    [seed, epoch, index]: [u64; 3],
-) {
-    let mut rng = generator([seed, epoch, index, u64::from_le_bytes(*b"aug eras")]);
+pub(super) fn random_erasing(config: &RandomErasingConfig, values: &mut [f32], size: usize, counters: [u64; 3]) {
+    let mut rng = stream(Purpose::Erasing, counters);
     if let Some(window) = Window::random_to_erase(config, size, &mut rng) {
         window.erase(values, size);
     }

@@ -78,7 +78,7 @@ fn flipping_mirrors_every_row_and_twice_is_nothing() {
 #[test]
 fn windows_keep_their_bounds_and_cover_them() {
     let config = RandomResizedCropConfig { scale: [0.25, 0.75], ratio: [0.5, 2.0], interpolation: Bilinear };
-    let mut rng = generator([1, 2, 3, 4]);
+    let mut rng = stream(Purpose::Crop, [1, 2, 3]);
     let windows: Vec<Window> = (0..2000).map(|_| Window::random(&config, 100, &mut rng)).collect();
     for window in &windows {
         assert!(window.top + window.height <= 100 && window.left + window.width <= 100, "{window:?}");
@@ -96,10 +96,10 @@ fn windows_keep_their_bounds_and_cover_them() {
 fn a_ratio_that_never_fits_falls_back_to_the_middle() {
     // Of the full area, a width of 9 to 16 times the height cannot fit.
     let config = RandomResizedCropConfig { scale: [1.0, 1.0], ratio: [9.0, 16.0], interpolation: Bilinear };
-    let window = Window::random(&config, 32, &mut generator([0; 4]));
+    let window = Window::random(&config, 32, &mut stream(Purpose::Crop, [0; 3]));
     assert_eq!(window, Window { top: 14, left: 0, height: 4, width: 32 });
     let config = RandomResizedCropConfig { scale: [1.0, 1.0], ratio: [0.125, 0.25], interpolation: Bilinear };
-    let window = Window::random(&config, 32, &mut generator([0; 4]));
+    let window = Window::random(&config, 32, &mut stream(Purpose::Crop, [0; 3]));
     assert_eq!(window, Window { top: 0, left: 12, height: 32, width: 8 });
     // In a tiny image even one pixel may be too large for the ratio.
     assert_eq!(Window::central([50.0, 60.0], 8), Window { top: 3, left: 0, height: 1, width: 8 });
@@ -177,7 +177,7 @@ fn without_hue_a_jitter_draws_three_factors_and_their_order() {
         canvas.place(&pixels);
         Step::ColorJitter(config).apply(&mut canvas, 1, 2, index);
         expected.place(&pixels);
-        let mut rng = generator([1, 2, index, u64::from_le_bytes(*b"aug jitt")]);
+        let mut rng = stream(Purpose::ColorJitter, [1, 2, index]);
         let factors = [(); 3].map(|()| 0.5 + rng.random::<f64>());
         let mut order = [0, 1, 2];
         order.shuffle(&mut rng);

@@ -7,6 +7,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use layers::random::Purpose;
 use rayon::prelude::*;
 
 pub(super) use self::version::{CIFAR10, CIFAR100};
@@ -14,7 +15,7 @@ use self::version::{IMAGE_BYTES, SIZE};
 pub(super) use self::version::{PinnedFile, Version};
 use super::folders::list;
 use super::resize::resize_all;
-use super::split::{Purpose, limit};
+use super::split::limit;
 use super::{Images, Source};
 use crate::config::data::DataConfig;
 use crate::error::{Error, Result};
@@ -31,9 +32,9 @@ pub(super) fn load(version: &Version, config: &DataConfig, folders: &[PathBuf]) 
     };
     Ok(Source {
         classes: version.classes.iter().map(|&class| class.to_owned()).collect(),
-        train: split("train", version.train, config.train_limit, Purpose::LimitTrain)?,
+        train: split("train", version.train, config.train_limit, Purpose::TrainLimit)?,
         val: None,
-        test: split("test", version.test, config.test_limit, Purpose::LimitTest)?,
+        test: split("test", version.test, config.test_limit, Purpose::TestLimit)?,
         excluded: Vec::new(),
     })
 }

@@ -20,10 +20,12 @@ pub(super) mod listing;
 
 use std::path::{Path, PathBuf};
 
+use layers::random::Purpose;
+
 use self::listing::{Listing, check_link, list_images};
 use super::Source;
 use super::folders::{Folders, list};
-use super::split::{Purpose, limit, set_aside};
+use super::split::{limit, set_aside};
 use crate::config::data::DataConfig;
 use crate::error::{Error, Result};
 
@@ -31,8 +33,8 @@ use crate::error::{Error, Result};
 pub(super) fn load(config: &DataConfig, folders: &Folders) -> Result<Source> {
     let root = find(config.path.as_deref().unwrap_or(Path::new("")), &folders.data)?;
     let Splits { classes, mut train, val, mut test } = list_splits(&root, config)?;
-    train.keep(&limit(&train.labels, config.train_limit, config.split_seed, Purpose::LimitTrain));
-    test.keep(&limit(&test.labels, config.test_limit, config.split_seed, Purpose::LimitTest));
+    train.keep(&limit(&train.labels, config.train_limit, config.split_seed, Purpose::TrainLimit));
+    test.keep(&limit(&test.labels, config.test_limit, config.split_seed, Purpose::TestLimit));
     let mut excluded = Vec::new();
     let mut decode = |listing| {
         let cache = folders.decoded.as_deref();
@@ -107,7 +109,7 @@ pub(super) fn list_splits(root: &Path, config: &DataConfig) -> Result<Splits> {
 
 fn split_off_test(classes: Vec<String>, mut train: Listing, config: &DataConfig) -> Result<Splits> {
     let (fraction, seed) = (config.test_fraction, config.split_seed);
-    let parts = set_aside(&train.labels, fraction, "data.test_fraction", seed, Purpose::SetAsideTest)?;
+    let parts = set_aside(&train.labels, fraction, "data.test_fraction", seed, Purpose::TestSplit)?;
     let mut test = train.clone();
     test.keep(&parts.aside);
     train.keep(&parts.rest);

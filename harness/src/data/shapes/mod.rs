@@ -7,7 +7,7 @@
 mod figure;
 mod scene;
 
-use layers::random::generator;
+use layers::random::{Purpose, stream};
 use rayon::prelude::*;
 
 use self::figure::Figure;
@@ -16,9 +16,6 @@ use super::images::{allocate, image_bytes};
 use super::{Images, Source};
 use crate::config::data::DataConfig;
 use crate::error::Result;
-
-/// Key of all random numbers of the dataset, and with it the version of the dataset: change it with the drawing.
-const KEY: u64 = u64::from_le_bytes(*b"shapes 1");
 
 const DEFAULT_TRAIN: usize = 5_000;
 const DEFAULT_TEST: usize = 1_000;
@@ -44,7 +41,7 @@ pub(super) fn generate(config: &DataConfig) -> Result<Source> {
 fn split(name: &str, number: u64, n: usize, size: usize) -> Result<Images> {
     let mut pixels = allocate(n, size)?;
     pixels.par_chunks_exact_mut(image_bytes(size)).enumerate().for_each(|(index, out)| {
-        let mut rng = generator([KEY, number, index as u64, 0]);
+        let mut rng = stream(Purpose::Shapes, [number, index as u64, 0]);
         Scene::random(Figure::ALL[index % Figure::ALL.len()], &mut rng).draw(size, &mut rng, out);
     });
     let labels = (0..n).map(|index| (index % Figure::ALL.len()) as u32).collect();

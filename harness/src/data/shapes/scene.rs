@@ -166,12 +166,12 @@ fn leaning(rng: &mut impl Rng) -> [f32; 2] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use layers::random::generator;
+    use layers::random::{Purpose, stream};
 
     #[test]
     fn the_figure_stands_out_and_lies_within_the_image() {
         for index in 0..200 {
-            let scene = Scene::random(Figure::Disc, &mut generator([1, 2, index, 3]));
+            let scene = Scene::random(Figure::Disc, &mut stream(Purpose::Shapes, [1, 2, index]));
             let difference = |colour| brightness(scene.colour) - brightness(colour);
             assert!(scene.background.colours.into_iter().all(|colour| difference(colour) > 0.35));
             let radius = 1.0 / (scene.turn[0] * scene.turn[0] + scene.turn[1] * scene.turn[1]).sqrt();
@@ -185,11 +185,11 @@ mod tests {
 
     #[test]
     fn a_scene_looks_alike_at_any_size() {
-        let scene = Scene::random(Figure::Triangle, &mut generator([1, 2, 3, 4]));
+        let scene = Scene::random(Figure::Triangle, &mut stream(Purpose::Shapes, [1, 2, 3]));
         let mut small = vec![0; 16 * 16 * 3];
         let mut large = vec![0; 64 * 64 * 3];
-        scene.draw(16, &mut generator([0; 4]), &mut small);
-        scene.draw(64, &mut generator([0; 4]), &mut large);
+        scene.draw(16, &mut stream(Purpose::Shapes, [0; 3]), &mut small);
+        scene.draw(64, &mut stream(Purpose::Shapes, [0; 3]), &mut large);
         let block = |row: usize, column: usize| {
             let sum: u32 = (0..16).map(|i| u32::from(large[((row * 4 + i / 4) * 64 + column * 4 + i % 4) * 3])).sum();
             f64::from(sum) / 16.0

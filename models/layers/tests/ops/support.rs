@@ -1,7 +1,7 @@
 //! Deterministic inputs, and one way to run an operation and its backward pass.
 
 use burn::tensor::{Device, Tensor, TensorData};
-use layers::random;
+use layers::random::{Purpose, stream};
 use rand_distr::{Distribution, StandardNormal};
 
 /// The backends under test.
@@ -19,8 +19,8 @@ pub(crate) fn devices() -> Vec<(&'static str, Device)> {
 
 /// `length` normally distributed values with the standard deviation `scale`.
 pub(crate) fn normal(length: usize, scale: f32, seed: u64) -> Vec<f32> {
-    let mut generator = random::generator([seed, length as u64, 0, 0]);
-    StandardNormal.sample_iter(&mut generator).take(length).map(|x: f32| scale * x).collect()
+    let mut rng = stream(Purpose::Initialisation, [seed, length as u64, 1]);
+    StandardNormal.sample_iter(&mut rng).take(length).map(|x: f32| scale * x).collect()
 }
 
 /// An operation over tensors of three axes. Weights and vectors come with leading axes of one, see [`matrix`], [`vector`].
