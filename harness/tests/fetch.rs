@@ -89,7 +89,7 @@ fn text(output: &Output) -> String {
 fn two_fetch_cifar10_at_once_and_a_run_finds_it() {
     let packed = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data/cifar10");
     if !packed.is_dir() {
-        println!("skipped: there is no ../shared/data/cifar10");
+        testing::skipped("fetching and training on the real CIFAR-10", "no ../shared/data/cifar10");
         return;
     }
     let (url, asked) = serve(archive(&packed));

@@ -1,4 +1,5 @@
-//! A sweep on a real Slurm, where one can be started: with `../shared/slurm` beside the repository and the right to install packages.
+//! A sweep on a real Slurm cluster: `bash .ci/slow slurm`. The scripts that start one on this machine, and install Slurm if it is
+//! missing, are expected in `../shared/slurm` beside the repository.
 
 #![cfg(target_os = "linux")]
 
@@ -18,6 +19,8 @@ const CONFIG: &str = "seeds = [0, 1, 2]\n[data]\ndataset = 'shapes'\nimage_size 
     [[model]]\nname = 'vit'\narchitecture = 'vit'\npatch_size = 4\nd_model = 16\ndepth = 1\nheads = 2\nd_ff = 32\n\
     [[model]]\nname = 'conv'\narchitecture = 'conv_vit'\npatch_size = 4\nd_model = 16\ndepth = 1\nhead_channels = 8\nd_ff = 32\n";
 
+const WHAT: &str = "a sweep on Slurm";
+
 /// A cluster on this machine, stopped and removed in the end.
 struct Cluster {
     scripts: PathBuf,
@@ -26,18 +29,18 @@ struct Cluster {
 }
 
 impl Cluster {
-    /// `None`, with the reason printed, where there can be none.
+    /// `None`, with the reason reported, where no cluster can be started.
     fn start() -> Option<Self> {
         let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/slurm");
         if !scripts.is_dir() {
-            println!("skipped: {} is not there", scripts.display());
+            testing::skipped(WHAT, "no ../shared/slurm");
             return None;
         }
         let folder = tempfile::Builder::new().prefix("slurm").tempdir_in("/tmp").unwrap();
         let output =
             Command::new("bash").arg(scripts.join("start-local-slurm.sh")).arg(folder.path()).output().unwrap();
         if !output.status.success() {
-            println!("skipped: no Slurm can be started here: {}", text(&output.stderr));
+            testing::skipped(WHAT, format!("Slurm does not start: {}", text(&output.stderr)));
             return None;
         }
         let out = text(&output.stdout);
@@ -91,6 +94,7 @@ fn submit(cluster: &Cluster, command: &mut Command, meanwhile: impl FnOnce(&str)
 }
 
 #[test]
+#[ignore = "installs and starts Slurm: `bash .ci/slow slurm`"]
 fn an_array_with_a_killed_a_cancelled_and_a_requeued_task_gives_the_tables_of_the_undisturbed_sweep() {
     let Some(cluster) = Cluster::start() else { return };
     let bench = Bench::new(CONFIG);

@@ -97,7 +97,7 @@ mod signals {
     /// Kills at random moments: the whole group, the supervisor alone, or a worker alone. `VITBENCH_KILLS` says how many.
     #[test]
     fn kills_lose_nothing_that_was_finished_and_change_no_table() {
-        let kills: usize = std::env::var("VITBENCH_KILLS").map_or(20, |kills| kills.parse().unwrap());
+        let kills: usize = std::env::var("VITBENCH_KILLS").map_or(8, |kills| kills.parse().unwrap());
         let bench = Bench::new(&config("[0, 1, 2]", "[sweep]\ntrain.lr = [0.001, 0.01]\n"));
         bench.succeed(&["run", "plan.toml", "--out", "straight"]);
         let straight = bench.path("straight");
@@ -344,7 +344,7 @@ fn a_full_disk_costs_nothing_that_was_finished() {
         status.is_ok_and(|status| status.success())
     };
     if !mount("size=400k") {
-        println!("skipped: a small disk cannot be mounted here");
+        testing::skipped("a sweep that fills its disk", "a tmpfs cannot be mounted here");
         return;
     }
     let output = bench.vitbench(&["run", "plan.toml", "--out", "disk/out"]);

@@ -147,7 +147,7 @@ fn thousands_are_parted() {
 fn the_real_cifar10_is_read() {
     let packed = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data/cifar10");
     if !packed.is_dir() {
-        println!("skipped: {} is not there", packed.display());
+        testing::skipped("reading the real CIFAR-10", "no ../shared/data/cifar10");
         return;
     }
     let folder = tempfile::tempdir().unwrap();

@@ -373,7 +373,7 @@ fn a_full_disk_is_an_error_and_leaves_no_dataset() {
         |arguments: &[&str]| std::process::Command::new(arguments[0]).args(&arguments[1..]).arg(folder.path()).output();
     let mounted = mount(&["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs"]);
     if !mounted.is_ok_and(|output| output.status.success()) {
-        println!("skipped: a small file system cannot be mounted here");
+        testing::skipped("a download that fills its disk", "a tmpfs cannot be mounted here");
         return;
     }
     let server = Server::of(archive());

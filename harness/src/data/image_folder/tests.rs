@@ -260,7 +260,7 @@ fn an_absent_folder_is_asked_for() {
 fn the_real_cats_and_dogs_are_read() {
     let packed = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data/cats-vs-dogs/cats-vs-dogs.tar");
     if !packed.is_file() {
-        println!("skipped: {} is not there", packed.display());
+        testing::skipped("reading real photos of cats and dogs", "no ../shared/data/cats-vs-dogs/cats-vs-dogs.tar");
         return;
     }
     let (_guard, root) = pets();

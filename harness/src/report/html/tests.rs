@@ -97,18 +97,19 @@ fn the_page_of_300_runs_is_small() {
 }
 
 /// Opens the reports of the published quick comparison and of a sweep of 60 runs in a headless Chromium, which `tests/browser/check.mjs`
-/// drives. Where there is none, or `npm ci` was not run there, it says that it is skipped.
+/// drives. Where there is none, or `npm ci` was not run there, it reports that it is skipped.
 #[test]
 fn browsers_show_the_pages() {
+    const WHAT: &str = "the report in a browser";
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
     let browser = manifest.join("tests/browser");
     let Some((chromium, node)) = on_path(&["chromium", "chromium-browser", "google-chrome"]).zip(on_path(&["node"]))
     else {
-        eprintln!("skipped: the test of the report in a browser needs Chromium and node");
+        testing::skipped(WHAT, "Chromium or Node.js is not installed");
         return;
     };
     if !browser.join("node_modules").is_dir() {
-        eprintln!("skipped: the test of the report in a browser needs `npm ci` in {}", browser.display());
+        testing::skipped(WHAT, "run `npm ci` in harness/tests/browser first");
         return;
     }
     let shots = manifest.join("../target/browser");
