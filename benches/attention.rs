@@ -35,12 +35,12 @@ fn mechanisms(tokens: usize, device: &Device) -> [(&'static str, Attention); 4] 
         output: linear(true),
         heads: HEADS,
     };
-    let mut linformer = |projected_len| LinformerAttention {
+    let mut linformer = |k| LinformerAttention {
         query: init.linear(D_MODEL, D_MODEL, false),
         key: init.linear(D_MODEL, D_MODEL, false),
         value: init.linear(D_MODEL, D_MODEL, false),
-        key_projection: init.uniform([tokens, projected_len], 0.1),
-        value_projection: init.uniform([tokens, projected_len], 0.1),
+        key_projection: init.uniform([tokens, k], 0.1),
+        value_projection: init.uniform([tokens, k], 0.1),
         output: init.linear(D_MODEL, D_MODEL, true),
         heads: HEADS,
     };

@@ -68,7 +68,7 @@ fn bench(criterion: &mut Criterion) {
         group.throughput(Throughput::Elements(runs as u64));
         group.bench_function(BenchmarkId::from_parameter(runs), |bencher| {
             let (temporary, models, folders) = &*prepared;
-            let source = Source { folders, models, published: &[] };
+            let source = Source { folders, models, references: &[] };
             bencher.iter(|| report::write(temporary.path(), &source).expect("the records can be read"));
         });
     }

@@ -68,7 +68,7 @@ fn models() -> Vec<Seed> {
     let device = DeviceName::Flex.open().expect("the default device is always there");
     [
         ("vit", "patch_size = 2\nd_model = 2\ndepth = 1\nheads = 1\nd_ff = 2"),
-        ("linformer", "patch_size = 2\nd_model = 2\ndepth = 1\nheads = 1\nd_ff = 2\nprojected_len = 2"),
+        ("linformer", "patch_size = 2\nd_model = 2\ndepth = 1\nheads = 1\nd_ff = 2\nk = 2"),
         ("conv_vit", "patch_size = 2\nd_model = 2\ndepth = 1\nhead_channels = 1\nd_ff = 2"),
     ]
     .map(|(architecture, sizes)| {

@@ -4,10 +4,12 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
+use serde::Serialize;
 use sysinfo::{CpuRefreshKind, MemoryRefreshKind, RefreshKind, System};
+use toml::Table;
 
 use crate::bounded;
-use crate::config::{self, Plan, RunConfig};
+use crate::config::{self, DataConfig, MeasureConfig, Plan, RunConfig, TrainConfig};
 use crate::data::BadFile;
 use crate::device::DeviceName;
 use crate::error::{Error, Result};
@@ -19,14 +21,32 @@ use crate::results::{
 /// Version of the program, part of every run's identity.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// The run's name, `MODEL-sSEED-HASH`, and what its records begin with. The hash is over resolved config, data fingerprint and
-/// program version: the same run has the same name everywhere. Initial weights count by their digest, wherever they lie.
-pub fn identity(config: &RunConfig, data_fingerprint: &str, threads: usize) -> RunIdentity {
-    let mut hashed = config.clone();
-    if let Some(init) = &mut hashed.model.init {
-        init.path = PathBuf::new();
+/// A run's config as its name's digest takes it: initial weights by their digest, wherever they lie, and keys by their first names.
+#[derive(Serialize)]
+struct Hashed<'a> {
+    seed: u64,
+    device: DeviceName,
+    data: &'a DataConfig,
+    train: &'a TrainConfig,
+    measure: &'a MeasureConfig,
+    model: Table,
+}
+
+impl<'a> Hashed<'a> {
+    fn new(RunConfig { seed, device, data, train, measure, model }: &'a RunConfig) -> Self {
+        let mut model = model.clone();
+        if let Some(init) = &mut model.init {
+            init.path = PathBuf::new();
+        }
+        let model = config::renamed::with_first_names(model.into());
+        Self { seed: *seed, device: *device, data, train, measure, model }
     }
-    let text = toml::to_string(&hashed).expect("a run's config is TOML");
+}
+
+/// The run's name, `MODEL-sSEED-HASH`, and what its records begin with. The hash is over resolved config, data fingerprint and
+/// program version: the same run has the same name everywhere.
+pub fn identity(config: &RunConfig, data_fingerprint: &str, threads: usize) -> RunIdentity {
+    let text = toml::to_string(&Hashed::new(config)).expect("a run's config is TOML");
     let mut hasher = blake3::Hasher::new();
     for part in [text.as_str(), data_fingerprint, VERSION] {
         hasher.update(&(part.len() as u64).to_le_bytes()).update(part.as_bytes());
@@ -153,7 +173,7 @@ fn changed(path: &Path, run: &RunFolder) -> Result<Error> {
 }
 
 fn different(path: &Path, run: &str, present: &str, wanted: &str) -> Error {
-    let parse = |text: &str| text.parse::<toml::Table>().map(toml::Value::Table);
+    let parse = |text: &str| text.parse::<Table>().map(toml::Value::Table);
     let difference = match (parse(present), parse(wanted)) {
         (Ok(present), Ok(wanted)) => first_difference("", &present, &wanted),
         _ => None,
@@ -235,6 +255,26 @@ mod tests {
         ] {
             assert_eq!(first_difference("", &value(there), &value(here)).as_deref(), difference);
         }
+    }
+
+    /// Whatever is renamed or added to a config: a finished run must keep its name, or it would be trained again.
+    #[test]
+    fn published_runs_keep_their_names() {
+        let published = Path::new(env!("CARGO_MANIFEST_DIR")).join("../results/published");
+        let mut runs = 0;
+        for folder in std::fs::read_dir(published).unwrap().map(|entry| entry.unwrap().path()) {
+            if !folder.join("plan.toml").is_file() {
+                continue;
+            }
+            for run in ResultsFolder::open(&folder).unwrap().run_folders().unwrap() {
+                let config = config::load_run(&run.config_path()).unwrap();
+                let record = std::fs::read_to_string(run.path().join("done.json")).unwrap();
+                let record: RunIdentity = serde_json::from_str(&record).unwrap();
+                assert_eq!(identity(&config, &record.data_fingerprint, record.threads).run, run.name());
+                runs += 1;
+            }
+        }
+        assert!(runs > 0, "there is nothing to test with");
     }
 
     #[test]

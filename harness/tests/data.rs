@@ -82,7 +82,7 @@ fn a_bad_file_stops_a_run_or_is_left_out_and_recorded() {
     let runs = fs::read_dir(dir.path().join("out/runs")).unwrap().map(|run| run.unwrap().path());
     let runs: Vec<PathBuf> = runs.collect();
     let list = fs::read_to_string(runs[0].join("excluded.csv")).unwrap();
-    assert_eq!(list, "schema,file,reason\n1,train/cat/3.png,\"is no JPEG, PNG or WebP file\"\n");
+    assert_eq!(list, "schema,file,reason\n2,train/cat/3.png,\"is no JPEG, PNG or WebP file\"\n");
     let done: serde_json::Value = serde_json::from_slice(&fs::read(runs[0].join("done.json")).unwrap()).unwrap();
     assert_eq!((done["train_images"].as_u64(), done["test_images"].as_u64()), (Some(11), Some(12)));
 }

@@ -330,7 +330,7 @@ fn models_are_timed_without_training() {
         assert!((number("images_per_s") - 16.0 / number("median_s")).abs() < 1e-6 * number("images_per_s"), "{row}");
         assert!(number("median_s") <= number("p90_s") && number("p90_s") <= number("p99_s"), "{row}");
         let percent = 100.0 * number("gflop_per_s") / number("peak_gflop_per_s");
-        assert!((percent - number("percent_of_peak")).abs() < 1e-6 && percent > 0.0, "{row}");
+        assert!((percent - number("mfu_percent")).abs() < 1e-6 && percent > 0.0, "{row}");
     }
     // A training step makes three times the operations of a forward pass.
     let flop = |row: &serde_json::Value| row["gflop_per_s"].as_f64().unwrap() / row["images_per_s"].as_f64().unwrap();
@@ -405,7 +405,7 @@ fn a_plan_is_foreseen_without_training() {
 fn averaged_weights_early_stopping_and_published_figures_reach_the_report() {
     let bench = Bench::new(CONFIG);
     let published =
-        "\n[[published]]\nmodel = 'vit'\nname = 'theirs'\nsource = 'a <b>report</b>'\neval_top1 = [[1, 0.25]]\n";
+        "\n[[reference]]\nmodel = 'vit'\nname = 'theirs'\nsource = 'a <b>report</b>'\neval_top1 = [[1, 0.25]]\n";
     fs::write(bench.path("plan.toml"), format!("{CONFIG}{published}")).unwrap();
     let recipe = ["train.lr=0.0", "train.epochs=9", "train.ema.decay=0.9", "train.early_stopping.patience=2"];
     let mut arguments = vec!["run", "plan.toml", "--out", "out"];
@@ -428,7 +428,7 @@ fn averaged_weights_early_stopping_and_published_figures_reach_the_report() {
     assert!(report.contains("| theirs | 1 | 25.0 |") && report.contains("a &lt;b&gt;report"), "{report}");
     let again = bench.refused(&["run", "plan.toml", "--set", "data.val_fraction=0.0"]);
     assert!(again.contains("train.evaluate_on"), "{again}");
-    assert!(bench.refused(&["run", "plan.toml", "--set", "published.0.model=x"]).contains("published.0.model"));
+    assert!(bench.refused(&["run", "plan.toml", "--set", "reference.0.model=x"]).contains("reference.0.model"));
 }
 
 #[test]
@@ -514,8 +514,8 @@ fn results_are_compared_and_a_regression_fails() {
 #[test]
 fn noise_is_measured_kept_and_stated() {
     let bench = Bench::new(CONFIG);
-    let calibrate = ["calibrate", "--repetitions", "3", "--seconds", "0", "--threads", "1"];
-    let table = bench.succeed(&calibrate);
+    let noise = ["noise", "--repetitions", "3", "--seconds", "0", "--threads", "1"];
+    let table = bench.succeed(&noise);
     assert!(table.contains("training step") && table.contains("3 processes each"), "{table}");
     let kept: Vec<_> =
         fs::read_dir(bench.path("cache/vitbench/noise")).unwrap().map(|file| file.unwrap().file_name()).collect();
@@ -527,8 +527,19 @@ fn noise_is_measured_kept_and_stated() {
     // Of another number of threads nothing is known, until it is put there.
     bench.succeed(&["run", "plan.toml", "--out", "two", "--threads", "2"]);
     assert!(stated("two").contains("not measured"));
-    bench.succeed(&["calibrate", "--repetitions", "3", "--seconds", "0", "--into", "two"]);
+    bench.succeed(&["noise", "--repetitions", "3", "--seconds", "0", "--into", "two"]);
     bench.succeed(&["report", "two"]);
     assert!(stated("two").contains("two processes that do the same"));
-    assert!(bench.refused(&["calibrate", "--into", "nowhere"]).contains("nowhere: is not there"));
+    assert!(bench.refused(&["noise", "--into", "nowhere"]).contains("nowhere: is not there"));
+}
+
+#[test]
+fn old_names_are_refused_with_the_new_ones() {
+    let bench = Bench::new(CONFIG);
+    assert!(bench.refused(&["calibrate", "--repetitions", "3"]).contains("run `vitbench noise`"));
+    let linformer = "model.0={architecture='linformer',patch_size=4,d_model=8,depth=1,heads=2,d_ff=8,projected_len=4}";
+    for command in ["run", "plan", "time", "summary"] {
+        let message = bench.refused(&[command, "plan.toml", "--set", linformer]);
+        assert!(message.contains("model.0.projected_len") && message.contains("write `k`"), "{command}: {message}");
+    }
 }

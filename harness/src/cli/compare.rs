@@ -111,7 +111,7 @@ pub(super) fn execute(args: &CompareArgs) -> Result<()> {
             (None, None) => None,
         };
         if let Some(problem) = problem {
-            let help = "compare complete results of the same data, batch sizes and machine (`vitbench calibrate` measures its noise), \
+            let help = "compare complete results of the same data, batch sizes and machine (`vitbench noise` measures its A/A variation), \
                         or leave the limit out";
             return Err(Error::input(format!("--fail-if {limit}"), problem, help));
         }
@@ -134,7 +134,7 @@ fn open(text: &str) -> Result<Subject> {
     let (folder, model) = candidates.into_iter().find(|(folder, _)| Path::new(folder).is_dir()).unwrap_or((text, None));
     let results_folder = ResultsFolder::open(folder)?;
     let plan_path = results_folder.plan_path();
-    let order = if plan_path.is_file() { config::load(&plan_path, &[])?.model_names() } else { Vec::new() };
+    let order = if plan_path.is_file() { config::load_recorded(&plan_path)?.model_names() } else { Vec::new() };
     let results = Compared::read(&results_folder, &order)?;
     if let Some(model) = model.filter(|model| !results.models().contains(model)) {
         let models = results.models().join("`, `");

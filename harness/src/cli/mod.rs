@@ -1,11 +1,11 @@
 //! The command line: parsing and printing only, a file per command.
 
-mod calibrate;
 mod compare;
 mod config_args;
 mod data;
 mod devices;
 mod export;
+mod noise;
 mod parity;
 mod plan;
 mod progress;
@@ -16,9 +16,9 @@ mod summary;
 mod time;
 mod work;
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// Which Vision Transformer should I use, what does it cost, and is the difference real?
 ///
@@ -40,8 +40,11 @@ enum Command {
     Slurm(slurm::SlurmArgs),
     /// Time training step and inference of a config's models without training them
     Time(time::TimeArgs),
-    /// Measure how much times on this machine vary by themselves, for verdicts on speed
-    Calibrate(calibrate::CalibrateArgs),
+    /// Measure this machine's A/A variation: how much the times of identical runs differ. Verdicts on speed use it
+    Noise(noise::NoiseArgs),
+    /// The name that `noise` had
+    #[command(hide = true)]
+    Calibrate(Renamed),
     /// Print the models of a config: parameters, tokens, multiply-accumulates
     Summary(summary::SummaryArgs),
     /// Make tables, plots and report again from the records of a results folder
@@ -59,6 +62,13 @@ enum Command {
     /// Do one run: what `run` asks of the processes that it starts
     #[command(hide = true)]
     Work(work::WorkArgs),
+}
+
+/// Whatever stands behind the old name of a command.
+#[derive(Debug, Args)]
+struct Renamed {
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    _rest: Vec<String>,
 }
 
 /// The number of worker threads that was asked for, or one a core.
@@ -81,7 +91,10 @@ impl Cli {
             Command::Plan(args) => plan::execute(&args),
             Command::Slurm(args) => slurm::execute(&args),
             Command::Time(args) => time::execute(&args),
-            Command::Calibrate(args) => calibrate::execute(&args),
+            Command::Noise(args) => noise::execute(&args),
+            Command::Calibrate(_) => {
+                Err(Error::input("vitbench calibrate", "the command has a new name", "run `vitbench noise`"))
+            }
             Command::Summary(args) => summary::execute(&args),
             Command::Report(args) => report::execute(&args),
             Command::Compare(args) => compare::execute(&args),

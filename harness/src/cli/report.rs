@@ -40,21 +40,21 @@ enum Format {
 /// Makes tables, plots and report again, and prints the table.
 pub(super) fn execute(args: &ReportArgs) -> Result<()> {
     let folders = args.folders.iter().map(ResultsFolder::open).collect::<Result<Vec<_>>>()?;
-    let (mut models, mut published) = (Vec::new(), Vec::new());
+    let (mut models, mut references) = (Vec::new(), Vec::new());
     for folder in &folders {
-        let plan = config::load(&folder.plan_path(), &[])?;
+        let plan = config::load_recorded(&folder.plan_path())?;
         for model in plan.model_names() {
             if !models.contains(&model) {
                 models.push(model);
             }
         }
-        for run in plan.published {
-            if !published.contains(&run) {
-                published.push(run);
+        for run in plan.reference {
+            if !references.contains(&run) {
+                references.push(run);
             }
         }
     }
-    let source = Source { folders: &folders, models: &models, published: &published };
+    let source = Source { folders: &folders, models: &models, references: &references };
     if let Some(format) = args.format {
         let format = match format {
             Format::Html => Printed::Html,
@@ -90,7 +90,7 @@ pub(super) fn execute(args: &ReportArgs) -> Result<()> {
 /// Makes tables, plots and report of a plan's folder, prints the table, and says where the rest is.
 pub(super) fn write_and_print(folder: &ResultsFolder, plan: &Plan) -> Result<()> {
     let models = plan.model_names();
-    let source = Source { folders: std::slice::from_ref(folder), models: &models, published: &plan.published };
+    let source = Source { folders: std::slice::from_ref(folder), models: &models, references: &plan.reference };
     write(folder.path(), &source)
 }
 

@@ -82,7 +82,7 @@ struct Row {
     gflop_per_s: f64,
     /// Rate of plain matrix products on this machine, measured before the rows.
     peak_gflop_per_s: Option<f64>,
-    percent_of_peak: Option<f64>,
+    mfu_percent: Option<f64>,
 }
 
 /// What a row is about.
@@ -118,8 +118,8 @@ pub(super) fn execute(args: &TimeArgs) -> Result<()> {
     let mut rows = Vec::with_capacity(subjects.len());
     for index in 0..subjects.len() {
         let row = in_process_of_its_own(args, index)?;
-        let percent_of_peak = Some(100.0 * row.gflop_per_s / peak);
-        rows.push(Row { peak_gflop_per_s: Some(peak), percent_of_peak, ..row });
+        let mfu_percent = Some(100.0 * row.gflop_per_s / peak);
+        rows.push(Row { peak_gflop_per_s: Some(peak), mfu_percent, ..row });
     }
     match args.format {
         Format::Table => println!("{}", table(&rows, peak)),
@@ -172,13 +172,12 @@ fn measure(plan: &TimingPlan, subject: &Subject<'_>, device: &burn::tensor::Devi
         peak_rss_bytes: peak_rss_bytes(),
         gflop_per_s: timing.gflop_per_s(&train::model_size(&timed.model.architecture)),
         peak_gflop_per_s: None,
-        percent_of_peak: None,
+        mfu_percent: None,
     })
 }
 
 fn table(rows: &[Row], peak: f64) -> String {
-    let header =
-        ["model", "mode,\nbatch", "images\n/s", "median\nms", "p99\nms", "GFLOP\n/s", "of\npeak", "memory\nMiB"];
+    let header = ["model", "mode,\nbatch", "images\n/s", "median\nms", "p99\nms", "GFLOP\n/s", "MFU\n%", "memory\nMiB"];
     let mut table = terminal_table(&header);
     for row in rows {
         let mode = match row.mode {
@@ -192,7 +191,7 @@ fn table(rows: &[Row], peak: f64) -> String {
             magnitude(1e3 * row.median_s),
             magnitude(1e3 * row.p99_s),
             magnitude(row.gflop_per_s),
-            row.percent_of_peak.map_or_else(String::new, |percent| format!("{percent:.0} %")),
+            row.mfu_percent.map_or_else(String::new, |percent| format!("{percent:.0} %")),
             row.peak_rss_bytes.map_or_else(String::new, |bytes| magnitude(bytes as f64 / f64::from(1 << 20))),
         ]);
     }

@@ -111,7 +111,7 @@ mod tests {
 
     const MODELS: [&str; 3] = [
         "architecture = 'vit'\npatch_size = 4\nd_model = 40\ndepth = 4\nheads = 5\nd_ff = 80",
-        "architecture = 'linformer'\npatch_size = 4\nd_model = 40\ndepth = 4\nheads = 5\nd_ff = 60\nprojected_len = 16",
+        "architecture = 'linformer'\npatch_size = 4\nd_model = 40\ndepth = 4\nheads = 5\nd_ff = 60\nk = 16",
         "architecture = 'conv_vit'\npatch_size = 2\nd_model = 32\ndepth = 4\nhead_channels = 8\nd_ff = 128",
     ];
 

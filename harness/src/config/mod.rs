@@ -9,7 +9,8 @@ mod explain;
 mod matching;
 mod measure;
 mod plan;
-mod published;
+mod reference;
+pub(crate) mod renamed;
 mod sweep;
 mod timing;
 mod train;
@@ -20,7 +21,7 @@ pub use data::{
 };
 pub use measure::MeasureConfig;
 pub use plan::{InitConfig, ModelConfig, Plan, RunConfig};
-pub use published::PublishedRun;
+pub use reference::ReferenceRun;
 pub use sweep::SweepConfig;
 pub use timing::{StepConfig, TimedModel, TimingPlan};
 pub use train::{Decay, EarlyStoppingConfig, EmaConfig, EvaluateOn, OptimizerConfig, ScheduleConfig, TrainConfig};
@@ -37,6 +38,11 @@ const SOME_CLASSES: usize = 2;
 /// Reads a config, applies `--set` assignments (`train.epochs=3`) to it, and checks all of it.
 pub fn load(path: &Path, assignments: &[String]) -> Result<Plan> {
     parse(&read(path)?, &path.display().to_string(), assignments)
+}
+
+/// The plan that a results folder holds. Unlike a config, it may have been written by an earlier version, with names of that time.
+pub(crate) fn load_recorded(path: &Path) -> Result<Plan> {
+    checked_plan(&read(path)?, &path.display().to_string())
 }
 
 /// As [`load`], for the sizes of models alone: of a plan, or of a config that names no data.
@@ -61,13 +67,16 @@ fn read(path: &Path) -> Result<String> {
 
 /// As [`load`], from text; `place` names it in errors.
 pub fn parse(text: &str, place: &str, assignments: &[String]) -> Result<Plan> {
-    checked_plan(&edit::apply(text, place, assignments)?, place)
+    let text = edit::apply(text, place, assignments)?;
+    renamed::refuse_old_names(&from_toml(&text, place)?, place)?;
+    checked_plan(&text, place)
 }
 
 /// As [`load_timing`], from text; `place` names it in errors.
 pub fn parse_timing(text: &str, place: &str, assignments: &[String]) -> Result<TimingPlan> {
     let text = edit::apply(text, place, assignments)?;
     let table: toml::Table = from_toml(&text, place)?;
+    renamed::refuse_old_names(&table, place)?;
     if !table.contains_key("data") {
         return TimingPlan::parse(&text, place);
     }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{DataConfig, EvaluateOn, MeasureConfig, PublishedRun, SweepConfig, TrainConfig};
+use super::{DataConfig, EvaluateOn, MeasureConfig, ReferenceRun, SweepConfig, TrainConfig};
 use crate::architecture::ArchitectureConfig;
 use crate::device::DeviceName;
 use crate::error::{Error, Result};
@@ -37,8 +37,8 @@ pub struct Plan {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sweep: Option<SweepConfig>,
     /// What others reported of these models; no part of any run.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub published: Vec<PublishedRun>,
+    #[serde(default, alias = "published", skip_serializing_if = "Vec::is_empty")]
+    pub reference: Vec<ReferenceRun>,
     /// Classes of an image folder, once somebody has read it: sizes that are matched depend on them.
     #[serde(skip)]
     pub classes: Option<usize>,
@@ -145,8 +145,8 @@ impl Plan {
                 self.model_names()
             }
         };
-        for (index, published) in self.published.iter().enumerate() {
-            published.check(place, index, &names)?;
+        for (index, reference) in self.reference.iter().enumerate() {
+            reference.check(place, index, &names)?;
         }
         Ok(())
     }

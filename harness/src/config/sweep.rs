@@ -7,6 +7,7 @@ use toml::{Table, Value};
 
 use super::matching::{Quantity, fit_width};
 use super::plan::{Plan, RunConfig, take};
+use super::renamed;
 use super::{SOME_CLASSES, checked_plan_of};
 use crate::error::{Error, Result};
 
@@ -151,7 +152,7 @@ impl SweepConfig {
     /// # Errors
     /// If a combination makes no plan, with the combination as its place.
     pub(super) fn expand(&self, plan: &Plan, place: &str) -> Result<Vec<RunConfig>> {
-        let base = Plan { sweep: None, published: Vec::new(), ..plan.clone() };
+        let base = Plan { sweep: None, reference: Vec::new(), ..plan.clone() };
         let base = Table::try_from(&base).expect("a plan is TOML");
         let mut runs = Vec::new();
         let mut seen = HashSet::new();
@@ -322,7 +323,8 @@ fn set(table: &mut Table, key: &str, value: &Value) -> Result<(), String> {
             let name = model.get("name").and_then(Value::as_str).unwrap_or_default();
             if selects(selector, index, name) {
                 found = true;
-                set_path(model, rest, value)?;
+                // A plan of an earlier version has the key's old name, by which its runs are named.
+                set_path(model, renamed::current(rest), value)?;
             }
         }
         return if found { Ok(()) } else { Err(format!("there is no model `{selector}`")) };

@@ -75,7 +75,7 @@ pub(crate) fn noise(material: &Material<'_>) -> String {
         (false, _) => texts.join("; "),
         (true, false) => "measured on another machine, or for another device or number of threads, than the runs had".to_owned(),
         (true, true) => {
-            "not measured (`vitbench calibrate` does), so nothing is said of how real differences in speed of single runs are"
+            "not measured (`vitbench noise` does), so nothing is said of how real differences in speed of single runs are"
                 .to_owned()
         }
     };

@@ -14,7 +14,7 @@ mod markdown;
 mod names;
 mod pairs;
 mod plots;
-mod published;
+mod reference;
 mod sections;
 mod terminal;
 mod verdict;
@@ -27,7 +27,7 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
-use crate::config::PublishedRun;
+use crate::config::ReferenceRun;
 use crate::error::{Error, Result};
 use crate::results::{
     MachineRecord, NoiseRecord, ResultsFolder, Run, Runs, epochs_csv, models_csv, summary_csv, throughput_csv,
@@ -51,7 +51,7 @@ pub(crate) struct Material<'a> {
     /// How much the machines' times vary from process to process, as far as it was measured.
     pub(crate) noises: &'a [NoiseRecord],
     /// What others reported of the models.
-    pub(crate) published: &'a [PublishedRun],
+    pub(crate) references: &'a [ReferenceRun],
     /// The figures of every model.
     pub(crate) models: Vec<ModelFigures<'a>>,
     /// What the runs said of every test image.
@@ -66,12 +66,12 @@ impl<'a> Material<'a> {
         runs: &'a Runs,
         machines: &'a [MachineRecord],
         noises: &'a [NoiseRecord],
-        published: &'a [PublishedRun],
+        references: &'a [ReferenceRun],
     ) -> Result<Self> {
         let models = figures::of_models(&runs.ended);
         let ledgers = Ledgers::read(&runs.ended)?;
         let evidence = Evidence::of(&models, &ledgers, noises);
-        Ok(Self { runs, machines, noises, published, models, ledgers, evidence })
+        Ok(Self { runs, machines, noises, references, models, ledgers, evidence })
     }
 }
 
@@ -83,7 +83,7 @@ pub struct Source<'a> {
     /// The plans' model names in their order.
     pub models: &'a [String],
     /// What others reported of them.
-    pub published: &'a [PublishedRun],
+    pub references: &'a [ReferenceRun],
 }
 
 /// What is read of a source.
@@ -119,11 +119,11 @@ pub struct Written {
 /// away if they were there.
 pub fn write(root: &Path, source: &Source<'_>) -> Result<Written> {
     let Records { runs, machines, noises } = source.read()?;
-    let material = Material::new(&runs, &machines, &noises, source.published)?;
+    let material = Material::new(&runs, &machines, &noises, source.references)?;
 
     let plots: Vec<(Plot, Format)> =
         Plot::ALL.iter().flat_map(|plot| Format::ALL.map(|format| (*plot, format))).collect();
-    let render = |(plot, format): &(Plot, Format)| plot.render(&material.models, source.published, *format);
+    let render = |(plot, format): &(Plot, Format)| plot.render(&material.models, source.references, *format);
     type Table = (&'static str, fn(&[Run]) -> Vec<u8>);
     let tables: [Table; 4] = [
         ("models.csv", models_csv),
@@ -188,7 +188,7 @@ pub enum Printed {
 /// The report in one form, with nothing written.
 pub fn print(source: &Source<'_>, format: Printed) -> Result<Vec<u8>> {
     let Records { runs, machines, noises } = source.read()?;
-    let material = Material::new(&runs, &machines, &noises, source.published)?;
+    let material = Material::new(&runs, &machines, &noises, source.references)?;
     Ok(match format {
         Printed::Html => html::page(&material)?.into_bytes(),
         Printed::Markdown => sections::report(&material, None).into_bytes(),

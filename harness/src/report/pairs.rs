@@ -230,7 +230,7 @@ pub(crate) struct Ratio {
 
 /// Why nothing is said of how real a difference of single runs' speeds is.
 pub(crate) const UNKNOWN_NOISE: Incomparable =
-    Incomparable::NotRecorded("how far processes differ on this machine was not measured, as vitbench calibrate does");
+    Incomparable::NotRecorded("how far processes differ on this machine was not measured, as vitbench noise does");
 
 /// Holds the speeds of two models against each other.
 ///

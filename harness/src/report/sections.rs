@@ -10,20 +10,20 @@ use super::format::{NONE, count, counted, gibibytes, grouped, magnitude, or_none
 use super::markdown::{Align, table};
 use super::names::{code, markdown, markdown_name, shorten};
 use super::plots::{Format, Plot, data};
-use super::published;
+use super::reference;
 use super::verdict::{self, Answer};
-use crate::results::{EpochRecord, FailureRecord, MachineRecord, Run, TimingMode};
+use crate::results::{EpochRecord, FailureRecord, MachineRecord, ModelSizeRecord, Run, TimingMode};
 use crate::stats::sample_std;
 
 /// The whole report, with links to those of the plots that were drawn, or none.
 pub(crate) fn report(material: &Material<'_>, plots: Option<&[Plot]>) -> String {
-    let Material { runs, machines, models, published, .. } = material;
+    let Material { runs, machines, models, references, .. } = material;
     let mut text = head(material);
     text += &results(models, plots);
     text += &differences::leads(material);
     text += &section("Comparability", &comparability::notes(&runs.ended, &runs.disputed).concat());
-    if !published.is_empty() {
-        text += &section("Beside what others reported", &published::beside(models, published));
+    if !references.is_empty() {
+        text += &section("Beside what others reported", &reference::beside(models, references));
     }
     text += &learning(&runs.ended, plots);
     text += &timing(&runs.ended, plots);
@@ -161,7 +161,7 @@ fn learning(runs: &[Run], plots: Option<&[Plot]>) -> String {
             images_of(record.val_images),
             images_of(record.test_images),
             // Two figures of one test set invite to choose the better one.
-            if runs.iter().filter_map(Run::done).any(|record| record.raw_test_top1.is_some()) {
+            if runs.iter().filter_map(Run::done).any(|record| record.non_ema_test_top1.is_some()) {
                 ": for the averaged weights, which are the result, and for those of the last step beside them"
             } else {
                 ""
@@ -186,7 +186,7 @@ fn learning(runs: &[Run], plots: Option<&[Plot]>) -> String {
 /// The best epoch beside the last.
 fn best_and_last(runs: &[Run]) -> String {
     use Align::{Left, Right};
-    let averaged = runs.iter().any(|run| run.epochs.iter().any(|epoch| epoch.raw_eval_top1.is_some()));
+    let averaged = runs.iter().any(|run| run.epochs.iter().any(|epoch| epoch.non_ema_eval_top1.is_some()));
     let mut columns = vec![
         ("Model", Left),
         ("Seed", Right),
@@ -213,8 +213,8 @@ fn best_and_last(runs: &[Run]) -> String {
             or_none(run.done().map(|record| record.test_top1), percent),
         ];
         if averaged {
-            row.push(or_none(last.raw_eval_top1, percent));
-            row.push(or_none(run.done().and_then(|record| record.raw_test_top1), percent));
+            row.push(or_none(last.non_ema_eval_top1, percent));
+            row.push(or_none(run.done().and_then(|record| record.non_ema_test_top1), percent));
         }
         Some(row)
     };
@@ -242,12 +242,12 @@ fn timing(runs: &[Run], plots: Option<&[Plot]>) -> String {
         ("p99, ms", Right),
         ("Images/s", Right),
         ("GFLOP/s", Right),
-        ("Of peak, %", Right),
+        ("MFU, %", Right),
     ];
     let mut rows = Vec::new();
     for run in runs {
         rows.extend(run.timings().iter().map(|timing| {
-            let (gflop_per_s, percent_of_peak) = run.arithmetic_rate(timing);
+            let (gflop_per_s, mfu_percent) = run.arithmetic_rate(timing);
             let mode = match timing.mode {
                 TimingMode::TrainStep => "training step",
                 TimingMode::Inference => "inference",
@@ -263,7 +263,7 @@ fn timing(runs: &[Run], plots: Option<&[Plot]>) -> String {
                 magnitude(1e3 * timing.p99_s),
                 magnitude(timing.images_per_s()),
                 or_none(gflop_per_s, magnitude),
-                or_none(percent_of_peak, |percent| format!("{percent:.0}")),
+                or_none(mfu_percent, |percent| format!("{percent:.0}")),
             ]
         }));
     }
@@ -317,39 +317,26 @@ fn epoch_rates(runs: &[Run]) -> String {
 
 fn cost(figures: &[ModelFigures<'_>], plots: Option<&[Plot]>) -> String {
     use Align::{Left, Right};
-    let columns = [
-        ("Model", Left),
-        ("Parameters", Right),
-        ("Tokens", Right),
-        ("Patches", Right),
-        ("Projections", Right),
-        ("Attention", Right),
-        ("MLP", Right),
-        ("Head", Right),
-        ("MACs", Right),
-        ("FLOPs", Right),
-        ("Training time, s", Right),
-        ("Peak memory", Right),
-    ];
+    let parts = ModelSizeRecord::parts(figures.iter().filter_map(|model| model.size));
+    let part_names: Vec<String> = parts.iter().map(|part| part_title(part)).collect();
+    let mut columns = vec![("Model", Left), ("Parameters", Right), ("Tokens", Right)];
+    columns.extend(part_names.iter().map(|name| (name.as_str(), Right)));
+    columns.extend([("MACs", Right), ("FLOPs", Right), ("Training time, s", Right), ("Peak memory", Right)]);
     let rows: Vec<Vec<String>> = figures
         .iter()
         .filter_map(|model| {
             let size = model.size?;
             let macs = |macs: u64| count(macs as f64);
-            Some(vec![
-                markdown_name(model.runs.model),
-                grouped(size.params as i128),
-                grouped(size.tokens as i128),
-                macs(size.macs_patches),
-                macs(size.macs_projections),
-                macs(size.macs_attention),
-                macs(size.macs_mlp),
-                macs(size.macs_head),
+            let mut row =
+                vec![markdown_name(model.runs.model), grouped(size.params as i128), grouped(size.tokens as i128)];
+            row.extend(parts.iter().map(|part| or_none(size.macs_of(part), macs)));
+            row.extend([
                 macs(size.macs()),
                 macs(size.flops()),
                 or_none(model.train_seconds.as_ref(), |seconds| magnitude(seconds.value)),
                 or_none(model.train_peak_rss_bytes, gibibytes),
-            ])
+            ]);
+            Some(row)
         })
         .collect();
     if rows.is_empty() {
@@ -401,4 +388,14 @@ fn provenance(runs: &[Run], machines: &[MachineRecord]) -> String {
     text += "- Made from the records in `runs/`; the figures are in `summary.csv`, `models.csv`, `epochs.csv` and \
              `throughput.csv`, the plots also as SVG in `plots/`.\n";
     text
+}
+
+/// A part's name at the head of a column: `mlp` as `MLP`, `attention` as `Attention`.
+fn part_title(part: &str) -> String {
+    let mut letters = part.chars();
+    match letters.next() {
+        Some(_) if part == "mlp" => "MLP".to_owned(),
+        Some(first) => markdown_name(&format!("{}{}", first.to_uppercase(), letters.as_str())),
+        None => String::new(),
+    }
 }

@@ -34,7 +34,7 @@ fn model(name: &str) -> Model {
 
 /// One folder.
 pub(super) fn of_folder<'a>(folder: &'a ResultsFolder, models: &'a [String]) -> Source<'a> {
-    Source { folders: std::slice::from_ref(folder), models, published: &[] }
+    Source { folders: std::slice::from_ref(folder), models, references: &[] }
 }
 
 #[test]
@@ -181,19 +181,19 @@ fn what_was_not_measured_or_not_alike_is_no_verdict() {
     // Steps of one process say nothing of how far processes differ.
     assert!(
         report.contains("**Fastest to infer:** no winner. linformer-tiny, 531 images/s, not comparable with vit-tiny: how far processes")
-            && report.contains("not measured (`vitbench calibrate` does)"),
+            && report.contains("not measured (`vitbench noise` does)"),
         "{report}"
     );
     let noises = [fixture::noise()];
-    let calibrated = Material::new(&runs, &[], &noises, &[]).unwrap();
-    let report = sections::report(&calibrated, None);
+    let with_noise = Material::new(&runs, &[], &noises, &[]).unwrap();
+    let report = sections::report(&with_noise, None);
     assert!(
         report
             .contains("**Fastest to infer:** linformer-tiny, 531 images/s; 1.31 times as fast as vit-tiny, the next.")
             && report.contains("two processes that do the same differ by up to 6.61 %"),
         "{report}"
     );
-    drop(calibrated);
+    drop(with_noise);
     let Outcome::Done(record) = &mut runs.ended[0].outcome else { panic!("it was completed") };
     record.identity.device = "cuda".to_owned();
     let report = sections::report(&Material::new(&runs, &[], &noises, &[]).unwrap(), None);
@@ -242,7 +242,7 @@ fn hostile_names_stay_text() {
         let svg = String::from_utf8(plot.render(figures, &[], Format::Svg).unwrap().unwrap()).unwrap();
         assert!(!svg.contains("<script") && svg.contains("&lt;script&gt;") && !svg.contains(&long));
     }
-    assert!(String::from_utf8(summary_csv(&runs.ended)).unwrap().contains("\n1,'=1+1,vit,"));
+    assert!(String::from_utf8(summary_csv(&runs.ended)).unwrap().contains("\n2,'=1+1,vit,"));
     // Wide characters take two columns, of which the table knows.
     assert!(terminal::summary(figures).lines().all(|line| line.chars().count() <= 80));
 }

@@ -3,8 +3,9 @@
 use tempfile::TempDir;
 
 use super::{
-    EpochRecord, FailureReason, FailureRecord, MachineRecord, ModelSizeRecord, Noise, NoiseRecord, PartSample,
-    PredictionRecord, ResultsFolder, RunIdentity, RunRecord, SCHEMA, Spaced, StepPart, TimingMode, TimingSample,
+    EpochRecord, FailureReason, FailureRecord, MachineRecord, ModelSizeRecord, Noise, NoiseRecord, PartMacs,
+    PartSample, PredictionRecord, ResultsFolder, RunIdentity, RunRecord, SCHEMA, Spaced, StepPart, TimingMode,
+    TimingSample,
 };
 
 /// One model of the fixture.
@@ -164,11 +165,15 @@ pub(crate) fn done(model: &Model, seed: u64) -> RunRecord {
             params: model.params,
             params_module_wise: model.params * 99 / 100,
             tokens: 65,
-            macs_patches: 589_824,
-            macs_projections: 57_507_840,
-            macs_attention: if model.architecture == "linformer" { 4_792_320 } else { 9_734_400 },
-            macs_mlp: 115_015_680,
-            macs_head: 1_920,
+            macs_by_part: [
+                ("patches", 589_824),
+                ("projections", 57_507_840),
+                ("attention", if model.architecture == "linformer" { 4_792_320 } else { 9_734_400 }),
+                ("mlp", 115_015_680),
+                ("head", 1_920),
+            ]
+            .map(|(part, macs)| PartMacs { part: part.to_owned(), macs })
+            .to_vec(),
         },
         train_images: 45_000,
         val_images: 5_000,
@@ -178,8 +183,8 @@ pub(crate) fn done(model: &Model, seed: u64) -> RunRecord {
         test_loss: 1.6 - model.top1,
         test_top1: model.top1 + 0.004 * seed as f64,
         test_top5: Some(0.97 + 0.001 * seed as f64),
-        raw_test_loss: None,
-        raw_test_top1: None,
+        non_ema_test_loss: None,
+        non_ema_test_top1: None,
         // Whole seconds: the JSON reader may be off by one in the last of seventeen digits.
         train_seconds: (225_000.0 / model.images_per_s * 3.0).floor(),
         eval_seconds: (50_000.0 / model.images_per_s).floor(),
@@ -239,8 +244,8 @@ fn epoch(model: &Model, seed: u64, epoch: usize, epochs: usize) -> EpochRecord {
         eval_loss: 2.3 - 1.9 * model.top1 * progress - wobble,
         eval_top1: top1,
         eval_top5: Some(0.5 + 0.47 * progress),
-        raw_eval_loss: None,
-        raw_eval_top1: None,
+        non_ema_eval_loss: None,
+        non_ema_eval_top1: None,
         train_seconds: 45_000.0 / model.images_per_s * 3.0,
         eval_seconds: 5_000.0 / model.images_per_s,
         train_images_per_s: model.images_per_s / 3.0,

@@ -22,7 +22,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Version of every record below; a reader refuses a greater one.
-pub const SCHEMA: u32 = 1;
+pub const SCHEMA: u32 = 2;
 
 /// `machine.json`: where the runs of a folder were made.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -103,12 +103,12 @@ pub struct RunRecord {
     pub test_top1: f64,
     /// Share of test images whose class is among the five likeliest; absent below six classes.
     pub test_top5: Option<f64>,
-    /// `test_loss` of the weights after the last step, where the model is an average of weights; absent where it is not.
-    #[serde(default)]
-    pub raw_test_loss: Option<f64>,
+    /// `test_loss` of the weights after the last step, where the model is the EMA of the weights; absent where it is not.
+    #[serde(default, alias = "raw_test_loss")]
+    pub non_ema_test_loss: Option<f64>,
     /// `test_top1` of those weights.
-    #[serde(default)]
-    pub raw_test_top1: Option<f64>,
+    #[serde(default, alias = "raw_test_top1")]
+    pub non_ema_test_top1: Option<f64>,
     /// Time of all training epochs, evaluation aside.
     pub train_seconds: f64,
     /// Time of all evaluations.
@@ -149,6 +149,7 @@ fn null_as_nan<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Err
 
 /// Size and cost of a model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(from = "RecordedSize")]
 pub struct ModelSizeRecord {
     /// All trainable parameters.
     pub params: usize,
@@ -157,22 +158,70 @@ pub struct ModelSizeRecord {
     pub params_module_wise: usize,
     /// Tokens (or positions) that the blocks work on.
     pub tokens: usize,
-    /// Multiply-accumulates of one image's forward pass, by part; 1 MAC = 2 FLOPs.
-    pub macs_patches: u64,
-    /// Linear maps of attention.
-    pub macs_projections: u64,
-    /// Scores and weighted sums.
-    pub macs_attention: u64,
-    /// Feed-forward layers.
-    pub macs_mlp: u64,
-    /// Pooler and classifier.
-    pub macs_head: u64,
+    /// Multiply-accumulates of one image's forward pass, by part of the model as its architecture names them; 1 MAC = 2 FLOPs.
+    pub macs_by_part: Vec<PartMacs>,
+}
+
+/// Multiply-accumulates of a part of a model.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartMacs {
+    /// Such as `attention` or `mlp`.
+    pub part: String,
+    /// Of one image's forward pass.
+    pub macs: u64,
+}
+
+/// A [`ModelSizeRecord`] in a file: earlier versions wrote a field for each of five parts.
+#[derive(Deserialize)]
+struct RecordedSize {
+    params: usize,
+    params_module_wise: usize,
+    tokens: usize,
+    #[serde(default)]
+    macs_by_part: Vec<PartMacs>,
+    macs_patches: Option<u64>,
+    macs_projections: Option<u64>,
+    macs_attention: Option<u64>,
+    macs_mlp: Option<u64>,
+    macs_head: Option<u64>,
+}
+
+impl From<RecordedSize> for ModelSizeRecord {
+    fn from(recorded: RecordedSize) -> Self {
+        let RecordedSize { params, params_module_wise, tokens, mut macs_by_part, .. } = recorded;
+        let fields = [
+            ("patches", recorded.macs_patches),
+            ("projections", recorded.macs_projections),
+            ("attention", recorded.macs_attention),
+            ("mlp", recorded.macs_mlp),
+            ("head", recorded.macs_head),
+        ];
+        let part = |(part, macs): (&str, Option<u64>)| Some(PartMacs { part: part.to_owned(), macs: macs? });
+        macs_by_part.extend(fields.into_iter().filter_map(part));
+        Self { params, params_module_wise, tokens, macs_by_part }
+    }
 }
 
 impl ModelSizeRecord {
     /// Multiply-accumulates of all parts.
     pub fn macs(&self) -> u64 {
-        self.macs_patches + self.macs_projections + self.macs_attention + self.macs_mlp + self.macs_head
+        self.macs_by_part.iter().map(|part| part.macs).sum()
+    }
+
+    /// Multiply-accumulates of a part; `None` if the model has no such part.
+    pub fn macs_of(&self, part: &str) -> Option<u64> {
+        self.macs_by_part.iter().find(|other| other.part == part).map(|part| part.macs)
+    }
+
+    /// The parts of several models, in the order in which they first appear.
+    pub fn parts<'a>(sizes: impl IntoIterator<Item = &'a Self>) -> Vec<&'a str> {
+        let mut parts = Vec::new();
+        for part in sizes.into_iter().flat_map(|size| &size.macs_by_part) {
+            if !parts.contains(&part.part.as_str()) {
+                parts.push(part.part.as_str());
+            }
+        }
+        parts
     }
 
     /// Floating-point operations that a timed step makes for an image. A backward pass counts as two forward passes (the
@@ -250,12 +299,12 @@ pub struct EpochRecord {
     pub eval_top1: f64,
     /// Share of images whose class is among the five likeliest; empty below six classes.
     pub eval_top5: Option<f64>,
-    /// `eval_loss` of the weights after the epoch's last step, where the model is an average of weights; empty where it is not.
-    #[serde(default)]
-    pub raw_eval_loss: Option<f64>,
+    /// `eval_loss` of the weights after the epoch's last step, where the model is the EMA of the weights; empty where it is not.
+    #[serde(default, alias = "raw_eval_loss")]
+    pub non_ema_eval_loss: Option<f64>,
     /// `eval_top1` of those weights.
-    #[serde(default)]
-    pub raw_eval_top1: Option<f64>,
+    #[serde(default, alias = "raw_eval_top1")]
+    pub non_ema_eval_top1: Option<f64>,
     /// Time of the epoch's training steps, data preparation included.
     pub train_seconds: f64,
     /// Time of the evaluation.

@@ -5,47 +5,41 @@ use serde::Serialize;
 
 use super::cells::text_cell;
 use super::files::csv_text;
-use super::models::by_model;
-use super::records::{EpochRecord, FailureReason, TimingMode};
+use super::models::{ModelRuns, by_model};
+use super::records::{EpochRecord, FailureReason, ModelSizeRecord, SCHEMA, TimingMode};
 use super::runs::Run;
 use super::timing::TimingSummary;
 
-/// `models.csv`: size and cost of each model. Multiply-accumulates and FLOPs are those of one image's forward pass.
+/// `models.csv`: size and cost of each model. Multiply-accumulates and FLOPs are those of one image's forward pass; there is a column
+/// for each part that any of the models has, empty where a model lacks it.
 pub fn models_csv(runs: &[Run]) -> Vec<u8> {
-    #[derive(Serialize)]
-    struct Row {
-        model: String,
-        architecture: String,
-        params: Option<usize>,
-        params_module_wise: Option<usize>,
-        tokens: Option<usize>,
-        macs_patches: Option<u64>,
-        macs_projections: Option<u64>,
-        macs_attention: Option<u64>,
-        macs_mlp: Option<u64>,
-        macs_head: Option<u64>,
-        macs: Option<u64>,
-        flops: Option<u64>,
+    let models = by_model(runs);
+    if models.is_empty() {
+        return csv_text::<()>(&[]);
     }
-
-    let rows = by_model(runs).into_iter().map(|model| {
-        let size = model.done().next().map(|(_, record)| &record.model_size);
-        Row {
-            model: text_cell(model.model),
-            architecture: text_cell(model.architecture),
-            params: size.map(|size| size.params),
-            params_module_wise: size.map(|size| size.params_module_wise),
-            tokens: size.map(|size| size.tokens),
-            macs_patches: size.map(|size| size.macs_patches),
-            macs_projections: size.map(|size| size.macs_projections),
-            macs_attention: size.map(|size| size.macs_attention),
-            macs_mlp: size.map(|size| size.macs_mlp),
-            macs_head: size.map(|size| size.macs_head),
-            macs: size.map(|size| size.macs()),
-            flops: size.map(|size| size.flops()),
-        }
-    });
-    csv_text(&rows.collect::<Vec<_>>())
+    let size = |model: &ModelRuns<'_>| model.done().next().map(|(_, record)| record.model_size.clone());
+    let sizes: Vec<Option<ModelSizeRecord>> = models.iter().map(size).collect();
+    let parts = ModelSizeRecord::parts(sizes.iter().flatten());
+    let mut header: Vec<String> =
+        ["schema", "model", "architecture", "params", "params_module_wise", "tokens"].map(str::to_owned).to_vec();
+    header.extend(parts.iter().map(|part| format!("macs_{part}")));
+    header.extend(["macs", "flops"].map(str::to_owned));
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    writer.write_record(&header).expect("memory takes every byte");
+    for (model, size) in models.iter().zip(&sizes) {
+        let figure = |figure: fn(&ModelSizeRecord) -> u64| size.as_ref().map(figure);
+        let mut figures = vec![
+            figure(|size| size.params as u64),
+            figure(|size| size.params_module_wise as u64),
+            figure(|size| size.tokens as u64),
+        ];
+        figures.extend(parts.iter().map(|part| size.as_ref()?.macs_of(part)));
+        figures.extend([figure(ModelSizeRecord::macs), figure(ModelSizeRecord::flops)]);
+        let mut row = vec![SCHEMA.to_string(), text_cell(model.model), text_cell(model.architecture)];
+        row.extend(figures.into_iter().map(|figure| figure.map_or_else(String::new, |figure| figure.to_string())));
+        writer.write_record(&row).expect("memory takes every byte");
+    }
+    writer.into_inner().expect("memory takes every byte")
 }
 
 /// `epochs.csv`: every epoch of every run.
@@ -68,8 +62,8 @@ pub fn epochs_csv(runs: &[Run]) -> Vec<u8> {
     csv_text(&rows)
 }
 
-/// `throughput.csv`: what was timed in every run. Latency is inference at batch size 1. `percent_of_peak` holds a model's rate
-/// of floating-point operations against that of plain matrix products on the same machine.
+/// `throughput.csv`: what was timed in every run. Latency is inference at batch size 1. `mfu_percent` is the
+/// MFU: a model's rate of floating-point operations as a percentage of the rate that plain matrix products reach on the same machine.
 pub fn throughput_csv(runs: &[Run]) -> Vec<u8> {
     #[derive(Serialize)]
     struct Row {
@@ -84,14 +78,14 @@ pub fn throughput_csv(runs: &[Run]) -> Vec<u8> {
         p99_s: f64,
         images_per_s: f64,
         gflop_per_s: Option<f64>,
-        percent_of_peak: Option<f64>,
+        mfu_percent: Option<f64>,
     }
 
     let mut rows = Vec::new();
     for run in runs {
         let identity = run.identity();
         let row = |timing: &TimingSummary| {
-            let (gflop_per_s, percent_of_peak) = run.arithmetic_rate(timing);
+            let (gflop_per_s, mfu_percent) = run.arithmetic_rate(timing);
             Row {
                 model: text_cell(&identity.model),
                 seed: identity.seed,
@@ -104,7 +98,7 @@ pub fn throughput_csv(runs: &[Run]) -> Vec<u8> {
                 p99_s: timing.p99_s,
                 images_per_s: timing.images_per_s(),
                 gflop_per_s,
-                percent_of_peak,
+                mfu_percent,
             }
         };
         rows.extend(run.timings().iter().map(row));
@@ -127,7 +121,7 @@ struct SummaryRow {
     test_top1: Option<f64>,
     test_top5: Option<f64>,
     test_loss: Option<f64>,
-    raw_test_top1: Option<f64>,
+    non_ema_test_top1: Option<f64>,
     epochs: usize,
     eval_split: Option<String>,
     best_epoch: Option<usize>,
@@ -174,7 +168,7 @@ fn summary_row(run: &Run) -> SummaryRow {
         test_top1: done.map(|record| record.test_top1),
         test_top5: done.and_then(|record| record.test_top5),
         test_loss: done.map(|record| record.test_loss),
-        raw_test_top1: done.and_then(|record| record.raw_test_top1),
+        non_ema_test_top1: done.and_then(|record| record.non_ema_test_top1),
         epochs: run.epochs.len(),
         eval_split: run.epochs.last().map(|epoch| epoch.split.clone()),
         best_epoch: best.map(|epoch| epoch.epoch),

@@ -106,7 +106,7 @@ fn a_file_is_replaced_whole_and_leaves_nothing_beside_it() {
 #[test]
 fn damaged_records_are_named_with_file_and_line() {
     insta::assert_snapshot!(damaged("done.json", cut(40)), @r"
-    results/runs/vit-tiny-s0/done.json:51: the file is cut off: EOF while parsing a string at line 51 column 22
+    results/runs/vit-tiny-s0/done.json:68: the file is cut off: EOF while parsing a string at line 68 column 22
       help: restore the file, or delete its run's folder and issue the command again
     ");
     insta::assert_snapshot!(damaged("done.json", |path| fs::write(path, "").unwrap()), @r"
@@ -118,7 +118,7 @@ fn damaged_records_are_named_with_file_and_line() {
       help: restore the file, or delete its run's folder and issue the command again
     ");
     insta::assert_snapshot!(damaged("done.json", replace("\"test_images\": 1000", "\"test_images\": -1")), @r"
-    results/runs/vit-tiny-s0/done.json:25: invalid value: integer `-1`, expected usize at line 25 column 19
+    results/runs/vit-tiny-s0/done.json:42: invalid value: integer `-1`, expected usize at line 42 column 19
       help: restore the file, or delete its run's folder and issue the command again
     ");
     insta::assert_snapshot!(damaged("epochs.csv", cut(1)), @r"
@@ -149,12 +149,12 @@ fn damaged_records_are_named_with_file_and_line() {
 
 #[test]
 fn records_of_a_newer_program_are_refused() {
-    insta::assert_snapshot!(damaged("done.json", replace("\"schema\": 1", "\"schema\": 2")), @r"
-    results/runs/vit-tiny-s0/done.json: schema 2 is newer than this program's (1)
+    insta::assert_snapshot!(damaged("done.json", replace("\"schema\": 2", "\"schema\": 3")), @r"
+    results/runs/vit-tiny-s0/done.json: schema 3 is newer than this program's (2)
       help: use a newer vitbench
     ");
-    insta::assert_snapshot!(damaged("timing.csv", replace("\n1,train_step", "\n7,train_step")), @r"
-    results/runs/vit-tiny-s0/timing.csv:2: schema 7 is newer than this program's (1)
+    insta::assert_snapshot!(damaged("timing.csv", replace("\n2,train_step", "\n7,train_step")), @r"
+    results/runs/vit-tiny-s0/timing.csv:2: schema 7 is newer than this program's (2)
       help: use a newer vitbench
     ");
 }
@@ -194,9 +194,20 @@ fn records_of_released_schemas_stay_readable() {
     let (failed, done) = if done.done().is_some() { (failed, done) } else { (done, failed) };
     let record = done.done().unwrap();
     assert_eq!((record.model_size.params, record.jobs, record.resumes), (141_898, 1, 0));
+    assert_eq!(record.model_size.macs(), 196_608 + 4_194_304 + 524_288 + 4_194_304 + 640);
+    assert_eq!(record.model_size.macs_of("attention"), Some(524_288));
     assert!((record.test_top1 - 0.763).abs() < 1e-12);
     assert_eq!((done.epochs.len(), done.timing.len()), (20, 158));
     assert_eq!(done.folder.read_predictions().unwrap().unwrap().len(), 25);
     assert_eq!(failed.failed().unwrap().reason, FailureReason::Diverged);
     assert_eq!(summary_csv(&runs.ended).iter().filter(|byte| **byte == b'\n').count(), 3);
+}
+
+/// Schema 1 called them `raw_*`.
+#[test]
+fn non_ema_figures_of_schema_1_are_read() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../results/published/cifar10-conv-vit-best");
+    let runs = ResultsFolder::open(path).unwrap().read_runs(&[]).unwrap();
+    let run = &runs.ended[0];
+    assert!(run.done().unwrap().non_ema_test_top1.is_some() && run.epochs[0].non_ema_eval_loss.is_some());
 }

@@ -237,7 +237,7 @@ mod tests {
         "architecture = 'vit'\npatch_size = 4\nd_model = 24\ndepth = 2\nheads = 3\nd_ff = 40",
         "architecture = 'vit'\npatch_size = 4\nd_model = 24\ndepth = 2\nheads = 3\nd_ff = 40\nhead = 'pooler'\n\
          dropout = { embeddings = 0.1, attention = 0.2, hidden = 0.3 }",
-        "architecture = 'linformer'\npatch_size = 4\nd_model = 20\ndepth = 2\nheads = 5\nd_ff = 36\nprojected_len = 7",
+        "architecture = 'linformer'\npatch_size = 4\nd_model = 20\ndepth = 2\nheads = 5\nd_ff = 36\nk = 7",
         "architecture = 'conv_vit'\npatch_size = 2\nd_model = 16\ndepth = 2\nhead_channels = 4\nd_ff = 32",
     ];
     const CLASSES: usize = 5;

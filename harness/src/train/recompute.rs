@@ -79,7 +79,7 @@ mod tests {
             depth: 2,
             heads: 5,
             d_ff: 36,
-            projected_len: 11,
+            k: 11,
             ..LinformerConfig::published()
         };
         [

@@ -5,7 +5,7 @@ use layers::Macs;
 use crate::architecture::ArchitectureConfig;
 use crate::config::ModelConfig;
 use crate::device::DeviceName;
-use crate::results::ModelSizeRecord;
+use crate::results::{ModelSizeRecord, PartMacs};
 
 /// Tokens that a lane works on at a time, about. With fewer, products of matrices spend too much of their time on arranging
 /// the weights; with more, what lies between two layers leaves the core's cache, and a batch keeps fewer cores busy.
@@ -38,11 +38,15 @@ pub fn model_size(architecture: &ArchitectureConfig) -> ModelSizeRecord {
         params: layers.iter().map(|layer| layer.params).sum(),
         params_module_wise: layers.iter().filter(|layer| !layer.bare).map(|layer| layer.params).sum(),
         tokens: architecture.tokens(),
-        macs_patches: macs.patches,
-        macs_projections: macs.projections,
-        macs_attention: macs.attention,
-        macs_mlp: macs.mlp,
-        macs_head: macs.head,
+        macs_by_part: [
+            ("patches", macs.patches),
+            ("projections", macs.projections),
+            ("attention", macs.attention),
+            ("mlp", macs.mlp),
+            ("head", macs.head),
+        ]
+        .map(|(part, macs)| PartMacs { part: part.to_owned(), macs })
+        .to_vec(),
     }
 }
 
@@ -69,7 +73,7 @@ mod tests {
                 depth: 2,
                 heads: 5,
                 d_ff: 36,
-                projected_len: 11,
+                k: 11,
                 ..LinformerConfig::published()
             }),
             ArchitectureConfig::ConvVit(ConvVitConfig {
@@ -95,7 +99,11 @@ mod tests {
             let macs: u64 = products.iter().map(ops::Product::macs).sum();
             assert_eq!(3 * size.macs(), macs, "{architecture:?}");
             let attention = products.iter().filter(|product| product.operation.contains("attention"));
-            assert_eq!(3 * size.macs_attention, attention.map(ops::Product::macs).sum::<u64>(), "{architecture:?}");
+            assert_eq!(
+                3 * size.macs_of("attention").unwrap(),
+                attention.map(ops::Product::macs).sum::<u64>(),
+                "{architecture:?}"
+            );
         }
     }
 

@@ -25,7 +25,7 @@ const MODELS: [(&str, &str); 3] = [
     ),
     (
         "optimizer = { kind = 'muon' }\ndecay = 'matrices'\nema = { decay = 0.9 }",
-        "architecture = 'linformer'\npatch_size = 4\nd_model = 20\ndepth = 2\nheads = 5\nd_ff = 36\nprojected_len = 7",
+        "architecture = 'linformer'\npatch_size = 4\nd_model = 20\ndepth = 2\nheads = 5\nd_ff = 36\nk = 7",
     ),
     (
         "optimizer = { kind = 'sgd', momentum = 0.9 }\nema = { decay = 0.99 }",
@@ -99,7 +99,7 @@ fn left(results: &ResultsFolder) -> BTreeMap<String, Vec<u8>> {
         ("predictions".to_owned(), read("predictions.csv")),
         ("epochs".to_owned(), format!("{epochs:?}").into_bytes()),
         ("batches".to_owned(), done.batch_digest.into_bytes()),
-        ("test".to_owned(), format!("{:?} {:?}", done.test_loss, done.raw_test_loss).into_bytes()),
+        ("test".to_owned(), format!("{:?} {:?}", done.test_loss, done.non_ema_test_loss).into_bytes()),
     ])
 }
 

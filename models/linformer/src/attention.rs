@@ -11,9 +11,9 @@ pub struct LinformerAttention {
     pub key: Linear,
     /// `d_model` to `d_model`, without bias.
     pub value: Linear,
-    /// The paper's E, `[tokens, projected_len]`, shared by the heads.
+    /// The paper's E, `[tokens, k]`, shared by the heads.
     pub key_projection: Param<Tensor<2>>,
-    /// The paper's F, `[tokens, projected_len]`, shared by the heads.
+    /// The paper's F, `[tokens, k]`, shared by the heads.
     pub value_projection: Param<Tensor<2>>,
     /// `d_model` to `d_model`, with bias.
     pub output: Linear,
@@ -22,14 +22,14 @@ pub struct LinformerAttention {
 }
 
 impl LinformerAttention {
-    pub(crate) fn new(tokens: usize, projected_len: usize, d_model: usize, heads: usize, init: &mut Init<'_>) -> Self {
-        let bound = (projected_len as f32).sqrt().recip();
+    pub(crate) fn new(tokens: usize, k: usize, d_model: usize, heads: usize, init: &mut Init<'_>) -> Self {
+        let bound = (k as f32).sqrt().recip();
         Self {
             query: init.linear(d_model, d_model, false),
             key: init.linear(d_model, d_model, false),
             value: init.linear(d_model, d_model, false),
-            key_projection: init.uniform([tokens, projected_len], bound),
-            value_projection: init.uniform([tokens, projected_len], bound),
+            key_projection: init.uniform([tokens, k], bound),
+            value_projection: init.uniform([tokens, k], bound),
             output: init.linear(d_model, d_model, true),
             heads,
         }
@@ -50,7 +50,7 @@ impl LinformerAttention {
     ///
     /// # Shapes
     /// - `x`: `[batch, tokens, d_model]`
-    /// - output: `[batch, heads, tokens, projected_len]`
+    /// - output: `[batch, heads, tokens, k]`
     pub fn weights(&self, x: Tensor<3>) -> Tensor<4> {
         let k = ops::project_tokens(self.key_projection.val(), self.key.forward(x.clone()));
         ops::attention_weights(self.query.forward(x), k, self.heads)

@@ -28,8 +28,9 @@ pub struct LinformerConfig {
     pub heads: usize,
     /// Width inside the feed-forward layers.
     pub d_ff: usize,
-    /// Length that keys and values are projected to, the paper's k.
-    pub projected_len: usize,
+    /// Length that keys and values are projected to. Older weights files and results call it `projected_len`.
+    #[serde(alias = "projected_len")]
+    pub k: usize,
     /// Added to the variance in every layer norm.
     #[serde(default = "default_layer_norm_eps")]
     pub layer_norm_eps: f64,
@@ -51,7 +52,7 @@ impl LinformerConfig {
             depth: 12,
             heads: 8,
             d_ff: 512,
-            projected_len: 64,
+            k: 64,
             layer_norm_eps: default_layer_norm_eps(),
         }
     }
@@ -61,7 +62,7 @@ impl LinformerConfig {
         check_positive("classes", self.classes)?;
         check_depth(self.depth)?;
         check_positive("d_ff", self.d_ff)?;
-        check_positive("projected_len", self.projected_len)?;
+        check_positive("k", self.k)?;
         check_divides("patch_size", self.patch_size, "image_size", self.image_size)?;
         check_divides("heads", self.heads, "d_model", self.d_model)
     }
@@ -84,7 +85,7 @@ impl LinformerConfig {
         self.init_seeded(0, device)
     }
 
-    /// The model with initial weights of `seed`: linear layers as PyTorch's, projections from U(±1/√projected_len), CLS token
+    /// The model with initial weights of `seed`: linear layers as PyTorch's, projections from U(±1/√k), CLS token
     /// and positions from N(0, 1).
     ///
     /// # Panics
@@ -95,9 +96,9 @@ impl LinformerConfig {
 
     /// The model's layers in the order of computation. This is the one place that counts; sums are taken of it.
     pub fn layers(&self) -> Vec<LayerCost> {
-        let Self { d_model, d_ff, classes, projected_len, .. } = *self;
+        let Self { d_model, d_ff, classes, k, .. } = *self;
         let tokens = self.tokens();
-        let (rows, projected) = ([tokens, d_model], [projected_len, d_model]);
+        let (rows, projected) = ([tokens, d_model], [k, d_model]);
         let mut layers = vec![
             LayerCost::linear("patch_embedding", self.patch_values(), &[tokens - 1, d_model], true, Part::Patches),
             LayerCost::parameter("cls_token", &[1, d_model]),
@@ -109,12 +110,12 @@ impl LinformerConfig {
             for map in ["attention.query", "attention.key", "attention.value"] {
                 layers.push(LayerCost::linear(name(map), d_model, &rows, false, Part::Projections));
             }
-            let macs = (tokens * projected_len * d_model) as u64;
+            let macs = (tokens * k * d_model) as u64;
             for map in ["attention.key_projection", "attention.value_projection"] {
                 layers.push(LayerCost {
                     output: projected.to_vec(),
                     macs: Some((Part::Projections, macs)),
-                    ..LayerCost::parameter(name(map), &[tokens, projected_len])
+                    ..LayerCost::parameter(name(map), &[tokens, k])
                 });
             }
             layers.push(LayerCost::new(name("attention"), "Attention", &rows, 0, Some((Part::Attention, 2 * macs))));

@@ -31,8 +31,8 @@ impl LinformerConfig {
             attention("query.weight", [d_model, d_model], "to_q.weight", Form::Linear),
             attention("key.weight", [d_model, d_model], "to_k.weight", Form::Linear),
             attention("value.weight", [d_model, d_model], "to_v.weight", Form::Linear),
-            attention("key_projection", [self.tokens(), self.projected_len], "proj_k", Form::Same),
-            attention("value_projection", [self.tokens(), self.projected_len], "proj_v", Form::Same),
+            attention("key_projection", [self.tokens(), self.k], "proj_k", Form::Same),
+            attention("value_projection", [self.tokens(), self.k], "proj_v", Form::Same),
         ];
         for (part, name, sizes) in [
             ("attention.output", "0.fn.to_out", [d_model, d_model]),

@@ -43,7 +43,7 @@ pub struct LinformerOutput {
     pub logits: Tensor<2>,
     /// The embeddings, then the output of every block, each `[batch, tokens, d_model]`; the last without the final norm.
     pub hidden_states: Vec<Tensor<3>>,
-    /// The weights of every block's attention over the projected sequence, each `[batch, heads, tokens, projected_len]`;
+    /// The weights of every block's attention over the projected sequence, each `[batch, heads, tokens, k]`;
     /// rows sum to one.
     pub attentions: Vec<Tensor<4>>,
 }
@@ -64,7 +64,7 @@ impl Linformer {
         }
         let mut init = Init::new(seed, device);
         let tokens = config.tokens();
-        let LinformerConfig { d_model, d_ff, heads, projected_len, layer_norm_eps: eps, .. } = *config;
+        let LinformerConfig { d_model, d_ff, heads, k, layer_norm_eps: eps, .. } = *config;
         Self {
             patch_embedding: init.linear(config.patch_values(), d_model, true),
             cls_token: init.normal([1, 1, d_model], 1.0),
@@ -72,7 +72,7 @@ impl Linformer {
             blocks: (0..config.depth)
                 .map(|_| Block {
                     attention_norm: init.layer_norm(d_model, eps),
-                    attention: LinformerAttention::new(tokens, projected_len, d_model, heads, &mut init),
+                    attention: LinformerAttention::new(tokens, k, d_model, heads, &mut init),
                     mlp_norm: init.layer_norm(d_model, eps),
                     mlp: FeedForward { up: init.linear(d_model, d_ff, true), down: init.linear(d_ff, d_model, true) },
                 })

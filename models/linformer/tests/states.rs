@@ -13,7 +13,7 @@ fn states_and_maps_belong_to_the_logits_of_the_plain_pass() {
         depth: 3,
         heads: 4,
         d_ff: 40,
-        projected_len: 11,
+        k: 11,
         ..LinformerConfig::published()
     };
     let model = config.init(&device);

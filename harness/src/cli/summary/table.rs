@@ -4,6 +4,7 @@ use comfy_table::CellAlignment;
 
 use super::Model;
 use crate::report::terminal_table;
+use crate::results::PartMacs;
 use crate::train::model_size;
 
 /// Bytes of a number in training and inference (32-bit floats).
@@ -36,15 +37,9 @@ pub(super) fn text(model: &Model) -> String {
         line("module-wise", format!("{module_wise} (parameters of leaf modules alone)"));
     }
     line("MACs", format!("{} (1 MAC = 2 FLOPs)", thousands(size.macs())));
-    let parts = [
-        ("  patches", size.macs_patches),
-        ("  projections", size.macs_projections),
-        ("  attention core", size.macs_attention),
-        ("  MLP", size.macs_mlp),
-        ("  head", size.macs_head),
-    ];
-    for (label, macs) in parts {
-        line(label, format!("{} ({:.1} %)", thousands(macs), 100.0 * macs as f64 / size.macs() as f64));
+    for PartMacs { part, macs } in &size.macs_by_part {
+        let percent = 100.0 * *macs as f64 / size.macs() as f64;
+        line(&format!("  {part}"), format!("{} ({percent:.1} %)", thousands(*macs)));
     }
     let megabytes = |numbers: usize| format!("{:.2} MB", (numbers * BYTES) as f64 / 1e6);
     line("input", megabytes(3 * image_size * image_size));

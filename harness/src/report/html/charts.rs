@@ -58,13 +58,13 @@ impl<'a> Charts<'a> {
     /// Accuracy and loss over epochs and time.
     pub(super) fn learning(&self) -> Result<Vec<Figure>> {
         let models = &self.most_accurate;
-        let published = self.material.published;
-        let by_epoch = curve_data::learning_curves(models, published, Along::Epochs);
+        let references = self.material.references;
+        let by_epoch = curve_data::learning_curves(models, references, Along::Epochs);
         let note = self.bounded(match by_epoch.as_ref().is_some_and(Curves::is_crowded) {
             true => "Evaluation, mean over seeds.",
             false => "Solid: evaluation; dashed: training images as they were met; shaded: range over seeds.",
         });
-        let by_time = curve_data::learning_curves(models, published, Along::Time);
+        let by_time = curve_data::learning_curves(models, references, Along::Time);
         let figures = [
             self.figure("learning_curves", "Accuracy by epoch", &note, by_epoch.as_ref())?,
             self.figure("accuracy_by_time", "Accuracy by training time", &note, by_time.as_ref())?,

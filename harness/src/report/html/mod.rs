@@ -78,7 +78,7 @@ pub(crate) fn page(material: &Material<'_>) -> Result<String> {
         trade_offs: charts.trade_offs()?,
         learning: charts.learning()?,
         time_to_accuracy: time_to_accuracy::of(&models),
-        published: published(material),
+        references: references(material),
         speed: charts.speed()?,
         noise: inline::html(differences::noise(material).trim().trim_start_matches("- ")),
         reliability: charts.reliability(&spots)?,
@@ -203,11 +203,11 @@ fn lead_rows(material: &Material<'_>, leads: Option<&Leads>) -> Vec<LeadRow> {
 }
 
 /// The Markdown table of what others reported, as an HTML table.
-fn published(material: &Material<'_>) -> String {
-    if material.published.is_empty() {
+fn references(material: &Material<'_>) -> String {
+    if material.references.is_empty() {
         return String::new();
     }
-    inline::blocks(&super::published::beside(&material.models, material.published))
+    inline::blocks(&super::reference::beside(&material.models, material.references))
 }
 
 fn source(material: &Material<'_>) -> Source {

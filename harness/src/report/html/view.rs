@@ -37,7 +37,7 @@ pub(super) struct Page<'a> {
     pub(super) trade_offs: Vec<Figure>,
     pub(super) learning: Vec<Figure>,
     pub(super) time_to_accuracy: Option<TimeToAccuracy>,
-    pub(super) published: String,
+    pub(super) references: String,
     pub(super) speed: Vec<Figure>,
     pub(super) noise: String,
     pub(super) reliability: Option<Figure>,

@@ -100,12 +100,12 @@ fn speeds(rng: &mut ChaCha8Rng, runs: usize, factor: f64) -> Speeds {
 }
 
 /// How often a model that is `percent` faster is told from the other, with the noise that ten processes show, or without any.
-fn speeds_told_apart(runs: usize, is_calibrated: bool, percent: f64) -> f64 {
+fn speeds_told_apart(runs: usize, noise_is_known: bool, percent: f64) -> f64 {
     share(|rng| {
         let logs = speeds(rng, 10, 1.0).logs;
         let noise = Noise { log_std: crate::stats::sample_std(&logs).unwrap(), degrees: 9 };
         let (first, second) = (speeds(rng, runs, 1.0), speeds(rng, runs, 1.0 + percent / 100.0));
-        let estimate = match first.log_ratio(&second, is_calibrated.then_some(noise)) {
+        let estimate = match first.log_ratio(&second, noise_is_known.then_some(noise)) {
             Ok(estimate) => estimate,
             Err(why) => {
                 // No verdict is given. This is what there would be to say of the steps alone.
@@ -149,12 +149,12 @@ fn accuracies_are_told_apart_as_the_methodology_says() {
 #[test]
 fn speeds_are_told_apart_as_the_methodology_says() {
     let mut table = String::new();
-    for (runs, is_calibrated) in [(1, false), (1, true), (3, false), (3, true)] {
-        let [alike, five, ten] = [0.0, 5.0, 10.0].map(|percent| speeds_told_apart(runs, is_calibrated, percent));
-        let calibrated = if is_calibrated { "yes" } else { "no" };
-        table += &format!("| {runs} | {calibrated} | {} | {} | {} |\n", percent(alike), percent(five), percent(ten));
-        // One process each cannot know how far processes differ: the first row shows why there is no verdict without calibration.
-        assert!(alike <= 0.065 || (runs, is_calibrated) == (1, false), "{table}");
+    for (runs, noise_is_known) in [(1, false), (1, true), (3, false), (3, true)] {
+        let [alike, five, ten] = [0.0, 5.0, 10.0].map(|percent| speeds_told_apart(runs, noise_is_known, percent));
+        let known = if noise_is_known { "yes" } else { "no" };
+        table += &format!("| {runs} | {known} | {} | {} | {} |\n", percent(alike), percent(five), percent(ten));
+        // One process each cannot know how far processes differ: the first row shows why there is no verdict without it.
+        assert!(alike <= 0.065 || (runs, noise_is_known) == (1, false), "{table}");
     }
     check_table(&table);
 }

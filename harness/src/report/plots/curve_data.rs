@@ -6,7 +6,7 @@ use super::axis::{Axis, UNLIMITED};
 use super::curves::{Curve, Curves, Spot};
 use super::data::{Shown, name, over_seeds};
 use super::look::{self, Look};
-use crate::config::PublishedRun;
+use crate::config::ReferenceRun;
 use crate::report::figures::ModelFigures;
 use crate::results::{EpochRecord, TimingMode};
 use crate::stats;
@@ -21,11 +21,11 @@ pub(crate) enum Along {
 }
 
 /// Accuracy of every epoch, in percent, beside what others reported.
-pub(crate) fn learning_curves(models: &[Shown<'_>], published: &[PublishedRun], along: Along) -> Option<Curves> {
+pub(crate) fn learning_curves(models: &[Shown<'_>], references: &[ReferenceRun], along: Along) -> Option<Curves> {
     let over = over_seeds(models);
     let mut curves = curves(models, along, |epoch| 100.0 * epoch.eval_top1, |epoch| 100.0 * epoch.train_top1);
     if along == Along::Epochs {
-        curves.extend(published.iter().zip(look::of_others()).map(|(run, look)| Curve {
+        curves.extend(references.iter().zip(look::of_others()).map(|(run, look)| Curve {
             name: name(&run.name),
             look,
             main: points(&run.eval_top1),

@@ -25,7 +25,7 @@ use std::fs;
 use plotters::prelude::{BitMapBackend, DrawingBackend, IntoDrawingArea, SVGBackend};
 use plotters::style::WHITE;
 
-use crate::config::PublishedRun;
+use crate::config::ReferenceRun;
 use crate::error::{Error, Result};
 use crate::report::figures::ModelFigures;
 use curve_data::Along;
@@ -111,13 +111,13 @@ impl Plot {
     pub(crate) fn render(
         self,
         models: &[ModelFigures<'_>],
-        published: &[PublishedRun],
+        references: &[ReferenceRun],
         format: Format,
     ) -> Result<Option<Vec<u8>>> {
         let all = &data::shown(models);
         let models = &data::most_accurate(all);
         match self {
-            Self::LearningCurves => render(curve_data::learning_curves(models, published, Along::Epochs), format),
+            Self::LearningCurves => render(curve_data::learning_curves(models, references, Along::Epochs), format),
             Self::LossCurves => render(curve_data::loss_curves(models), format),
             Self::Accuracy => render(data::accuracy(models), format),
             Self::Throughput => render(data::throughput(models), format),

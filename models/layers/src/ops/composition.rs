@@ -113,8 +113,8 @@ pub(super) fn channel_attention<B: Backend>(qkv: FloatTensor<B>, head_channels: 
 }
 
 pub(super) fn project_tokens<B: Backend>(weight: FloatTensor<B>, x: FloatTensor<B>) -> FloatTensor<B> {
-    let [tokens, projected_len] = weight.shape().dims();
-    let weight = B::float_reshape(B::float_swap_dims(weight, 0, 1), [1, projected_len, tokens].into());
+    let [tokens, k] = weight.shape().dims();
+    let weight = B::float_reshape(B::float_swap_dims(weight, 0, 1), [1, k, tokens].into());
     B::float_matmul(weight, x)
 }
 

@@ -83,10 +83,10 @@ pub fn linear_gelu<const D: usize>(x: Tensor<D>, weight: Tensor<2>, bias: Option
 /// `weightᵀ x` for every item of the batch: a linear map along the sequence, as Linformer applies to keys and values.
 ///
 /// # Shapes
-/// - `weight`: `[tokens, projected_len]`; `x`: `[batch, tokens, d]`; output: `[batch, projected_len, d]`
+/// - `weight`: `[tokens, k]`; `x`: `[batch, tokens, d]`; output: `[batch, k, d]`
 pub fn project_tokens(weight: Tensor<2>, x: Tensor<3>) -> Tensor<3> {
-    let ([tokens, projected_len], [batch, _, d]) = (weight.dims(), x.dims());
-    note("project_tokens", batch, [projected_len, tokens, d]);
+    let ([tokens, k], [batch, _, d]) = (weight.dims(), x.dims());
+    note("project_tokens", batch, [k, tokens, d]);
     composed::project_tokens(weight, x)
 }
 

@@ -4,12 +4,12 @@ use super::figures::ModelFigures;
 use super::format::{magnitude, or_none, percent};
 use super::markdown::{Align, table};
 use super::names::{markdown, markdown_name};
-use crate::config::PublishedRun;
+use crate::config::ReferenceRun;
 use crate::results::EpochRecord;
 use crate::stats::{mean, median, sample_std};
 
 /// A table with a row for each of the others' runs.
-pub(crate) fn beside(figures: &[ModelFigures<'_>], published: &[PublishedRun]) -> String {
+pub(crate) fn beside(figures: &[ModelFigures<'_>], references: &[ReferenceRun]) -> String {
     use Align::{Left, Right};
     let columns = [
         ("Model", Left),
@@ -24,11 +24,11 @@ pub(crate) fn beside(figures: &[ModelFigures<'_>], published: &[PublishedRun]) -
         ("Images/s there", Right),
         ("Ours", Right),
     ];
-    let rows: Vec<_> = published.iter().filter_map(|run| row(figures, run)).collect();
+    let rows: Vec<_> = references.iter().filter_map(|run| row(figures, run)).collect();
     let mut text = table(&columns, &rows);
     text += "\nAccuracies are those of the same epoch, on the images that the epochs were evaluated on; ours are means over seeds ± their \
              standard deviation. Seconds are the median epoch's, its evaluation included.\n\n";
-    for run in published {
+    for run in references {
         let machine = run.machine.as_deref().map(|machine| format!(", on {}", markdown(machine)));
         text += &format!("- {}: {}{}\n", markdown_name(&run.name), markdown(&run.source), machine.unwrap_or_default());
     }
@@ -36,7 +36,7 @@ pub(crate) fn beside(figures: &[ModelFigures<'_>], published: &[PublishedRun]) -
 }
 
 /// A run of others at its last epoch beside our runs of that model at the same epoch, if they came that far.
-fn row(figures: &[ModelFigures<'_>], run: &PublishedRun) -> Option<Vec<String>> {
+fn row(figures: &[ModelFigures<'_>], run: &ReferenceRun) -> Option<Vec<String>> {
     let (epoch, accuracy) = *run.eval_top1.last()?;
     let ours = figures.iter().find(|model| model.runs.model == run.model);
     let curves: Vec<&[EpochRecord]> =

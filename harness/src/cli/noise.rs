@@ -12,13 +12,13 @@ use crate::results::{Noise, NoiseRecord, ResultsFolder, SCHEMA};
 use crate::run_folder;
 use crate::stats::sample_std;
 
-/// Arguments of `vitbench calibrate`.
+/// Arguments of `vitbench noise`.
 #[derive(Debug, Args)]
-pub(super) struct CalibrateArgs {
-    /// Processes that the same work is timed in, one after the other
+pub(super) struct NoiseArgs {
+    /// How many processes time the same work, one after another
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u16).range(3..=200))]
     repetitions: u16,
-    /// Seconds that the steps of a figure take together at least
+    /// Minimum total time of the steps behind each figure, in seconds
     #[arg(long, value_name = "S", default_value_t = 2.0, value_parser = super::time::seconds)]
     seconds: f64,
     /// Where to compute [default: flex, or the device of --into]
@@ -27,12 +27,12 @@ pub(super) struct CalibrateArgs {
     /// Worker threads [default: all cores, or the number of --into]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     threads: Option<u16>,
-    /// A folder of results from this machine that lacks its noise: it is put there as well
+    /// A results folder that was made on this machine: its `noise.json` is written as well
     #[arg(long, value_name = "DIR")]
     into: Option<PathBuf>,
 }
 
-/// The work: a small ViT, at a batch as recipes have it and at one image.
+/// The work: a small ViT, at a usual batch size and at batch size 1.
 const CONFIG: &str = r#"
 [train]
 optimizer = { kind = "adamw" }
@@ -69,8 +69,8 @@ d_ff = 128
 /// Rows of that config that are timed, as `vitbench time` numbers them: training and inference of a batch, inference of one.
 const ROWS: [(usize, &str); 3] = [(0, "training step"), (1, "inference"), (3, "latency")];
 
-/// Times the same work in one process after the other and keeps how far their medians lie apart.
-pub(super) fn execute(args: &CalibrateArgs) -> Result<()> {
+/// Times the same work in one process after another and records how far their medians differ: the machine's A/A variation.
+pub(super) fn execute(args: &NoiseArgs) -> Result<()> {
     let into = args.into.as_ref().map(ResultsFolder::open).transpose()?;
     let recorded = into.as_ref().map(ResultsFolder::read_machine).transpose()?.flatten();
     let threads = args
@@ -92,7 +92,7 @@ pub(super) fn execute(args: &CalibrateArgs) -> Result<()> {
             "its runs were made on {} with {} CPUs, and this is {} with {}",
             recorded.cpu, recorded.cpu_cores, machine.cpu, machine.cpu_cores
         );
-        return Err(Error::input("--into", problem, "calibrate on the machine that made the results"));
+        return Err(Error::input("--into", problem, "run `vitbench noise` on the machine that made the results"));
     }
     let logs = times(args, device, threads)?;
     let noise =
@@ -111,18 +111,18 @@ pub(super) fn execute(args: &CalibrateArgs) -> Result<()> {
     };
     println!("{}", table(&record));
     let kept = noise::store(&record)?;
-    println!("Kept in {}; `vitbench run` takes it from there into its results.", kept.display());
+    println!("Saved as {}; `vitbench run` copies it into its results folder.", kept.display());
     if let Some(folder) = into {
         record.write(&folder.noise_path())?;
-        println!("Put into {}; `vitbench report` takes it into account.", folder.path().display());
+        println!("Saved in {}; run `vitbench report` to update its verdicts.", folder.path().display());
     }
     Ok(())
 }
 
 /// Logarithms of the medians, row by row. The rows take turns, so that a slow minute is in all of them.
-fn times(args: &CalibrateArgs, device: DeviceName, threads: usize) -> Result<[Vec<f64>; 3]> {
+fn times(args: &NoiseArgs, device: DeviceName, threads: usize) -> Result<[Vec<f64>; 3]> {
     let folder = tempfile::tempdir().map_err(Error::io("create", &std::env::temp_dir()))?;
-    let config: &Path = &folder.path().join("calibrate.toml");
+    let config: &Path = &folder.path().join("noise.toml");
     std::fs::write(config, CONFIG).map_err(Error::io("write", config))?;
     let timing = TimeArgs::of(config, device, threads, args.seconds);
     let mut logs = [const { Vec::new() }; 3];
@@ -136,13 +136,13 @@ fn times(args: &CalibrateArgs, device: DeviceName, threads: usize) -> Result<[Ve
 }
 
 fn table(record: &NoiseRecord) -> String {
-    let mut table = terminal_table(&["", "spread of medians", "two runs differ by up to"]);
+    let mut table = terminal_table(&["", "standard deviation of medians", "two identical runs differ by up to"]);
     for ((_, name), noise) in ROWS.iter().zip([record.train_step, record.inference, record.latency]) {
-        let percent = |share: f64| format!("{} %", magnitude(100.0 * share));
+        let percent = |fraction: f64| format!("{} %", magnitude(100.0 * fraction));
         table.add_row([(*name).to_owned(), percent(noise.log_std), percent(noise.ratio())]);
     }
     for column in table.column_iter_mut().skip(1) {
         column.set_cell_alignment(CellAlignment::Right);
     }
-    format!("{}\n(95 of 100 times; {} processes each)", table.trim_fmt(), record.train_step.degrees + 1)
+    format!("{}\n(in 95 of 100 cases; {} processes each)", table.trim_fmt(), record.train_step.degrees + 1)
 }

@@ -1,4 +1,4 @@
-//! `[[published]]` tables: what others reported of a model of the plan.
+//! `[[reference]]` tables: what others reported of a model of the plan.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 /// A run of others, to be put beside ours. It changes nothing in the runs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct PublishedRun {
+pub struct ReferenceRun {
     /// The model of the plan that it was made with.
     pub model: String,
     /// What it is called in tables and plots.
@@ -30,10 +30,10 @@ pub struct PublishedRun {
     pub machine: Option<String>,
 }
 
-impl PublishedRun {
+impl ReferenceRun {
     pub(super) fn check(&self, place: &str, index: usize, models: &[String]) -> Result<()> {
         let wrong = |key: &str, problem: String, help: &str| {
-            Err(Error::input(format!("{place}: published.{index}.{key}"), problem, help))
+            Err(Error::input(format!("{place}: reference.{index}.{key}"), problem, help))
         };
         if !models.contains(&self.model) {
             let help = format!("name one of {}", models.join(", "));
