@@ -129,7 +129,7 @@ fn damaged_records_are_named_with_file_and_line() {
     results/runs/vit-tiny-s0/epochs.csv:2: 13 fields where the header has 14: the file is cut off or damaged
       help: restore the file, or delete its run's folder and issue the command again
     ");
-    insta::assert_snapshot!(damaged("epochs.csv", replace("\n1,1,0.001", "\n1,1,fast")), @r"
+    insta::assert_snapshot!(damaged("epochs.csv", replace("\n2,1,0.001", "\n2,1,fast")), @r"
     results/runs/vit-tiny-s0/epochs.csv:2: `lr`: invalid float literal
       help: restore the file, or delete its run's folder and issue the command again
     ");
