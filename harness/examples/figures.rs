@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use serde::Deserialize;
-use vitbench::config::{self, PublishedRun};
+use vitbench::config::{self, ReferenceRun};
 use vitbench::report::{self, Printed, Source, count, magnitude};
 use vitbench::results::ResultsFolder;
 
@@ -141,13 +141,13 @@ fn accuracy(model: &Model) -> String {
 }
 
 /// The report on a published folder, and what others reported of its models.
-fn read(folder: &str) -> Result<(Report, Vec<PublishedRun>)> {
+fn read(folder: &str) -> Result<(Report, Vec<ReferenceRun>)> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../results/published").join(folder);
     let folder = ResultsFolder::open(path)?;
     let plan = config::load(&folder.plan_path(), &[])?;
     let models = plan.model_names();
-    let source = Source { folders: std::slice::from_ref(&folder), models: &models, published: &plan.published };
-    Ok((serde_json::from_slice(&report::print(&source, Printed::Json)?)?, plan.published))
+    let source = Source { folders: std::slice::from_ref(&folder), models: &models, references: &plan.reference };
+    Ok((serde_json::from_slice(&report::print(&source, Printed::Json)?)?, plan.reference))
 }
 
 /// Three architectures of one size on CIFAR-10: test accuracy, and the distance to the most accurate.
