@@ -26,9 +26,9 @@ pub(super) struct CompareArgs {
 /// How much worse is too much.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Limit {
-    /// Share by which a step may take longer.
+    /// Fraction by which a step may take longer.
     Slower(f64),
-    /// Share of images by which accuracy may change, below zero.
+    /// Change of accuracy that is allowed, as a fraction of the images, below zero.
     Accuracy(f64),
 }
 
@@ -59,8 +59,8 @@ impl FromStr for Limit {
 impl fmt::Display for Limit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Slower(share) => write!(f, "slower={}%", 100.0 * share),
-            Self::Accuracy(share) => write!(f, "accuracy={}", 100.0 * share),
+            Self::Slower(fraction) => write!(f, "slower={}%", 100.0 * fraction),
+            Self::Accuracy(fraction) => write!(f, "accuracy={}", 100.0 * fraction),
         }
     }
 }
@@ -75,8 +75,8 @@ impl Limit {
     fn is_broken_by(self, gain: f64) -> bool {
         match self {
             // A rate that is 1/1.05 of what it was means steps that take 5 % longer.
-            Self::Slower(share) => gain < 1.0 / (1.0 + share) - 1.0,
-            Self::Accuracy(share) => gain < share,
+            Self::Slower(fraction) => gain < 1.0 / (1.0 + fraction) - 1.0,
+            Self::Accuracy(fraction) => gain < fraction,
         }
     }
 }
@@ -134,7 +134,7 @@ fn open(text: &str) -> Result<Subject> {
     let (folder, model) = candidates.into_iter().find(|(folder, _)| Path::new(folder).is_dir()).unwrap_or((text, None));
     let results_folder = ResultsFolder::open(folder)?;
     let plan_path = results_folder.plan_path();
-    let order = if plan_path.is_file() { config::load_recorded(&plan_path)?.model_names() } else { Vec::new() };
+    let order = if plan_path.is_file() { config::load(&plan_path, &[])?.model_names() } else { Vec::new() };
     let results = Compared::read(&results_folder, &order)?;
     if let Some(model) = model.filter(|model| !results.models().contains(model)) {
         let models = results.models().join("`, `");

@@ -42,7 +42,7 @@ pub(super) fn execute(args: &ReportArgs) -> Result<()> {
     let folders = args.folders.iter().map(ResultsFolder::open).collect::<Result<Vec<_>>>()?;
     let (mut models, mut references) = (Vec::new(), Vec::new());
     for folder in &folders {
-        let plan = config::load_recorded(&folder.plan_path())?;
+        let plan = config::load(&folder.plan_path(), &[])?;
         for model in plan.model_names() {
             if !models.contains(&model) {
                 models.push(model);

@@ -36,18 +36,39 @@ use crate::error::{Error, Result};
 const SOME_CLASSES: usize = 2;
 
 /// Reads a config, applies `--set` assignments (`train.epochs=3`) to it, and checks all of it.
+///
+/// Keys must have their names of today, except in the `plan.toml` of a results folder, which an earlier version may have written.
 pub fn load(path: &Path, assignments: &[String]) -> Result<Plan> {
-    parse(&read(path)?, &path.display().to_string(), assignments)
-}
-
-/// The plan that a results folder holds. Unlike a config, it may have been written by an earlier version, with names of that time.
-pub(crate) fn load_recorded(path: &Path) -> Result<Plan> {
-    checked_plan(&read(path)?, &path.display().to_string())
+    let place = path.display().to_string();
+    checked_plan(&edited(&read(path)?, &place, assignments, author(path))?, &place)
 }
 
 /// As [`load`], for the sizes of models alone: of a plan, or of a config that names no data.
 pub fn load_timing(path: &Path, assignments: &[String]) -> Result<TimingPlan> {
-    parse_timing(&read(path)?, &path.display().to_string(), assignments)
+    let place = path.display().to_string();
+    timing_plan(&edited(&read(path)?, &place, assignments, author(path))?, &place)
+}
+
+/// Who wrote a config.
+#[derive(Clone, Copy, PartialEq)]
+enum Author {
+    User,
+    /// This version of the program, or an earlier one.
+    Program,
+}
+
+fn author(path: &Path) -> Author {
+    let is_record = path.file_name().is_some_and(|name| name == "plan.toml") && path.with_file_name("runs").is_dir();
+    if is_record { Author::Program } else { Author::User }
+}
+
+/// The config with its assignments.
+fn edited(text: &str, place: &str, assignments: &[String], author: Author) -> Result<String> {
+    let text = edit::apply(text, place, assignments)?;
+    if author == Author::User {
+        renamed::refuse_old_names(&from_toml(&text, place)?, place)?;
+    }
+    Ok(text)
 }
 
 /// Bytes of a config at most.
@@ -67,20 +88,20 @@ fn read(path: &Path) -> Result<String> {
 
 /// As [`load`], from text; `place` names it in errors.
 pub fn parse(text: &str, place: &str, assignments: &[String]) -> Result<Plan> {
-    let text = edit::apply(text, place, assignments)?;
-    renamed::refuse_old_names(&from_toml(&text, place)?, place)?;
-    checked_plan(&text, place)
+    checked_plan(&edited(text, place, assignments, Author::User)?, place)
 }
 
 /// As [`load_timing`], from text; `place` names it in errors.
 pub fn parse_timing(text: &str, place: &str, assignments: &[String]) -> Result<TimingPlan> {
-    let text = edit::apply(text, place, assignments)?;
-    let table: toml::Table = from_toml(&text, place)?;
-    renamed::refuse_old_names(&table, place)?;
+    timing_plan(&edited(text, place, assignments, Author::User)?, place)
+}
+
+fn timing_plan(text: &str, place: &str) -> Result<TimingPlan> {
+    let table: toml::Table = from_toml(text, place)?;
     if !table.contains_key("data") {
-        return TimingPlan::parse(&text, place);
+        return TimingPlan::parse(text, place);
     }
-    let plan = checked_plan(&text, place)?;
+    let plan = checked_plan(text, place)?;
     plan.check_models(place, plan.data.dataset.classes().unwrap_or(SOME_CLASSES))?;
     Ok(TimingPlan::of_runs(&plan, &plan.runs()))
 }

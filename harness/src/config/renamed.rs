@@ -52,7 +52,10 @@ pub(crate) fn with_first_names(mut model: Table) -> Table {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
+    use crate::config::{load, load_timing, parse};
 
     #[test]
     fn old_names_are_refused_wherever_they_stand() {
@@ -69,5 +72,36 @@ mod tests {
             assert!(error.contains(message), "{error}");
         }
         assert!(refuse_old_names(&"[[model]]\nk = 3".parse().unwrap(), "c.toml").is_ok());
+    }
+
+    #[test]
+    fn what_the_program_wrote_is_read_by_either_name() {
+        let recorded =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("../results/published/linformer-cats-vs-dogs/plan.toml");
+        let text = std::fs::read_to_string(&recorded).unwrap();
+        assert!(text.contains("projected_len") && text.contains("[[published]]"), "the record is of the first version");
+        let plan = load(&recorded, &[]).unwrap();
+        assert!(load_timing(&recorded, &[]).is_ok());
+        let renamed = text.replace("projected_len", "k").replace("[[published]]", "[[reference]]");
+        assert_eq!(plan, parse(&renamed, "new.toml", &[]).unwrap());
+
+        // The same text is a user's where no runs stand beside it.
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("plan.toml");
+        std::fs::write(&path, text).unwrap();
+        assert!(load(&path, &[]).unwrap_err().to_string().contains("has a new name"));
+    }
+
+    #[test]
+    fn a_recorded_sweep_has_the_models_that_it_had() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("plan.toml");
+        std::fs::create_dir(folder.path().join("runs")).unwrap();
+        let sweep = "[data]\ndataset = 'shapes'\n[train]\nepochs = 1\nbatch_size = 8\nlr = 0.1\noptimizer.kind = 'sgd'\n[[model]]\n\
+                     architecture = 'linformer'\npatch_size = 8\nd_model = 24\ndepth = 1\nheads = 3\nd_ff = 24\nprojected_len = 5\n\
+                     [sweep]\n'model.*.projected_len' = [3, 4]\n";
+        std::fs::write(&path, sweep).unwrap();
+        let names = load(&path, &[]).unwrap().model_names();
+        assert_eq!(names, ["linformer projected_len=3", "linformer projected_len=4"]);
     }
 }
