@@ -1,4 +1,4 @@
-//! `cargo bench --bench ops`: every operation of ours against the composition of Burn's own, at the sizes that the models have.
+//! `cargo bench --bench ops`: each of our operations against the composition of Burn's own, at the sizes that the models have.
 //!
 //! Names are `ops/OPERATION/VARIANT/MODE/MODEL`, with the variants `fused` and `composed`: in mode `train` forward and backward pass
 //! with the gradients of all inputs, in mode `infer` the forward pass. All run on one thread, as within a lane. Elements are the

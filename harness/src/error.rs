@@ -25,7 +25,7 @@ pub enum Error {
         /// What would be right.
         help: String,
     },
-    /// The file system said no.
+    /// The file system refused.
     #[error("cannot {action} {}: {source}", path.display())]
     Io {
         /// What was tried, as a verb: "read", "write", "rename".
@@ -60,7 +60,7 @@ pub enum Error {
         code: u8,
     },
     /// The program was asked to stop, by the signal of this exit code.
-    #[error("stopped; the same command goes on where it ended")]
+    #[error("stopped; the same command resumes from the last checkpoint")]
     Interrupted {
         /// 128 and the signal's number.
         code: u8,

@@ -116,7 +116,7 @@ fn an_array_with_a_killed_a_cancelled_and_a_requeued_task_gives_the_tables_of_th
         assert!(killed.success(), "there is a process to kill");
         // The first is told to stop, as before its time limit; it is queued again by its own script.
         wait_for("the first task's first epochs", || log(0).contains("epoch   3/60"));
-        // (scancel asks again and again until the task is over, which may be another go of it: it is not waited for.)
+        // (scancel asks again and again until the task is over, which may have been requeued: it is not waited for.)
         let mut signal = Command::new("scancel");
         signal.env("SLURM_CONF", &cluster.config).args(["--batch", "--signal=USR1", &format!("{array}_0")]);
         let mut signal = signal.stderr(Stdio::null()).spawn().unwrap();

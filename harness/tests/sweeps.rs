@@ -191,7 +191,10 @@ mod signals {
             send(signal, &if group { format!("-{pid}") } else { pid.to_string() });
             let (status, message) = exit_code(child);
             assert_eq!(status.code(), Some(code), "{signal}: {message}");
-            assert!(message.contains("stopped; the same command goes on where it ended"), "{signal}: {message}");
+            assert!(
+                message.contains("stopped; the same command resumes from the last checkpoint"),
+                "{signal}: {message}"
+            );
             let folder = &run_folders(&bench.path("out"))[0];
             assert!(!folder.join("failed.json").exists() && !folder.join("done.json").exists());
             assert!(folder.join("checkpoint").is_dir());

@@ -1,3 +1,5 @@
+//! `vitbench noise`: by how much identical runs differ on this machine (A/A).
+
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};

@@ -153,7 +153,7 @@ fn in_process_of_its_own(args: &PlanArgs, index: usize) -> Result<StepCost> {
     args.source.ask_own_process("plan", &more, |status| {
         let place = format!("{}: model.{index}", args.source.config.display());
         let problem = format!("the process that measured it ended without a result ({status})");
-        Error::input(place, problem, "what it said stands above; a smaller `micro_batch` needs less memory")
+        Error::input(place, problem, "see its output above; a smaller `micro_batch` needs less memory")
     })
 }
 

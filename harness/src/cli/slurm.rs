@@ -25,7 +25,7 @@ pub(super) struct SlurmArgs {
     /// Slurm's partition
     #[arg(long, value_name = "NAME")]
     partition: Option<String>,
-    /// Time limit of a run, as Slurm writes it: 2:00:00 or 1-0; a run that needs more goes on in another go
+    /// Time limit of a run, as Slurm writes it: 2:00:00 or 1-0; a run that needs more is requeued
     #[arg(long, value_name = "TIME")]
     time: Option<String>,
     /// GPUs of a run, as Slurm writes them: 1 or h100:1

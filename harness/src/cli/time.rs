@@ -148,7 +148,7 @@ fn in_process_of_its_own(args: &TimeArgs, index: usize) -> Result<Row> {
     args.source.ask_own_process("time", &more, |status| {
         let place = format!("{}, row {index}", args.source.config.display());
         let problem = format!("its process ended without a result ({status})");
-        Error::input(place, problem, "what it said stands above; a smaller `batch_size` needs less memory")
+        Error::input(place, problem, "see its output above; a smaller `batch_size` needs less memory")
     })
 }
 

@@ -35,7 +35,7 @@ fn set(document: &mut DocumentMut, assignment: &str) -> Result<()> {
     let (last, parents) = keys.split_last().expect("split yields at least one part");
     let mut item: &mut Item = document.as_item_mut();
     for key in parents {
-        item = descend(item, key).ok_or_else(|| wrong(format!("`{key}` leads nowhere in this config")))?;
+        item = descend(item, key).ok_or_else(|| wrong(format!("no such key: `{key}`")))?;
     }
     if let Some(array) = item.as_array_of_tables_mut() {
         return Err(wrong(format!("name one of the {} entries by its number, from 0", array.len())));
@@ -89,7 +89,7 @@ mod tests {
             ("epochs", "there is no `=`"),
             ("train..epochs=1", "`train..epochs` is no key"),
             ("sweep.\"train.lr=1", "is no key"),
-            ("model.7.depth=1", "`7` leads nowhere"),
+            ("model.7.depth=1", "no such key: `7`"),
             ("model.depth=1", "name one of the 1 entries"),
             ("train.epochs.x=1", "would stand in no table"),
         ] {

@@ -1,5 +1,5 @@
-//! Timings are taken alone on the machine: whoever trains holds a share of it and gives it back between two steps when somebody wants
-//! to time. Both are locks on files that the system lets go of when their holder ends, however it ends.
+//! Timings need exclusive access to the machine. Training holds a shared lock and releases it between two steps when somebody waits
+//! to time; timing holds the lock exclusively. The operating system releases the locks when their holder ends, however it ends.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
@@ -18,11 +18,11 @@ pub struct Machine {
     path: PathBuf,
 }
 
-/// A share of the machine, to train on.
+/// Shared access to the machine, for training.
 #[derive(Debug)]
 pub struct Turn<'a>(&'a Machine);
 
-/// The whole machine, to time on.
+/// Exclusive access to the machine, for timing.
 #[derive(Debug)]
 pub struct Alone<'a>(&'a Machine);
 

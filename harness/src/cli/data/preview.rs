@@ -77,8 +77,8 @@ fn sheet(plan: &Plan, Dataset { train: images, classes, .. }: &Dataset, count: u
             draw(row, epoch + 1, &|y, x| {
                 std::array::from_fn(|channel| {
                     let value = values[(channel * size + y) * size + x];
-                    let share = value * plan.data.std[channel] + plan.data.mean[channel];
-                    (255.0 * share).round().clamp(0.0, 255.0) as u8
+                    let brightness = value * plan.data.std[channel] + plan.data.mean[channel];
+                    (255.0 * brightness).round().clamp(0.0, 255.0) as u8
                 })
             });
         }
