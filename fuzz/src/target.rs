@@ -221,7 +221,7 @@ fn record(name: &str, bytes: &[u8], place: &Path) -> Result<()> {
         "failed.json" => run.read_failed().map(drop),
         "epochs.csv" => run.read_epochs().map(drop),
         "timing.csv" => run.read_timing().map(drop),
-        "predictions.csv" => run.read_ledger().and_then(|_| run.read_predictions()).map(drop),
+        "predictions.csv" => run.read_compact_predictions().and_then(|_| run.read_predictions()).map(drop),
         "parts.csv" => run.read_parts().map(drop),
         "excluded.csv" => run.read_excluded().map(drop),
         "images.csv" => {

@@ -1,4 +1,4 @@
-//! Where machines' noise is kept between commands: in the user's cache folder, which several machines may share, a file for each machine,
+//! Where the A/A variation of machines is kept between commands: in the user's cache folder, which several machines may share, a file for each machine,
 //! device and number of threads.
 
 use std::path::{Path, PathBuf};
@@ -20,7 +20,7 @@ fn path(cpu: &str, cpu_cores: usize, device: &str, threads: usize) -> Option<Pat
 pub(crate) fn store(record: &NoiseRecord) -> Result<PathBuf> {
     let path = path(&record.cpu, record.cpu_cores, &record.device, record.threads).ok_or_else(|| {
         let help = "set $HOME or $XDG_CACHE_HOME, or name a folder of results with --into";
-        Error::input("the user's cache folder", "there is none to keep the noise in", help)
+        Error::input("the user's cache folder", "there is none to keep the measurement in", help)
     })?;
     let folder = path.parent().unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
@@ -28,11 +28,11 @@ pub(crate) fn store(record: &NoiseRecord) -> Result<PathBuf> {
     Ok(path)
 }
 
-/// Copies what is known of a machine's noise into a folder of results, whose verdicts then take it into account.
+/// Copies what is known of a machine's A/A variation into a results folder, whose verdicts then take it into account.
 pub(crate) fn keep(folder: &ResultsFolder, machine: &MachineRecord) -> Result<()> {
     let MachineRecord { cpu, cpu_cores, device, threads, .. } = machine;
     let Some(path) = path(cpu, *cpu_cores, device, *threads) else { return Ok(()) };
-    // A damaged file in a cache is no reason not to train: without it the report says that the noise was not measured.
+    // A damaged file in a cache must not stop training: without it the report says that the variation was not measured.
     match NoiseRecord::read(&path) {
         Ok(Some(record)) => record.write(&folder.noise_path()),
         Ok(None) | Err(_) => Ok(()),

@@ -402,11 +402,11 @@ fn a_plan_is_foreseen_without_training() {
 }
 
 #[test]
-fn averaged_weights_early_stopping_and_published_figures_reach_the_report() {
+fn averaged_weights_early_stopping_and_reference_runs_reach_the_report() {
     let bench = Bench::new(CONFIG);
-    let published =
+    let reference =
         "\n[[reference]]\nmodel = 'vit'\nname = 'theirs'\nsource = 'a <b>report</b>'\neval_top1 = [[1, 0.25]]\n";
-    fs::write(bench.path("plan.toml"), format!("{CONFIG}{published}")).unwrap();
+    fs::write(bench.path("plan.toml"), format!("{CONFIG}{reference}")).unwrap();
     let recipe = ["train.lr=0.0", "train.epochs=9", "train.ema.decay=0.9", "train.early_stopping.patience=2"];
     let mut arguments = vec!["run", "plan.toml", "--out", "out"];
     recipe.iter().for_each(|assignment| arguments.extend(["--set", assignment]));
@@ -523,13 +523,13 @@ fn noise_is_measured_kept_and_stated() {
 
     bench.succeed(&["run", "plan.toml", "--out", "out", "--threads", "1"]);
     let stated = |folder: &str| fs::read_to_string(bench.path(folder).join("report.md")).unwrap();
-    assert!(stated("out").contains("two processes that do the same differ by up to"), "{}", stated("out"));
-    // Of another number of threads nothing is known, until it is put there.
+    assert!(stated("out").contains("repeated identical runs differ by up to"), "{}", stated("out"));
+    // For another number of threads nothing is known until it is measured.
     bench.succeed(&["run", "plan.toml", "--out", "two", "--threads", "2"]);
     assert!(stated("two").contains("not measured"));
     bench.succeed(&["noise", "--repetitions", "3", "--seconds", "0", "--into", "two"]);
     bench.succeed(&["report", "two"]);
-    assert!(stated("two").contains("two processes that do the same"));
+    assert!(stated("two").contains("repeated identical runs"));
     assert!(bench.refused(&["noise", "--into", "nowhere"]).contains("nowhere: is not there"));
 }
 

@@ -1,6 +1,6 @@
 //! Two sets of results held against each other, model by model: what a change brought, or what one model has over another.
 
-use super::evidence::Ledgers;
+use super::evidence::AllPredictions;
 use super::figures::{self, Estimate, ModelFigures};
 use super::format::{NONE, counted, magnitude, or_none, percent, points};
 use super::pairs::{self, Incomparable, LEVEL, Side, Speed, UNKNOWN_NOISE};
@@ -88,7 +88,7 @@ pub struct Comparison {
     pub first: String,
     /// The second side's.
     pub second: String,
-    /// By how much the second is better, as a share: of all images for accuracy, of the first's rate for speeds (-0.05: its rate is
+    /// By how much the second is better, as a fraction: of all images for accuracy, of the first's rate for speeds (-0.05: its rate is
     /// 5 % lower). `None` if they cannot be compared.
     pub gain: Option<f64>,
     /// 95 % interval of `gain`.
@@ -115,9 +115,10 @@ impl Comparison {
 /// Holds pairs of models, named in the first and in the second results, against each other in every measure.
 ///
 /// # Errors
-/// If a ledger cannot be read.
+/// If predictions cannot be read.
 pub fn compare(first: &Compared, second: &Compared, pairs: &[(&str, &str)]) -> Result<Vec<Vec<Comparison>>> {
-    let (ledgers_a, ledgers_b) = (Ledgers::read(&first.runs.ended)?, Ledgers::read(&second.runs.ended)?);
+    let (predictions_a, predictions_b) =
+        (AllPredictions::read(&first.runs.ended)?, AllPredictions::read(&second.runs.ended)?);
     let (models_a, models_b) = (figures::of_models(&first.runs.ended), figures::of_models(&second.runs.ended));
     let named = |models: &[ModelFigures<'_>], name: &str| {
         models.iter().position(|model| model.runs.model == name).expect("the caller names models that there are")
@@ -125,7 +126,7 @@ pub fn compare(first: &Compared, second: &Compared, pairs: &[(&str, &str)]) -> R
     let mut all = Vec::new();
     for (a, b) in pairs {
         let (a, b) = (&models_a[named(&models_a, a)], &models_b[named(&models_b, b)]);
-        let (side_a, side_b) = (first.side(a, &ledgers_a), second.side(b, &ledgers_b));
+        let (side_a, side_b) = (first.side(a, &predictions_a), second.side(b, &predictions_b));
         all.push(Measure::ALL.map(|measure| comparison(measure, (a, &side_a), (b, &side_b))).to_vec());
     }
     judge(&mut all);
@@ -133,9 +134,9 @@ pub fn compare(first: &Compared, second: &Compared, pairs: &[(&str, &str)]) -> R
 }
 
 impl Compared {
-    fn side<'a>(&'a self, model: &ModelFigures<'a>, ledgers: &Ledgers<'_>) -> Side<'a> {
+    fn side<'a>(&'a self, model: &ModelFigures<'a>, predictions: &AllPredictions<'_>) -> Side<'a> {
         let runs: Vec<_> = model.runs.done().collect();
-        let of_runs: Vec<_> = runs.iter().map(|(run, _)| ledgers.of(run)).collect();
+        let of_runs: Vec<_> = runs.iter().map(|(run, _)| predictions.of(run)).collect();
         Side::new(runs, &of_runs, &self.noises)
     }
 }

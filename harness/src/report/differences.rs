@@ -53,13 +53,13 @@ pub(crate) fn leads(material: &Material<'_>) -> String {
 /// Rows of that table.
 const LEADS_SHOWN: usize = 30;
 
-/// What the noise of the runs' machines is, as far as it was measured.
+/// The A/A variation of the runs' machines, as far as it was measured.
 pub(crate) fn noise(material: &Material<'_>) -> String {
     let used = |noise: &&NoiseRecord| material.evidence.sides.iter().any(|side| side.noise() == Some(*noise));
     let text = |noise: &NoiseRecord| {
         let percent = |noise: Noise| format!("{} %", magnitude(100.0 * noise.ratio()));
         format!(
-            "two processes that do the same differ by up to {} in training, {} in inference and {} in latency (95 of 100 times; \
+            "repeated identical runs differ by up to {} in training, {} in inference and {} in latency (95 of 100 times; \
              {}, {} on {}, measured {})",
             percent(noise.train_step),
             percent(noise.inference),
@@ -73,11 +73,11 @@ pub(crate) fn noise(material: &Material<'_>) -> String {
     let texts: Vec<String> = material.noises.iter().filter(used).map(text).collect();
     let text = match (texts.is_empty(), material.noises.is_empty()) {
         (false, _) => texts.join("; "),
-        (true, false) => "measured on another machine, or for another device or number of threads, than the runs had".to_owned(),
+        (true, false) => "measured on another machine, device or number of threads than the runs used".to_owned(),
         (true, true) => {
-            "not measured (`vitbench noise` does), so nothing is said of how real differences in speed of single runs are"
+            "not measured (`vitbench noise` measures it), so there are no verdicts on the speeds of single runs"
                 .to_owned()
         }
     };
-    format!("- Noise of the machine's times: {text}.\n")
+    format!("- A/A variation of the machine: {text}.\n")
 }

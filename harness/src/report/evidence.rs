@@ -1,4 +1,4 @@
-//! What a report's verdicts rest on: the ledgers of its runs, and every pair of its models held against each other.
+//! What a report's verdicts rest on: the predictions of its runs, and every pair of its models held against each other.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -8,22 +8,22 @@ use rayon::prelude::*;
 use super::figures::ModelFigures;
 use super::pairs::{self, Incomparable, LEVEL, Side, Speed};
 use crate::error::{Error, Result};
-use crate::results::{Ledger, NoiseRecord, Run};
+use crate::results::{NoiseRecord, Predictions, Run};
 use crate::stats::holm;
 
-/// The ledgers of the completed runs, as far as they were recorded.
+/// The predictions of the completed runs, as far as they were recorded.
 #[derive(Default)]
-pub(crate) struct Ledgers<'a>(HashMap<&'a Path, Ledger>);
+pub(crate) struct AllPredictions<'a>(HashMap<&'a Path, Predictions>);
 
-impl<'a> Ledgers<'a> {
+impl<'a> AllPredictions<'a> {
     /// Reads them.
     ///
     /// # Errors
-    /// If one cannot be read, or speaks of other images or classes than its run.
+    /// If they cannot be read, or are for other images or classes than their run's.
     pub(crate) fn read(runs: &'a [Run]) -> Result<Self> {
         let read = |run: &'a Run| {
             let Some(record) = run.done() else { return Ok(None) };
-            let Some(ledger) = run.folder.read_ledger()? else { return Ok(None) };
+            let Some(predictions) = run.folder.read_compact_predictions()? else { return Ok(None) };
             let wrong = |problem: String| {
                 Err(Error::damaged(
                     run.folder.path().join("predictions.csv").display(),
@@ -31,21 +31,25 @@ impl<'a> Ledgers<'a> {
                     "restore the file, or delete its run's folder and issue the command again",
                 ))
             };
-            if ledger.len() != record.test_images {
-                return wrong(format!("{} rows, and the run had {} test images", ledger.len(), record.test_images));
+            if predictions.len() != record.test_images {
+                return wrong(format!(
+                    "{} rows, but the run had {} test images",
+                    predictions.len(),
+                    record.test_images
+                ));
             }
-            let greatest = ledger.labels.iter().chain(&ledger.predicted).max();
+            let greatest = predictions.labels.iter().chain(&predictions.predicted).max();
             if let Some(class) = greatest.filter(|class| **class as usize >= record.classes) {
-                return wrong(format!("speaks of class {class}, and the run had {}", record.classes));
+                return wrong(format!("has class {class}, but the run had {} classes", record.classes));
             }
-            Ok(Some((run.folder.path(), ledger)))
+            Ok(Some((run.folder.path(), predictions)))
         };
         let read = runs.par_iter().map(read).collect::<Result<Vec<_>>>()?;
         Ok(Self(read.into_iter().flatten().collect()))
     }
 
-    /// That of a run.
-    pub(crate) fn of(&self, run: &Run) -> Option<&Ledger> {
+    /// Those of a run.
+    pub(crate) fn of(&self, run: &Run) -> Option<&Predictions> {
         self.0.get(run.folder.path())
     }
 }
@@ -121,11 +125,11 @@ pub(crate) struct Evidence<'a> {
 
 impl<'a> Evidence<'a> {
     /// Holds every two of the models against each other.
-    pub(crate) fn of(models: &[ModelFigures<'a>], ledgers: &Ledgers<'_>, noises: &'a [NoiseRecord]) -> Self {
+    pub(crate) fn of(models: &[ModelFigures<'a>], predictions: &AllPredictions<'_>, noises: &'a [NoiseRecord]) -> Self {
         let side = |model: &ModelFigures<'a>| {
             let runs: Vec<_> = model.runs.done().collect();
-            let ledgers: Vec<_> = runs.iter().map(|(run, _)| ledgers.of(run)).collect();
-            Side::new(runs, &ledgers, noises)
+            let predictions: Vec<_> = runs.iter().map(|(run, _)| predictions.of(run)).collect();
+            Side::new(runs, &predictions, noises)
         };
         let sides: Vec<Side<'a>> = models.par_iter().map(side).collect();
         let speed = |kind| {
@@ -167,7 +171,7 @@ impl<'a> Evidence<'a> {
         Err(why.expect("two models that can be compared were compared"))
     }
 
-    /// Whether a machine's noise has a part in the verdict.
+    /// Whether the verdict takes a machine's A/A variation into account.
     pub(crate) fn is_judged_with_noise(&self, tested: Tested, model: usize) -> bool {
         tested != Tested::Accuracy && self.sides[model].noise().is_some()
     }

@@ -56,9 +56,9 @@ pub(crate) struct ModelFigures<'a> {
     pub(crate) runs: ModelRuns<'a>,
     /// Its size; `None` if no run was completed.
     pub(crate) size: Option<&'a ModelSizeRecord>,
-    /// Share of test images classified rightly.
+    /// Test accuracy: the fraction of correct predictions.
     pub(crate) top1: Option<Estimate>,
-    /// Share of test images whose class is among the five likeliest, mean over runs.
+    /// Fraction of test images whose class is among the five likeliest, mean over runs.
     pub(crate) top5: Option<f64>,
     /// Training throughput at the largest timed batch, in images per second.
     pub(crate) train_images_per_s: Option<Estimate>,
@@ -98,10 +98,10 @@ fn of_model(runs: ModelRuns<'_>) -> ModelFigures<'_> {
 }
 
 fn top1(done: &[(&Run, &RunRecord)]) -> Option<Estimate> {
-    let shares: Vec<f64> = done.iter().map(|(_, record)| record.test_top1).collect();
+    let accuracies: Vec<f64> = done.iter().map(|(_, record)| record.test_top1).collect();
     let (_, first) = done.first()?;
     let right = (first.test_top1 * first.test_images as f64).round();
-    let estimate = Estimate::new(shares, wilson_interval(right as u64, first.test_images as u64))?;
+    let estimate = Estimate::new(accuracies, wilson_interval(right as u64, first.test_images as u64))?;
     Some(estimate.clamped(0.0, 1.0))
 }
 

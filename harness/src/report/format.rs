@@ -3,14 +3,14 @@
 /// What stands where there is no figure.
 pub(crate) const NONE: &str = "—";
 
-/// A share as a percentage, without its sign.
-pub(crate) fn percent(share: f64) -> String {
-    format!("{:.1}", 100.0 * share)
+/// A fraction as a percentage, without its sign.
+pub(crate) fn percent(fraction: f64) -> String {
+    format!("{:.1}", 100.0 * fraction)
 }
 
-/// A difference of shares in percentage points, with its sign.
-pub(crate) fn points(share: f64) -> String {
-    let text = format!("{:+.1}", 100.0 * share);
+/// A difference of fractions in percentage points, with its sign.
+pub(crate) fn points(difference: f64) -> String {
+    let text = format!("{:+.1}", 100.0 * difference);
     // Neither side of nothing.
     if text == "-0.0" || text == "+0.0" { "0.0".to_owned() } else { text.replace('-', "−") }
 }

@@ -53,7 +53,7 @@ struct Figure<'a> {
     by_run: &'a [f64],
 }
 
-/// Of test accuracy, as a share of the test images.
+/// Of test accuracy, as a fraction of the test images.
 #[derive(Serialize)]
 struct Difference<'a> {
     model: &'a str,

@@ -34,7 +34,7 @@ use crate::results::{
     write_atomic,
 };
 
-use evidence::{Evidence, Ledgers};
+use evidence::{AllPredictions, Evidence};
 use figures::ModelFigures;
 use plots::{Format, Plot};
 
@@ -48,14 +48,14 @@ pub(crate) struct Material<'a> {
     pub(crate) runs: &'a Runs,
     /// Where they were made.
     pub(crate) machines: &'a [MachineRecord],
-    /// How much the machines' times vary from process to process, as far as it was measured.
+    /// The A/A variation of the machines, as far as it was measured.
     pub(crate) noises: &'a [NoiseRecord],
     /// What others reported of the models.
     pub(crate) references: &'a [ReferenceRun],
     /// The figures of every model.
     pub(crate) models: Vec<ModelFigures<'a>>,
     /// What the runs said of every test image.
-    pub(crate) ledgers: Ledgers<'a>,
+    pub(crate) predictions: AllPredictions<'a>,
     /// Every two models held against each other.
     pub(crate) evidence: Evidence<'a>,
 }
@@ -69,9 +69,9 @@ impl<'a> Material<'a> {
         references: &'a [ReferenceRun],
     ) -> Result<Self> {
         let models = figures::of_models(&runs.ended);
-        let ledgers = Ledgers::read(&runs.ended)?;
-        let evidence = Evidence::of(&models, &ledgers, noises);
-        Ok(Self { runs, machines, noises, references, models, ledgers, evidence })
+        let predictions = AllPredictions::read(&runs.ended)?;
+        let evidence = Evidence::of(&models, &predictions, noises);
+        Ok(Self { runs, machines, noises, references, models, predictions, evidence })
     }
 }
 

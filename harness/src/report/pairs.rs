@@ -6,7 +6,7 @@ mod simulation;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use crate::results::{Ledger, Noise, NoiseRecord, Run, RunRecord, TimingMode};
+use crate::results::{Noise, NoiseRecord, Predictions, Run, RunRecord, TimingMode};
 use crate::stats::{
     Difference, Estimate, Interval, Spread, difference_of_means, log_median_std, mcnemar_exact, mean,
     median_ratio_interval, paired_difference_interval,
@@ -33,17 +33,17 @@ pub(crate) struct Side<'a> {
     noise: Option<&'a NoiseRecord>,
     /// Under what the runs were timed: the values of each of the [`CONDITIONS`].
     conditions: [BTreeSet<String>; CONDITIONS.len()],
-    hits: Result<Hits, Incomparable>,
+    correct: Result<CorrectCounts, Incomparable>,
     /// By mode and batch size.
     speeds: BTreeMap<(TimingMode, usize), Speeds>,
 }
 
-/// How often each test image was classified rightly.
-struct Hits {
+/// Correct predictions.
+struct CorrectCounts {
     images: blake3::Hash,
-    /// By how many of the runs, image by image.
-    right: Vec<u16>,
-    /// Share of images, run by run.
+    /// How many of the runs are correct, image by image.
+    by_image: Vec<u16>,
+    /// Fraction of the images, run by run.
     by_run: Vec<f64>,
 }
 
@@ -84,13 +84,13 @@ impl fmt::Display for Incomparable {
 }
 
 impl<'a> Side<'a> {
-    /// Of completed runs and their ledgers. Of `noises`, that of the runs' machine is taken into account.
+    /// Of completed runs and their predictions. Of `noises`, the one measured on the runs' machine is taken into account.
     pub(crate) fn new(
         runs: Vec<(&'a Run, &'a RunRecord)>,
-        ledgers: &[Option<&Ledger>],
+        predictions: &[Option<&Predictions>],
         noises: &'a [NoiseRecord],
     ) -> Self {
-        let hits = Hits::of(ledgers);
+        let correct = CorrectCounts::of(predictions);
         let mut speeds: BTreeMap<_, Speeds> = BTreeMap::new();
         for (run, _) in &runs {
             for timing in run.timings() {
@@ -110,14 +110,14 @@ impl<'a> Side<'a> {
             })
         });
         let conditions = CONDITIONS.map(|(_, of)| runs.iter().map(|(run, record)| of(run, record)).collect());
-        Self { runs, noise, conditions, hits, speeds }
+        Self { runs, noise, conditions, correct, speeds }
     }
 
     fn first(&self) -> Result<&'a RunRecord, Incomparable> {
         self.runs.first().map(|(_, record)| *record).ok_or(Incomparable::NotRecorded("no run was completed"))
     }
 
-    /// The noise that its speeds are judged with.
+    /// The A/A variation that its speeds are judged with.
     pub(crate) fn noise(&self) -> Option<&'a NoiseRecord> {
         self.noise
     }
@@ -127,33 +127,33 @@ impl Speeds {
     const NONE: Self = Self { logs: Vec::new(), within: None };
 }
 
-impl Hits {
-    fn of(ledgers: &[Option<&Ledger>]) -> Result<Self, Incomparable> {
-        let known: Option<Vec<&Ledger>> = ledgers.iter().copied().collect();
+impl CorrectCounts {
+    fn of(predictions: &[Option<&Predictions>]) -> Result<Self, Incomparable> {
+        let known: Option<Vec<&Predictions>> = predictions.iter().copied().collect();
         let known = known
             .filter(|known| !known.is_empty())
             .ok_or(Incomparable::NotRecorded("the predictions of a run were not recorded"))?;
         let images = known[0].images;
-        if known.iter().any(|ledger| ledger.images != images || ledger.is_empty()) {
+        if known.iter().any(|predictions| predictions.images != images || predictions.is_empty()) {
             return Err(Incomparable::Different("the runs of one model had different test images".to_owned()));
         }
-        let mut right = vec![0; known[0].len()];
+        let mut by_image = vec![0; known[0].len()];
         let mut by_run = Vec::new();
-        for ledger in known {
+        for predictions in known {
             let mut all = 0_usize;
-            for (count, hit) in right.iter_mut().zip(ledger.hits()) {
-                *count += u16::from(hit);
-                all += usize::from(hit);
+            for (count, is_correct) in by_image.iter_mut().zip(predictions.correct()) {
+                *count += u16::from(is_correct);
+                all += usize::from(is_correct);
             }
-            by_run.push(all as f64 / ledger.len() as f64);
+            by_run.push(all as f64 / predictions.len() as f64);
         }
-        Ok(Self { images, right, by_run })
+        Ok(Self { images, by_image, by_run })
     }
 }
 
-/// What two models' verdicts on the same images say about their accuracy.
+/// What two models' predictions for the same images say about their accuracy.
 pub(crate) enum Paired {
-    /// A run each: the images that only one of them has right.
+    /// A run each: the images for which only one of them is correct.
     Single { only_first: u64, only_second: u64, images: u64 },
     /// Several runs.
     Several(Estimate),
@@ -194,21 +194,24 @@ impl Paired {
 /// Holds the accuracies of two models against each other.
 pub(crate) fn accuracy(first: &Side<'_>, second: &Side<'_>) -> Result<Paired, Incomparable> {
     first.first().and(second.first())?;
-    paired(first.hits.as_ref().map_err(Clone::clone)?, second.hits.as_ref().map_err(Clone::clone)?)
+    paired(first.correct.as_ref().map_err(Clone::clone)?, second.correct.as_ref().map_err(Clone::clone)?)
 }
 
-fn paired(a: &Hits, b: &Hits) -> Result<Paired, Incomparable> {
+fn paired(a: &CorrectCounts, b: &CorrectCounts) -> Result<Paired, Incomparable> {
     if a.images != b.images {
         return Err(Incomparable::Different("the test images differ".to_owned()));
     }
-    let images = a.right.len();
+    let images = a.by_image.len();
     if a.by_run.len() == 1 && b.by_run.len() == 1 {
-        let count = |x: &Hits, y: &Hits| x.right.iter().zip(&y.right).map(|(x, y)| u64::from(x > y)).sum();
+        let count = |x: &CorrectCounts, y: &CorrectCounts| {
+            x.by_image.iter().zip(&y.by_image).map(|(x, y)| u64::from(x > y)).sum()
+        };
         return Ok(Paired::Single { only_first: count(a, b), only_second: count(b, a), images: images as u64 });
     }
-    // The difference of the mean hits of every image, times both numbers of runs, so that it is whole.
+    // The difference of each image's mean number of correct predictions, times both numbers of runs, so that it is whole.
     let (runs_a, runs_b) = (a.by_run.len() as i64, b.by_run.len() as i64);
-    let differences = || a.right.iter().zip(&b.right).map(|(a, b)| i64::from(*a) * runs_b - i64::from(*b) * runs_a);
+    let differences =
+        || a.by_image.iter().zip(&b.by_image).map(|(a, b)| i64::from(*a) * runs_b - i64::from(*b) * runs_a);
     let (sum, squares) = differences().fold((0, 0), |(sum, squares), d| (sum + d, squares + d * d));
     let (n, scale) = (images as f64, (runs_a * runs_b) as f64);
     let variance = (squares as f64 - (sum as f64).powi(2) / n) / (n - 1.0).max(1.0) / scale.powi(2);
@@ -230,12 +233,12 @@ pub(crate) struct Ratio {
 
 /// Why nothing is said of how real a difference of single runs' speeds is.
 pub(crate) const UNKNOWN_NOISE: Incomparable =
-    Incomparable::NotRecorded("how far processes differ on this machine was not measured, as vitbench noise does");
+    Incomparable::NotRecorded("this machine's A/A variation was not measured; vitbench noise measures it");
 
 /// Holds the speeds of two models against each other.
 ///
-/// With a run each, the medians of their steps and the machine's noise say how sure the ratio is; with several, how far the runs lie
-/// apart, and the interval is never narrower than the noise. Without the noise, single runs have the interval that their steps alone
+/// With a run each, the medians of their steps and the machine's A/A variation say how sure the ratio is; with several, how far the runs lie
+/// apart, and the interval is never narrower than that variation. Without it, single runs have the interval that their steps alone
 /// give the ratio of medians (bootstrap), which leaves out how far processes differ.
 pub(crate) fn speed(first: &Side<'_>, second: &Side<'_>, kind: Speed) -> Result<Ratio, Incomparable> {
     match log_speed(first, second, kind) {
@@ -265,8 +268,8 @@ pub(crate) fn log_speed(first: &Side<'_>, second: &Side<'_>, kind: Speed) -> Res
 }
 
 impl Speeds {
-    /// The logarithm of the ratio of two rates. With a run each, it is as sure as the medians of their steps and the machine's noise
-    /// let it be, and nothing can be said without the noise; with several, as the runs do, and no surer than the noise.
+    /// The logarithm of the ratio of two rates. With a run each, its spread is that of the medians of their steps and the
+    /// machine's A/A variation, without which there is no answer; with several, that of the runs, or the A/A variation if that is greater.
     fn log_ratio(&self, other: &Self, noise: Option<Noise>) -> Result<Estimate, Incomparable> {
         let runs = 1.0 / self.logs.len() as f64 + 1.0 / other.logs.len() as f64;
         let noise = noise.map(|noise| Spread { variance: noise.log_std.powi(2) * runs, degrees: noise.degrees as f64 });
@@ -316,7 +319,7 @@ fn common_batch(first: &Side<'_>, second: &Side<'_>, kind: Speed) -> Result<(Tim
     wanted.max().copied().ok_or_else(apart)
 }
 
-/// The noise that holds for both sides.
+/// The A/A variation that holds for both sides.
 fn noise(first: &Side<'_>, second: &Side<'_>, kind: Speed) -> Option<Noise> {
     let of_side = |side: &Side<'_>| {
         side.noise.map(|noise| match kind {

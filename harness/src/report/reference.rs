@@ -60,7 +60,7 @@ fn row(figures: &[ModelFigures<'_>], run: &ReferenceRun) -> Option<Vec<String>> 
         epoch.to_string(),
         percent(accuracy),
         or_none(at(epoch, |record| record.eval_top1), |text| text),
-        or_none(train, |(_, share)| percent(*share)),
+        or_none(train, |(_, accuracy)| percent(*accuracy)),
         or_none(train.and_then(|(epoch, _)| at(*epoch, |record| record.train_top1)), |text| text),
         or_none(run.epoch_seconds, |[least, greatest]| match least == greatest {
             true => magnitude(least),

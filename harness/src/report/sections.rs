@@ -170,7 +170,7 @@ fn learning(runs: &[Run], plots: Option<&[Plot]>) -> String {
         (["val"], None) => "After every epoch the models were evaluated on the validation split.\n".to_owned(),
         (["test"], _) => {
             "After every epoch the models were evaluated on the test set itself, for want of a validation split: \
-                          choosing an epoch or a model by these curves makes the test accuracy too good.\n"
+                          choosing an epoch or a model by these curves biases the test accuracy optimistically.\n"
                 .to_owned()
         }
         (mixed, _) => format!(
@@ -223,7 +223,7 @@ fn best_and_last(runs: &[Run]) -> String {
         return String::new();
     }
     format!(
-        "\nThe best epoch is chosen by hindsight, so its accuracy is too good by some; test accuracy is always that of the weights at the \
+        "\nThe best epoch is chosen by hindsight, so its accuracy is optimistically biased; test accuracy is always that of the weights at the \
          end of training.\n\n{}",
         table(&columns, &rows)
     )
@@ -272,8 +272,9 @@ fn timing(runs: &[Run], plots: Option<&[Plot]>) -> String {
     }
     let mut text =
         "Time of one step on a batch that is already in memory. A training step is forward, loss, backward and \
-                    optimiser; inference is the forward pass to logits. Inference on a batch of one is the latency. The peak is what \
-                    plain matrix products reached on the machine; a training step counts as three forward passes.\n\n"
+                    optimiser; inference is the forward pass to logits. Inference on a batch of one is the latency. MFU (model FLOPs \
+                    utilisation) is relative to the rate that plain matrix products reach on the machine; a training step counts as three \
+                    forward passes.\n\n"
             .to_owned();
     text += &table(&columns, &rows);
     text += &epoch_rates(runs);

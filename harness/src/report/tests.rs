@@ -178,10 +178,10 @@ fn what_was_not_measured_or_not_alike_is_no_verdict() {
     }
     let mut runs = folder.read_runs(&fixture::order()).unwrap();
     let report = sections::report(&material(&runs), None);
-    // Steps of one process say nothing of how far processes differ.
+    // The steps of one process do not show by how much processes differ.
     assert!(
-        report.contains("**Fastest to infer:** no winner. linformer-tiny, 531 images/s, not comparable with vit-tiny: how far processes")
-            && report.contains("not measured (`vitbench noise` does)"),
+        report.contains("**Fastest to infer:** no winner. linformer-tiny, 531 images/s, not comparable with vit-tiny: this machine's A/A variation was not measured")
+            && report.contains("not measured (`vitbench noise` measures it)"),
         "{report}"
     );
     let noises = [fixture::noise()];
@@ -190,7 +190,7 @@ fn what_was_not_measured_or_not_alike_is_no_verdict() {
     assert!(
         report
             .contains("**Fastest to infer:** linformer-tiny, 531 images/s; 1.31 times as fast as vit-tiny, the next.")
-            && report.contains("two processes that do the same differ by up to 6.61 %"),
+            && report.contains("repeated identical runs differ by up to 6.61 %"),
         "{report}"
     );
     drop(with_noise);
@@ -263,7 +263,7 @@ fn the_terminal_gets_a_row_per_model_and_a_line_per_failure() {
 }
 
 #[test]
-fn a_ledger_that_is_not_its_run_s_is_named() {
+fn predictions_of_other_images_are_refused() {
     let (_temporary, folder) = fixture::empty_folder();
     fixture::add_done(&folder, &model("vit"), 0, 2);
     let path = folder.run("vit-tiny-s0").path().join("predictions.csv");
@@ -271,15 +271,15 @@ fn a_ledger_that_is_not_its_run_s_is_named() {
     let complaint = |text: String| {
         fs::write(&path, text).unwrap();
         let runs = folder.read_runs(&[]).unwrap();
-        Material::new(&runs, &[], &[], &[]).err().expect("the ledger is wrong").to_string()
+        Material::new(&runs, &[], &[], &[]).err().expect("the predictions are wrong").to_string()
     };
     let cut: Vec<&str> = whole.lines().take(900).collect();
     let message = complaint(cut.join("\n") + "\n");
-    assert!(message.contains("predictions.csv: 899 rows, and the run had 1000 test images"), "{message}");
+    assert!(message.contains("predictions.csv: 899 rows, but the run had 1000 test images"), "{message}");
     let (header, rows) = whole.split_once('\n').unwrap();
     let (first, others) = rows.split_once('\n').unwrap();
     let mut cells: Vec<&str> = first.split(',').collect();
     cells[3] = "77";
     let message = complaint(format!("{header}\n{}\n{others}", cells.join(",")));
-    assert!(message.contains("speaks of class 77, and the run had 10"), "{message}");
+    assert!(message.contains("has class 77, but the run had 10 classes"), "{message}");
 }

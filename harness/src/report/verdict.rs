@@ -136,7 +136,7 @@ impl Question<'_> {
             pieces.push(Piece::Text(", not distinguishable from ".to_owned()));
             pieces.extend(names(&close));
             if test.is_some_and(|(evidence, tested)| evidence.is_judged_with_noise(tested, *leader)) {
-                pieces.push(Piece::Text(" given how far this machine's processes differ".to_owned()));
+                pieces.push(Piece::Text(" given this machine's A/A variation".to_owned()));
             }
         }
         if let Some(why) = why {

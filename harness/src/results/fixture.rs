@@ -93,7 +93,7 @@ pub(crate) fn add_failed(folder: &ResultsFolder, model: &Model, seed: u64) {
     .unwrap();
 }
 
-/// Noise of the fixture's machine.
+/// A/A variation of the fixture's machine.
 pub(crate) fn noise() -> NoiseRecord {
     let MachineRecord { version, cpu, cpu_cores, device, threads, started, .. } = machine();
     let noise = Noise { log_std: 0.02, degrees: 9 };
@@ -114,7 +114,7 @@ pub(crate) fn noise() -> NoiseRecord {
 /// Images of the fixture's test set.
 const TEST_IMAGES: usize = 1000;
 
-/// Verdicts that agree with the run's accuracy. Images differ in how hard they are, the same for all models; chance adds to it.
+/// Predictions that agree with the run's accuracy. Images differ in how hard they are, the same for all models; chance adds to it.
 fn predictions(model: &Model, seed: u64) -> Vec<PredictionRecord> {
     let salt = model.run.bytes().fold(seed + 1, |salt, byte| salt.wrapping_mul(31).wrapping_add(u64::from(byte)));
     let difficulty = |image: usize| 0.8 * uniform(image as u64, 0) + 0.2 * uniform(image as u64, salt);
@@ -152,9 +152,9 @@ fn uniform(value: u64, salt: u64) -> f64 {
 /// The parts of the step that `timing` has: a tenth data, a third of the rest forward.
 fn parts(model: &Model) -> Vec<PartSample> {
     let step = 64.0 * 3.0 / model.images_per_s;
-    let shares = [(StepPart::Data, 0.1), (StepPart::Forward, 0.3), (StepPart::ForwardBackward, 0.9)];
-    let sample = |(part, share)| PartSample { part, batch_size: 64, seconds: step * share };
-    shares.into_iter().flat_map(|part| std::iter::repeat_n(sample(part), 10)).collect()
+    let fractions = [(StepPart::Data, 0.1), (StepPart::Forward, 0.3), (StepPart::ForwardBackward, 0.9)];
+    let sample = |(part, fraction)| PartSample { part, batch_size: 64, seconds: step * fraction };
+    fractions.into_iter().flat_map(|part| std::iter::repeat_n(sample(part), 10)).collect()
 }
 
 /// The record of a completed run.

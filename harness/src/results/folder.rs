@@ -5,8 +5,8 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use super::files::{WRITING, csv_text, read_csv, read_json, write_atomic, write_json};
-use super::ledger::{self, Ledger};
 use super::noise::NoiseRecord;
+use super::predictions::{self, Predictions};
 use super::records::{
     EpochRecord, ExcludedRecord, FailureRecord, KeptImage, MachineRecord, PartSample, PredictionRecord, RunRecord,
     TimingSample,
@@ -86,7 +86,7 @@ impl ResultsFolder {
         read_json(&self.machine_path())
     }
 
-    /// `noise.json`, what is known of the machine's noise.
+    /// `noise.json`, the machine's A/A variation.
     pub fn noise_path(&self) -> PathBuf {
         self.root.join("noise.json")
     }
@@ -199,9 +199,9 @@ impl RunFolder {
         read_csv(&self.path.join("predictions.csv"))
     }
 
-    /// Reads what `predictions.csv` says of all images without their names, if it is there.
-    pub fn read_ledger(&self) -> Result<Option<Ledger>> {
-        ledger::read(&self.path.join("predictions.csv"))
+    /// Reads the classes and confidences in `predictions.csv`, without the images' names, if it is there.
+    pub fn read_compact_predictions(&self) -> Result<Option<Predictions>> {
+        predictions::read(&self.path.join("predictions.csv"))
     }
 
     /// Writes `parts.csv`.

@@ -1,4 +1,4 @@
-//! How much a machine's times vary by themselves.
+//! A machine's A/A variation: by how much the times of identical runs differ.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use super::files::{read_json, write_json};
 use crate::error::Result;
 use crate::stats::t_quantile;
 
-/// `noise.json`: how far the same timing differs from one process to the next on this machine, measured by timing the same model
+/// `noise.json`: by how much the same timing differs from one process to the next on this machine, measured by timing the same model
 /// again and again (A/A).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct NoiseRecord {
@@ -34,7 +34,7 @@ pub struct NoiseRecord {
     pub latency: Noise,
 }
 
-/// How far the medians of processes that do the same lie apart.
+/// How far the medians of identical processes lie apart.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Noise {
     /// Standard deviation of the natural logarithm of a process's median time.
@@ -44,7 +44,7 @@ pub struct Noise {
 }
 
 impl Noise {
-    /// The ratio, less 1, that the medians of two processes that do the same stay below in 95 of 100 cases.
+    /// The ratio, less 1, that the medians of two identical processes stay below in 95 of 100 cases.
     pub fn ratio(self) -> f64 {
         (t_quantile(self.degrees as f64) * self.log_std * 2f64.sqrt()).exp() - 1.0
     }

@@ -1,4 +1,4 @@
-//! What a run said of every test image, read fast and kept small: a sweep has millions of such verdicts.
+//! A run's predictions for all test images, read fast and kept small: a sweep has millions of them.
 
 use std::path::Path;
 
@@ -6,10 +6,10 @@ use super::files::{check_schema, csv_error, headers, read_csv_text, unreadable};
 use super::records::SCHEMA;
 use crate::error::Result;
 
-/// The verdicts of a run on the test images, in their order.
+/// The predictions of a run, in the order of the test images.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Ledger {
-    /// Digest of the images' names and classes, in order: ledgers of one digest speak of the same images.
+pub struct Predictions {
+    /// Digest of the images' names and classes, in order: predictions with equal digests are for the same images.
     pub images: blake3::Hash,
     /// The class of every image.
     pub labels: Vec<u32>,
@@ -19,7 +19,7 @@ pub struct Ledger {
     pub confidence: Vec<f32>,
 }
 
-impl Ledger {
+impl Predictions {
     /// Number of images.
     pub fn len(&self) -> usize {
         self.labels.len()
@@ -30,17 +30,17 @@ impl Ledger {
         self.labels.is_empty()
     }
 
-    /// Whether each image was classified rightly.
-    pub fn hits(&self) -> impl Iterator<Item = bool> {
+    /// Whether the prediction for each image is correct.
+    pub fn correct(&self) -> impl Iterator<Item = bool> {
         self.labels.iter().zip(&self.predicted).map(|(label, predicted)| label == predicted)
     }
 }
 
-/// The columns that a ledger is made of.
+/// The columns that are read.
 const COLUMNS: [&str; 4] = ["image", "label", "predicted", "predicted_probability"];
 
 /// Reads `predictions.csv`; `None` if there is no such file.
-pub(super) fn read(path: &Path) -> Result<Option<Ledger>> {
+pub(super) fn read(path: &Path) -> Result<Option<Predictions>> {
     let Some(text) = read_csv_text(path)? else { return Ok(None) };
     let mut reader = csv::Reader::from_reader(text.as_bytes());
     let headers = headers(path, &mut reader)?;
@@ -50,8 +50,8 @@ pub(super) fn read(path: &Path) -> Result<Option<Ledger>> {
         *column = found.ok_or_else(|| unreadable(path, Some(1), format!("there is no column `{name}`")))?;
     }
     let mut digest = blake3::Hasher::new();
-    let mut ledger =
-        Ledger { images: digest.finalize(), labels: Vec::new(), predicted: Vec::new(), confidence: Vec::new() };
+    let mut predictions =
+        Predictions { images: digest.finalize(), labels: Vec::new(), predicted: Vec::new(), confidence: Vec::new() };
     let mut row = csv::StringRecord::new();
     while reader.read_record(&mut row).map_err(|error| csv_error(path, &error))? {
         let line = row.position().map(csv::Position::line);
@@ -64,15 +64,15 @@ pub(super) fn read(path: &Path) -> Result<Option<Ledger>> {
         let class = |name, cell: &str| cell.parse::<u32>().map_err(|_| wrong(name, cell));
         let label = class("label", label)?;
         digest.update(&(image.len() as u64).to_le_bytes()).update(image.as_bytes()).update(&label.to_le_bytes());
-        ledger.labels.push(label);
-        ledger.predicted.push(class("predicted", predicted)?);
+        predictions.labels.push(label);
+        predictions.predicted.push(class("predicted", predicted)?);
         let probability = confidence.parse().ok().filter(|probability| (0.0..=1.0).contains(probability));
-        ledger.confidence.push(probability.ok_or_else(|| {
+        predictions.confidence.push(probability.ok_or_else(|| {
             unreadable(path, line, format!("`predicted_probability`: `{confidence}` is no probability"))
         })?);
     }
-    ledger.images = digest.finalize();
-    Ok(Some(ledger))
+    predictions.images = digest.finalize();
+    Ok(Some(predictions))
 }
 
 #[cfg(test)]
@@ -81,19 +81,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_ledger_says_what_the_records_say() {
+    fn predictions_agree_with_the_records() {
         let (_temporary, folder) = fixture::folder();
         let run = folder.run("vit-tiny-s0");
-        let (records, ledger) = (run.read_predictions().unwrap().unwrap(), run.read_ledger().unwrap().unwrap());
-        assert_eq!(ledger.len(), records.len());
+        let records = run.read_predictions().unwrap().unwrap();
+        let predictions = run.read_compact_predictions().unwrap().unwrap();
+        assert_eq!(predictions.len(), records.len());
         for (index, record) in records.iter().enumerate() {
-            assert_eq!(ledger.labels[index] as usize, record.label);
-            assert_eq!(ledger.predicted[index] as usize, record.predicted);
-            assert_eq!(ledger.confidence[index], record.predicted_probability);
+            assert_eq!(predictions.labels[index] as usize, record.label);
+            assert_eq!(predictions.predicted[index] as usize, record.predicted);
+            assert_eq!(predictions.confidence[index], record.predicted_probability);
         }
-        let other = folder.run("conv-vit-tiny-s1").read_ledger().unwrap().unwrap();
-        assert_eq!(ledger.images, other.images, "the same images, whatever is said of them");
-        assert_ne!(ledger.predicted, other.predicted);
+        let other = folder.run("conv-vit-tiny-s1").read_compact_predictions().unwrap().unwrap();
+        assert_eq!(predictions.images, other.images, "the same images, whatever is said of them");
+        assert_ne!(predictions.predicted, other.predicted);
     }
 
     #[test]

@@ -99,9 +99,9 @@ pub struct RunRecord {
     /// Mean cross-entropy on the test set after the last epoch, in nats.
     #[serde(deserialize_with = "null_as_nan")]
     pub test_loss: f64,
-    /// Share of test images whose likeliest class is right.
+    /// Test accuracy: the fraction of images whose likeliest class is correct.
     pub test_top1: f64,
-    /// Share of test images whose class is among the five likeliest; absent below six classes.
+    /// Fraction of test images whose class is among the five likeliest; absent below six classes.
     pub test_top5: Option<f64>,
     /// `test_loss` of the weights after the last step, where the model is the EMA of the weights; absent where it is not.
     #[serde(default, alias = "raw_test_loss")]
@@ -285,19 +285,19 @@ pub struct EpochRecord {
     pub epoch: usize,
     /// Learning rate of the epoch's last step.
     pub lr: f64,
-    /// Mean cross-entropy of the training images as they were met, in nats, by their own class or, of two that are mixed, that of the
-    /// greater share.
+    /// Running loss over the augmented training images: mean cross-entropy in nats, against the image's class or, of two that are
+    /// mixed, the class of the larger part.
     pub train_loss: f64,
-    /// Share of them that was classified rightly.
+    /// Fraction of them that were classified correctly.
     pub train_top1: f64,
     /// Which split the next three columns speak of: `val` or `test`.
     #[serde(deserialize_with = "split")]
     pub split: String,
     /// Mean cross-entropy after the epoch, in nats.
     pub eval_loss: f64,
-    /// Share of images classified rightly.
+    /// Fraction of images classified correctly.
     pub eval_top1: f64,
-    /// Share of images whose class is among the five likeliest; empty below six classes.
+    /// Fraction of images whose class is among the five likeliest; empty below six classes.
     pub eval_top5: Option<f64>,
     /// `eval_loss` of the weights after the epoch's last step, where the model is the EMA of the weights; empty where it is not.
     #[serde(default, alias = "raw_eval_loss")]

@@ -33,7 +33,7 @@ pub fn log_median_std(samples: &[f64]) -> Option<f64> {
 struct Medians {
     sorted: Vec<f64>,
     lower: Beta<f64>,
-    /// How far beyond the lower of the two middle numbers the upper one lies, as a share of what is left; absent for an odd n.
+    /// How far beyond the lower of the two middle numbers the upper one lies, as a fraction of what is left; absent for an odd n.
     gap: Option<Beta<f64>>,
     rng: ChaCha8Rng,
 }

@@ -1,11 +1,11 @@
-//! Whether a classifier is right as often as it is sure.
+//! Whether a classifier is right as often as its confidence says.
 
 /// Predictions of about the same confidence.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ConfidenceBin {
-    /// Mean confidence, a share.
+    /// Mean confidence, from 0 to 1.
     pub confidence: f64,
-    /// Share of them that is right.
+    /// Fraction of them that are correct.
     pub accuracy: f64,
     /// How many there are.
     pub count: usize,

@@ -22,7 +22,7 @@ impl Interval {
         self.low <= other.high && other.low <= self.high
     }
 
-    /// The interval's part between `low` and `high`, such as 0 and 1 for a share.
+    /// The interval's part between `low` and `high`, such as 0 and 1 for a fraction.
     pub fn clamp(&self, low: f64, high: f64) -> Self {
         Self { low: self.low.clamp(low, high), high: self.high.clamp(low, high) }
     }
@@ -36,17 +36,17 @@ pub fn mean_interval(samples: &[f64]) -> Option<Interval> {
     (mean.is_finite() && half.is_finite()).then_some(Interval { low: mean - half, high: mean + half })
 }
 
-/// Wilson's interval for a share of which `successes` of `trials` were observed, such as one model's accuracy on a test set.
+/// Wilson's interval for a proportion of which `successes` of `trials` were observed, such as one model's accuracy on a test set.
 /// `None` without trials or with more successes than trials.
 pub fn wilson_interval(successes: u64, trials: u64) -> Option<Interval> {
     if trials == 0 || successes > trials {
         return None;
     }
     let n = trials as f64;
-    let share = successes as f64 / n;
+    let proportion = successes as f64 / n;
     let denominator = 1.0 + Z * Z / n;
-    let centre = (share + Z * Z / (2.0 * n)) / denominator;
-    let half = Z / denominator * (share * (1.0 - share) / n + Z * Z / (4.0 * n * n)).sqrt();
+    let centre = (proportion + Z * Z / (2.0 * n)) / denominator;
+    let half = Z / denominator * (proportion * (1.0 - proportion) / n + Z * Z / (4.0 * n * n)).sqrt();
     Some(Interval { low: centre - half, high: centre + half }.clamp(0.0, 1.0))
 }
 

@@ -32,11 +32,11 @@ pub fn paired_difference_interval(only_first: u64, only_second: u64, images: u64
     let mut rng = ChaCha8Rng::seed_from_u64(0);
     let first = Binomial::new(images, only_first as f64 / images as f64).ok()?;
     let others = images - only_first;
-    let share_of_others = if others == 0 { 0.0 } else { only_second as f64 / others as f64 };
+    let fraction_of_others = if others == 0 { 0.0 } else { only_second as f64 / others as f64 };
     let draws: Vec<f64> = (0..RESAMPLES)
         .map(|_| {
             let drawn = first.sample(&mut rng);
-            let second = Binomial::new(images - drawn, share_of_others).expect("a share").sample(&mut rng);
+            let second = Binomial::new(images - drawn, fraction_of_others).expect("a probability").sample(&mut rng);
             (drawn as f64 - second as f64) / images as f64
         })
         .collect();

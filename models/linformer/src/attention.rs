@@ -2,7 +2,7 @@ use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 use layers::{Init, Linear, ops};
 
-/// Multi-head attention over a projected sequence: `softmax(q (Eᵀ k)ᵀ / √d_head) (Fᵀ v)`.
+/// Multi-head attention over a projected sequence: `softmax(q (Eᵀ k)ᵀ / √head_dim) (Fᵀ v)`.
 #[derive(Module, Debug)]
 pub struct LinformerAttention {
     /// `d_model` to `d_model`, without bias.

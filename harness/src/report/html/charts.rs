@@ -62,7 +62,7 @@ impl<'a> Charts<'a> {
         let by_epoch = curve_data::learning_curves(models, references, Along::Epochs);
         let note = self.bounded(match by_epoch.as_ref().is_some_and(Curves::is_crowded) {
             true => "Evaluation, mean over seeds.",
-            false => "Solid: evaluation; dashed: training images as they were met; shaded: range over seeds.",
+            false => "Solid: evaluation; dashed: running loss and accuracy over augmented training images; shaded: range over seeds.",
         });
         let by_time = curve_data::learning_curves(models, references, Along::Time);
         let figures = [

@@ -13,7 +13,7 @@ use crate::report::figures::ModelFigures;
 use crate::report::format::{counted, magnitude, or_none, percent};
 use crate::report::plots::curves::Spot;
 use crate::report::plots::data::Shown;
-use crate::results::{KeptImage, Ledger, Run};
+use crate::results::{KeptImage, Predictions, Run};
 use crate::stats::{calibration_error, confidence_bins, mean};
 
 /// Models whose confusions, reliability and images are shown: the most accurate.
@@ -35,13 +35,13 @@ pub(super) struct Confusion {
     /// The classes' names; none where they are too many.
     pub(super) classes: Vec<String>,
     /// Row by row, by true class: what it was taken for. Empty where the classes are too many.
-    pub(super) matrix: Vec<Vec<Share>>,
+    pub(super) matrix: Vec<Vec<Fraction>>,
     /// The commonest mistakes, as sentences end.
     pub(super) commonest: Vec<(String, String, String)>,
 }
 
 /// Of the images of a class.
-pub(super) struct Share {
+pub(super) struct Fraction {
     /// In percent, rounded.
     pub(super) percent: u32,
     pub(super) is_right: bool,
@@ -79,9 +79,10 @@ pub(super) struct Surest {
 
 /// The models that this part of the page is about, each with its place among all.
 pub(super) fn chosen<'a>(material: &'a Material<'a>, models: &[Shown<'a>]) -> Vec<(usize, Shown<'a>)> {
-    let has_ledger = |model: &ModelFigures<'_>| model.runs.done().any(|(run, _)| material.ledgers.of(run).is_some());
+    let has_predictions =
+        |model: &ModelFigures<'_>| model.runs.done().any(|(run, _)| material.predictions.of(run).is_some());
     let mut ranked: Vec<(usize, Shown<'a>)> =
-        models.iter().copied().enumerate().filter(|(_, (model, _))| has_ledger(model)).collect();
+        models.iter().copied().enumerate().filter(|(_, (model, _))| has_predictions(model)).collect();
     let top1 = |model: &ModelFigures<'_>| model.top1.as_ref().map_or(f64::NEG_INFINITY, |top1| top1.value);
     ranked.sort_by(|(_, (a, _)), (_, (b, _))| top1(b).total_cmp(&top1(a)));
     ranked.truncate(SHOWN);
@@ -95,8 +96,8 @@ pub(super) fn left_out(models: usize, chosen: usize) -> Option<String> {
     })
 }
 
-fn ledgers<'a>(material: &'a Material<'a>, model: &ModelFigures<'a>) -> Vec<(&'a Run, &'a Ledger)> {
-    model.runs.done().filter_map(|(run, _)| Some((run, material.ledgers.of(run)?))).collect()
+fn predictions_of<'a>(material: &'a Material<'a>, model: &ModelFigures<'a>) -> Vec<(&'a Run, &'a Predictions)> {
+    model.runs.done().filter_map(|(run, _)| Some((run, material.predictions.of(run)?))).collect()
 }
 
 /// The name of a class, or its number where the run did not record names.
@@ -108,21 +109,21 @@ fn class_name(run: &Run, class: usize) -> String {
 /// What a model takes for what, all seeds together.
 pub(super) fn confusion(material: &Material<'_>, index: usize, model: &ModelFigures<'_>) -> Option<Confusion> {
     const COMMONEST: usize = 5;
-    let ledgers = ledgers(material, model);
-    let (run, _) = *ledgers.first()?;
+    let by_run = predictions_of(material, model);
+    let (run, _) = *by_run.first()?;
     let classes = run.done()?.classes;
     let mut counts: BTreeMap<(usize, usize), usize> = BTreeMap::new();
     let mut totals: BTreeMap<usize, usize> = BTreeMap::new();
-    for (_, ledger) in &ledgers {
-        for (label, predicted) in ledger.labels.iter().zip(&ledger.predicted) {
+    for (_, predictions) in &by_run {
+        for (label, predicted) in predictions.labels.iter().zip(&predictions.predicted) {
             *counts.entry((*label as usize, *predicted as usize)).or_default() += 1;
             *totals.entry(*label as usize).or_default() += 1;
         }
     }
-    let share = |label: usize, predicted: usize| {
+    let fraction = |label: usize, predicted: usize| {
         let count = counts.get(&(label, predicted)).copied().unwrap_or_default();
         let total = totals.get(&label).copied().unwrap_or_default();
-        Share {
+        Fraction {
             percent: (100.0 * count as f64 / total.max(1) as f64).round() as u32,
             is_right: label == predicted,
             hint: format!("{} taken for {}: {count} of {total}", class_name(run, label), class_name(run, predicted)),
@@ -131,13 +132,13 @@ pub(super) fn confusion(material: &Material<'_>, index: usize, model: &ModelFigu
     let mut mistakes: Vec<_> = counts.iter().filter(|((label, predicted), _)| label != predicted).collect();
     mistakes.sort_by_key(|(key, count)| (std::cmp::Reverse(**count), **key));
     let commonest = mistakes.into_iter().take(COMMONEST).map(|((label, predicted), count)| {
-        let share = percent(*count as f64 / totals[label] as f64);
-        (class_name(run, *label), class_name(run, *predicted), format!("{share} %"))
+        let of_class = percent(*count as f64 / totals[label] as f64);
+        (class_name(run, *label), class_name(run, *predicted), format!("{of_class} %"))
     });
     let commonest = commonest.collect();
     // Too many are no matrix that anybody reads; the commonest mistakes are listed all the same.
     let shown = if classes <= MATRIX_CLASSES { classes } else { 0 };
-    let row = |label| (0..shown).map(|predicted| share(label, predicted)).collect();
+    let row = |label| (0..shown).map(|predicted| fraction(label, predicted)).collect();
     let (names, matrix) = ((0..shown).map(|class| class_name(run, class)).collect(), (0..shown).map(row).collect());
     Some(Confusion { index, name: shown_name(model.runs.model), classes: names, matrix, commonest })
 }
@@ -149,13 +150,15 @@ pub(super) fn calibration(
     model: &ModelFigures<'_>,
 ) -> Option<(Calibration, Vec<Spot>)> {
     const BINS: usize = 15;
-    let ledgers = ledgers(material, model);
-    let pairs = |ledger: &Ledger| -> Vec<(f64, bool)> {
-        ledger.confidence.iter().map(|confidence| f64::from(*confidence)).zip(ledger.hits()).collect()
+    let by_run = predictions_of(material, model);
+    let pairs = |predictions: &Predictions| -> Vec<(f64, bool)> {
+        predictions.confidence.iter().map(|confidence| f64::from(*confidence)).zip(predictions.correct()).collect()
     };
-    let all: Vec<(f64, bool)> = ledgers.iter().flat_map(|(_, ledger)| pairs(ledger)).collect();
-    let errors: Vec<f64> =
-        ledgers.iter().filter_map(|(_, ledger)| calibration_error(&confidence_bins(pairs(ledger), BINS))).collect();
+    let all: Vec<(f64, bool)> = by_run.iter().flat_map(|(_, predictions)| pairs(predictions)).collect();
+    let errors: Vec<f64> = by_run
+        .iter()
+        .filter_map(|(_, predictions)| calibration_error(&confidence_bins(pairs(predictions), BINS)))
+        .collect();
     let losses: Vec<f64> = model.runs.done().map(|(_, record)| record.test_loss).collect();
     let confidence = mean(&all.iter().map(|(confidence, _)| *confidence).collect::<Vec<_>>())?;
     let row = Calibration {
@@ -198,13 +201,13 @@ pub(super) fn surest(index: usize, model: &ModelFigures<'_>) -> Result<Option<Su
 
 /// Of the images that any run kept, its surest mistakes, those on which the models' first runs disagree most.
 pub(super) fn disagreed(material: &Material<'_>, models: &[(usize, Shown<'_>)]) -> Result<Vec<Picture>> {
-    let first = |(_, (model, _)): &(usize, Shown<'_>)| -> Option<(String, Run, Ledger)> {
-        let (run, ledger) = ledgers(material, model).into_iter().next()?;
-        Some((shown_name(model.runs.model), run.clone(), ledger.clone()))
+    let first = |(_, (model, _)): &(usize, Shown<'_>)| -> Option<(String, Run, Predictions)> {
+        let (run, predictions) = predictions_of(material, model).into_iter().next()?;
+        Some((shown_name(model.runs.model), run.clone(), predictions.clone()))
     };
     let voters: Vec<_> = models.iter().filter_map(first).collect();
     let Some((_, _, reference)) = voters.first() else { return Ok(Vec::new()) };
-    if voters.len() < 2 || voters.iter().any(|(_, _, ledger)| ledger.images != reference.images) {
+    if voters.len() < 2 || voters.iter().any(|(_, _, predictions)| predictions.images != reference.images) {
         return Ok(Vec::new());
     }
     let mut sheets = Vec::new();
@@ -220,14 +223,14 @@ pub(super) fn disagreed(material: &Material<'_>, models: &[(usize, Shown<'_>)]) 
     }
     let agreement = |position: usize| {
         let mut votes: BTreeMap<u32, usize> = BTreeMap::new();
-        voters.iter().for_each(|(_, _, ledger)| *votes.entry(ledger.predicted[position]).or_default() += 1);
+        voters.iter().for_each(|(_, _, predictions)| *votes.entry(predictions.predicted[position]).or_default() += 1);
         votes.into_values().max().unwrap_or_default()
     };
     let mut ranked: Vec<(usize, (usize, usize))> = places.into_iter().collect();
     ranked.sort_by_key(|(position, _)| (agreement(*position), *position));
     let picture = |(position, (sheet, column)): (usize, (usize, usize))| {
-        let verdict = |(name, run, ledger): &(String, Run, Ledger)| {
-            format!("{name}: {}", class_name(run, ledger.predicted[position] as usize))
+        let verdict = |(name, run, predictions): &(String, Run, Predictions)| {
+            format!("{name}: {}", class_name(run, predictions.predicted[position] as usize))
         };
         Ok(Picture {
             uri: sheets[sheet].picture(column)?,

@@ -20,7 +20,7 @@ use std::collections::BTreeSet;
 use askama::Template;
 
 use self::charts::Charts;
-use self::view::{Card, Failure, LeadRow, Legend, Page, Source};
+use self::view::{Card, Failure, LeadRow, Legend, Origin, Page};
 use super::Material;
 use super::comparability;
 use super::differences;
@@ -90,7 +90,7 @@ pub(crate) fn page(material: &Material<'_>) -> Result<String> {
         surest: surest.into_iter().flatten().collect(),
         disagreed: mistakes::disagreed(material, &chosen)?,
         mistakes_left_out: mistakes::left_out(models.len(), chosen.len()),
-        source: source(material),
+        origin: origin(material),
         runs: runs::sections(&material.runs.ended)?,
         runs_left_out: runs::left_out(material.runs.ended.len()),
     };
@@ -210,7 +210,7 @@ fn references(material: &Material<'_>) -> String {
     inline::blocks(&super::reference::beside(&material.models, material.references))
 }
 
-fn source(material: &Material<'_>) -> Source {
+fn origin(material: &Material<'_>) -> Origin {
     const SHOWN: usize = 6;
     let runs = &material.runs.ended;
     let done = || runs.iter().filter_map(|run| run.done());
@@ -254,5 +254,5 @@ fn source(material: &Material<'_>) -> Source {
         .map(|(index, run)| (index, run.identity().run.clone()))
         .collect();
     let more_runs = named.len().saturating_sub(SHOWN);
-    Source { facts, runs: named.into_iter().take(SHOWN).collect(), more_runs }
+    Origin { facts, runs: named.into_iter().take(SHOWN).collect(), more_runs }
 }

@@ -21,15 +21,15 @@ pub(super) struct Row {
     pub(super) cells: Vec<(String, String)>,
 }
 
-/// Accuracies as shares of the best that any run reached.
-const SHARES: [f64; 3] = [0.5, 0.75, 0.9];
+/// Accuracies as fractions of the best that any run reached.
+const FRACTIONS: [f64; 3] = [0.5, 0.75, 0.9];
 
 /// Seconds of training, evaluation aside, until the end of the first epoch that reached an accuracy: means over the runs that did.
 pub(super) fn of(models: &[Shown<'_>]) -> Option<TimeToAccuracy> {
     let runs = || models.iter().flat_map(|(model, _)| model.runs.done()).map(|(run, _)| run);
     let best = runs().flat_map(|run| &run.epochs).map(|epoch| epoch.eval_top1).filter(|top1| top1.is_finite());
     let best = best.reduce(f64::max)?;
-    let mut levels: Vec<f64> = SHARES.iter().map(|share| (100.0 * share * best).floor() / 100.0).collect();
+    let mut levels: Vec<f64> = FRACTIONS.iter().map(|fraction| (100.0 * fraction * best).floor() / 100.0).collect();
     levels.retain(|level| *level > 0.0);
     levels.dedup();
     let row = |(index, (model, _)): (usize, &Shown<'_>)| {

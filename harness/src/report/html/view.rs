@@ -45,7 +45,7 @@ pub(super) struct Page<'a> {
     pub(super) confusions: Vec<Confusion>,
     pub(super) surest: Vec<Surest>,
     pub(super) disagreed: Vec<Picture>,
-    pub(super) source: Source,
+    pub(super) origin: Origin,
     pub(super) runs: Vec<RunSection>,
     /// Which models' mistakes are not shown.
     pub(super) mistakes_left_out: Option<String>,
@@ -89,7 +89,7 @@ pub(super) struct LeadRow {
 }
 
 /// Where a figure comes from: the same for all figures of a page.
-pub(super) struct Source {
+pub(super) struct Origin {
     pub(super) facts: Vec<(&'static str, String)>,
     /// The first few runs, by their place and name.
     pub(super) runs: Vec<(usize, String)>,

@@ -34,26 +34,26 @@ fn normal(rng: &mut ChaCha8Rng) -> f64 {
     StandardNormal.sample(rng)
 }
 
-/// The hits of `seeds` runs of a model that classifies a share of all images rightly, give or take `seed_std` from seed to seed.
+/// The correct predictions of `seeds` runs of a model with that accuracy, whose standard deviation from seed to seed is `seed_std`.
 /// Images differ in how hard they are, the same for all models; the other half of the variance is the run's own.
-fn hits(rng: &mut ChaCha8Rng, ease: &[f64], seeds: usize, accuracy: f64, seed_std: f64) -> Hits {
-    let mut right = vec![0; ease.len()];
+fn correct(rng: &mut ChaCha8Rng, ease: &[f64], seeds: usize, accuracy: f64, seed_std: f64) -> CorrectCounts {
+    let mut by_image = vec![0; ease.len()];
     let mut by_run = Vec::new();
     for _ in 0..seeds {
         let threshold = Normal::standard().inverse_cdf((accuracy + seed_std * normal(rng)).clamp(0.001, 0.999));
         let mut all = 0_usize;
-        for (count, ease) in right.iter_mut().zip(ease) {
-            let hit = std::f64::consts::FRAC_1_SQRT_2 * (ease + normal(rng)) < threshold;
-            *count += u16::from(hit);
-            all += usize::from(hit);
+        for (count, ease) in by_image.iter_mut().zip(ease) {
+            let is_correct = std::f64::consts::FRAC_1_SQRT_2 * (ease + normal(rng)) < threshold;
+            *count += u16::from(is_correct);
+            all += usize::from(is_correct);
         }
         by_run.push(all as f64 / ease.len() as f64);
     }
-    Hits { images: blake3::hash(b"the same"), right, by_run }
+    CorrectCounts { images: blake3::hash(b"the same"), by_image, by_run }
 }
 
-/// Share of repetitions for which `finds` finds something, each with chance of its own.
-fn share(finds: impl Fn(&mut ChaCha8Rng) -> bool + Sync) -> f64 {
+/// Fraction of the repetitions, each with random numbers of its own, in which `finds` finds something.
+fn fraction(finds: impl Fn(&mut ChaCha8Rng) -> bool + Sync) -> f64 {
     let found = |repetition: u64| usize::from(finds(&mut ChaCha8Rng::seed_from_u64(repetition)));
     let repetitions = repetitions();
     (0..repetitions).into_par_iter().map(found).sum::<usize>() as f64 / repetitions as f64
@@ -65,19 +65,19 @@ fn images(rng: &mut ChaCha8Rng, count: usize) -> Vec<f64> {
 
 /// How often two models of 80 % and of 80 % and `points` more are told apart.
 fn told_apart(count: usize, seeds: usize, seed_std: f64, points: f64) -> f64 {
-    share(|rng| {
+    fraction(|rng| {
         let ease = images(rng, count);
-        let first = hits(rng, &ease, seeds, 0.8, seed_std);
-        let second = hits(rng, &ease, seeds, 0.8 + points / 100.0, seed_std);
+        let first = correct(rng, &ease, seeds, 0.8, seed_std);
+        let second = correct(rng, &ease, seeds, 0.8 + points / 100.0, seed_std);
         paired(&first, &second).unwrap().p() < LEVEL
     })
 }
 
 /// How often any of ten models that are alike is told from another, all pairs corrected.
 fn any_of_ten(count: usize) -> f64 {
-    share(|rng| {
+    fraction(|rng| {
         let ease = images(rng, count);
-        let models: Vec<Hits> = (0..10).map(|_| hits(rng, &ease, 1, 0.8, 0.0)).collect();
+        let models: Vec<CorrectCounts> = (0..10).map(|_| correct(rng, &ease, 1, 0.8, 0.0)).collect();
         let pairs = (0..10).flat_map(|i| (0..i).map(move |j| (i, j)));
         let p: Vec<f64> = pairs.map(|(i, j)| paired(&models[i], &models[j]).unwrap().p()).collect();
         holm(&p).into_iter().any(|p| p < LEVEL)
@@ -99,9 +99,9 @@ fn speeds(rng: &mut ChaCha8Rng, runs: usize, factor: f64) -> Speeds {
     speeds
 }
 
-/// How often a model that is `percent` faster is told from the other, with the noise that ten processes show, or without any.
+/// How often a model that is `percent` faster is told from the other, with the A/A variation of ten processes, or without any.
 fn speeds_told_apart(runs: usize, noise_is_known: bool, percent: f64) -> f64 {
-    share(|rng| {
+    fraction(|rng| {
         let logs = speeds(rng, 10, 1.0).logs;
         let noise = Noise { log_std: crate::stats::sample_std(&logs).unwrap(), degrees: 9 };
         let (first, second) = (speeds(rng, runs, 1.0), speeds(rng, runs, 1.0 + percent / 100.0));
@@ -118,8 +118,8 @@ fn speeds_told_apart(runs: usize, noise_is_known: bool, percent: f64) -> f64 {
     })
 }
 
-fn percent(share: f64) -> String {
-    format!("{:.1} %", 100.0 * share)
+fn percent(fraction: f64) -> String {
+    format!("{:.1} %", 100.0 * fraction)
 }
 
 #[test]

@@ -85,12 +85,12 @@ impl Axis {
 
     /// Where `value` lies: 0 at the low end, 1 at the high one, at the nearer end if it is outside.
     pub(crate) fn position(&self, value: f64) -> f64 {
-        let share = if self.log {
+        let fraction = if self.log {
             (value.max(self.low) / self.low).ln() / (self.high / self.low).ln()
         } else {
             (value - self.low) / (self.high - self.low)
         };
-        share.clamp(0.0, 1.0)
+        fraction.clamp(0.0, 1.0)
     }
 
     /// Whether the axis is logarithmic; a bar's length means nothing on one.

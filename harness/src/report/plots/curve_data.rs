@@ -40,12 +40,12 @@ pub(crate) fn learning_curves(models: &[Shown<'_>], references: &[ReferenceRun],
 }
 
 /// Shares by epoch, in percent.
-fn points(shares: &[(usize, f64)]) -> Vec<Spot> {
-    let spot = |(epoch, share): &(usize, f64)| {
-        let value = 100.0 * share;
+fn points(accuracies: &[(usize, f64)]) -> Vec<Spot> {
+    let spot = |(epoch, accuracy): &(usize, f64)| {
+        let value = 100.0 * accuracy;
         Spot { x: *epoch as f64, mean: value, low: value, high: value }
     };
-    shares.iter().map(spot).collect()
+    accuracies.iter().map(spot).collect()
 }
 
 /// Loss of every epoch, in nats.
@@ -120,7 +120,7 @@ pub(crate) fn reliability(bins: Vec<(String, Look, Vec<Spot>)>) -> Option<Curves
         x: axis(),
         x_title: "Mean confidence, %".to_owned(),
         y: axis(),
-        y_title: "Share of images right, %".to_owned(),
+        y_title: "Correct predictions, %".to_owned(),
         main: "images".to_owned(),
         diagonal: true,
         curves,

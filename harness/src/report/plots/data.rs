@@ -66,7 +66,7 @@ pub(crate) fn latency(models: &[Shown<'_>]) -> Option<Rows> {
 pub(crate) fn accuracy(models: &[Shown<'_>]) -> Option<Rows> {
     let values = models
         .iter()
-        .map(|(model, _)| value(model.top1.as_ref(), 100.0, |share| format!("{} %", percent(share / 100.0))));
+        .map(|(model, _)| value(model.top1.as_ref(), 100.0, |top1| format!("{} %", percent(top1 / 100.0))));
     let ticks = if over_seeds(models).is_empty() { "" } else { " (tall ticks: single seeds)" };
     let panel = Panel {
         title: format!("Test accuracy (top-1), %{ticks}"),

@@ -90,8 +90,8 @@ fn shade(color: RGBColor, index: usize, count: usize) -> RGBColor {
 }
 
 /// A colour on its way to black (0) or white (255).
-fn mix(color: RGBColor, target: f64, share: f64) -> RGBColor {
-    let mix = |channel: u8| (f64::from(channel) + (target - f64::from(channel)) * share).round() as u8;
+fn mix(color: RGBColor, target: f64, amount: f64) -> RGBColor {
+    let mix = |channel: u8| (f64::from(channel) + (target - f64::from(channel)) * amount).round() as u8;
     let (r, g, b) = color.rgb();
     RGBColor(mix(r), mix(g), mix(b))
 }

@@ -18,7 +18,7 @@ pub(crate) struct Stack {
     pub(crate) parts: Vec<f64>,
 }
 
-/// Bars of equal length with the shares of their parts; the whole is written beside them.
+/// Bars of equal length with their parts as percentages; the whole is written beside them.
 #[derive(Debug, Clone)]
 pub(crate) struct Stacks {
     /// Names of the parts, at most as many as there are colours for them.
@@ -59,7 +59,7 @@ impl Chart for Stacks {
             bottom: TOP + ROW * self.rows.len() as i32,
             x: Axis::linear(&[0.0, 100.0], true, (0.0, 100.0), 5),
         };
-        frame.draw_x(canvas, "Share of the whole, %")?;
+        frame.draw_x(canvas, "Percent of the whole")?;
         for (index, row) in self.rows.iter().enumerate() {
             let y = TOP + ROW * index as i32 + ROW / 2;
             let name = fitted(&row.name, Size::Normal, names);
@@ -67,15 +67,15 @@ impl Chart for Stacks {
             let whole: f64 = row.parts.iter().sum();
             let mut before = 0.0;
             for ((part, color), name) in row.parts.iter().zip(PARTS).zip(&self.parts) {
-                let share = |value: f64| 100.0 * value / whole;
-                let (from, to) = (frame.x_px(share(before)), frame.x_px(share(before + part)));
+                let percent = |value: f64| 100.0 * value / whole;
+                let (from, to) = (frame.x_px(percent(before)), frame.x_px(percent(before + part)));
                 before += part;
                 let (from, to) = ((from, y - ROW * 3 / 10), (to, y + ROW * 3 / 10));
                 if from.0 < to.0 {
                     canvas.bar(from, to, color)?;
                 }
                 canvas.hint_box(from, to, || {
-                    format!("{}\n{name}: {} {} ({:.0} %)", row.name, magnitude(*part), self.unit, share(*part))
+                    format!("{}\n{name}: {} {} ({:.0} %)", row.name, magnitude(*part), self.unit, percent(*part))
                 });
             }
             canvas.text((frame.right + 24, y), &self.whole(row), Size::Normal, INK, Anchor::Left)?;

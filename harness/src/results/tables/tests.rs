@@ -6,7 +6,7 @@ fn text(csv: Vec<u8>) -> String {
     String::from_utf8(csv).unwrap()
 }
 
-/// The fixture's runs with times and epochs that are easy to reckon with.
+/// The fixture's runs with times and epochs that are easy to calculate with.
 fn runs() -> Vec<Run> {
     let (_temporary, folder) = fixture::folder();
     let mut runs = folder.read_runs(&fixture::order()).unwrap().ended;

@@ -124,14 +124,14 @@ impl<B: FusedGradients, C: CheckpointStrategy> FusedOps for Autodiff<B, C> {
         }
     }
 
-    fn fused_channel_attention(qkv: FloatTensor<Self>, head_channels: usize) -> FloatTensor<Self> {
+    fn fused_channel_attention(qkv: FloatTensor<Self>, head_dim: usize) -> FloatTensor<Self> {
         let (qkv, qkv_node) = qkv.into_parts();
         match ChannelAttentionBackward.prepare::<C>([qkv_node]).compute_bound().stateful() {
             OpsKind::Tracked(node) => {
-                let (output, weights) = B::channel_attention_with_weights(qkv.clone(), head_channels);
-                node.finish((qkv, weights, head_channels), output)
+                let (output, weights) = B::channel_attention_with_weights(qkv.clone(), head_dim);
+                node.finish((qkv, weights, head_dim), output)
             }
-            OpsKind::UnTracked(node) => node.finish(B::fused_channel_attention(qkv, head_channels)),
+            OpsKind::UnTracked(node) => node.finish(B::fused_channel_attention(qkv, head_dim)),
         }
     }
 }
@@ -246,9 +246,9 @@ impl<B: FusedGradients> Backward<B, 1> for ChannelAttentionBackward {
 
     fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
         let doutput = grads.consume::<B>(&ops.node);
-        let (qkv, weights, head_channels) = ops.state;
+        let (qkv, weights, head_dim) = ops.state;
         let parents = ops.parents.map(|parent| Some(parent?.id));
-        let dqkv = B::channel_attention_backward(qkv, weights, doutput, head_channels);
+        let dqkv = B::channel_attention_backward(qkv, weights, doutput, head_dim);
         register::<B>(grads, parents, [Some(dqkv)]);
     }
 }

@@ -50,8 +50,8 @@ pub fn attention(q: Tensor<3>, k: Tensor<3>, v: Tensor<3>, heads: usize) -> Tens
 }
 
 /// [`ops::channel_attention`](super::channel_attention).
-pub fn channel_attention(qkv: Tensor<3>, head_channels: usize) -> Tensor<3> {
-    Tensor::from_dispatch(composition::channel_attention::<Dispatch>(qkv.into_dispatch(), head_channels))
+pub fn channel_attention(qkv: Tensor<3>, head_dim: usize) -> Tensor<3> {
+    Tensor::from_dispatch(composition::channel_attention::<Dispatch>(qkv.into_dispatch(), head_dim))
 }
 
 /// [`ops::patches`](super::patches).

@@ -1,4 +1,4 @@
-//! The operations as compositions of a backend's own: what a backend without kernels of ours computes, and what the kernels
+//! The operations as compositions of a backend's own: what a backend without our kernels computes, and what the kernels
 //! are tested against.
 
 use burn::backend::tensor::FloatTensor;
@@ -99,16 +99,16 @@ pub(super) fn attention<B: Backend>(
     merge_heads::<B>(B::float_matmul(weights, split_heads::<B>(v, heads)))
 }
 
-pub(super) fn channel_attention_weights<B: Backend>(qkv: FloatTensor<B>, head_channels: usize) -> FloatTensor<B> {
-    let q = channel_heads::<B>(third::<B>(qkv.clone(), 0), head_channels);
-    let k = channel_heads::<B>(third::<B>(qkv, 1), head_channels);
+pub(super) fn channel_attention_weights<B: Backend>(qkv: FloatTensor<B>, head_dim: usize) -> FloatTensor<B> {
+    let q = channel_heads::<B>(third::<B>(qkv.clone(), 0), head_dim);
+    let k = channel_heads::<B>(third::<B>(qkv, 1), head_dim);
     let scores = B::float_matmul(q, B::float_swap_dims(k, 2, 3));
-    B::softmax(B::float_mul_scalar(scores, score_scale(head_channels).into()), 2)
+    B::softmax(B::float_mul_scalar(scores, score_scale(head_dim).into()), 2)
 }
 
-pub(super) fn channel_attention<B: Backend>(qkv: FloatTensor<B>, head_channels: usize) -> FloatTensor<B> {
-    let v = channel_heads::<B>(third::<B>(qkv.clone(), 2), head_channels);
-    let weights = channel_attention_weights::<B>(qkv, head_channels);
+pub(super) fn channel_attention<B: Backend>(qkv: FloatTensor<B>, head_dim: usize) -> FloatTensor<B> {
+    let v = channel_heads::<B>(third::<B>(qkv.clone(), 2), head_dim);
+    let weights = channel_attention_weights::<B>(qkv, head_dim);
     merge_channel_heads::<B>(B::float_matmul(weights, v))
 }
 
@@ -137,15 +137,15 @@ pub(super) fn third<B: Backend>(qkv: FloatTensor<B>, part: usize) -> FloatTensor
     B::float_slice(qkv, &[(0..batch).into(), (0..n).into(), (part * channels..(part + 1) * channels).into()])
 }
 
-/// `[batch, positions, channels]` to `[batch, heads, head_channels, positions]`.
-pub(super) fn channel_heads<B: Backend>(x: FloatTensor<B>, head_channels: usize) -> FloatTensor<B> {
+/// `[batch, positions, channels]` to `[batch, heads, head_dim, positions]`.
+pub(super) fn channel_heads<B: Backend>(x: FloatTensor<B>, head_dim: usize) -> FloatTensor<B> {
     let [batch, n, channels] = x.shape().dims();
-    let shape = Shape::from([batch, channels / head_channels, head_channels, n]);
+    let shape = Shape::from([batch, channels / head_dim, head_dim, n]);
     B::float_reshape(B::float_swap_dims(x, 1, 2), shape)
 }
 
-/// `[batch, heads, head_channels, positions]` to `[batch, positions, channels]`.
+/// `[batch, heads, head_dim, positions]` to `[batch, positions, channels]`.
 pub(super) fn merge_channel_heads<B: Backend>(x: FloatTensor<B>) -> FloatTensor<B> {
-    let [batch, heads, head_channels, n] = x.shape().dims();
-    B::float_swap_dims(B::float_reshape(x, [batch, heads * head_channels, n].into()), 1, 2)
+    let [batch, heads, head_dim, n] = x.shape().dims();
+    B::float_swap_dims(B::float_reshape(x, [batch, heads * head_dim, n].into()), 1, 2)
 }

@@ -1,4 +1,4 @@
-//! What the operations ask of a backend. Flex answers with kernels of ours (`flex/`), every other backend with the default
+//! What the operations ask of a backend. Flex answers with our kernels (`flex/`), every other backend with the default
 //! bodies, and `Autodiff` over any of them with the backward passes of `autodiff.rs`.
 #![cfg_attr(
     feature = "ndarray",
@@ -76,8 +76,8 @@ pub(super) trait FusedOps: Backend {
         composition::patches::<Self>(images, patch_size)
     }
 
-    fn fused_channel_attention(qkv: FloatTensor<Self>, head_channels: usize) -> FloatTensor<Self> {
-        composition::channel_attention::<Self>(qkv, head_channels)
+    fn fused_channel_attention(qkv: FloatTensor<Self>, head_dim: usize) -> FloatTensor<Self> {
+        composition::channel_attention::<Self>(qkv, head_dim)
     }
 }
 
@@ -191,10 +191,10 @@ pub(super) trait FusedGradients: FusedOps {
     /// The result of the channel attention and its weights.
     fn channel_attention_with_weights(
         qkv: FloatTensor<Self>,
-        head_channels: usize,
+        head_dim: usize,
     ) -> (FloatTensor<Self>, FloatTensor<Self>) {
-        let v = composition::channel_heads::<Self>(composition::third::<Self>(qkv.clone(), 2), head_channels);
-        let weights = composition::channel_attention_weights::<Self>(qkv, head_channels);
+        let v = composition::channel_heads::<Self>(composition::third::<Self>(qkv.clone(), 2), head_dim);
+        let weights = composition::channel_attention_weights::<Self>(qkv, head_dim);
         (composition::merge_channel_heads::<Self>(Self::float_matmul(weights.clone(), v)), weights)
     }
 
@@ -203,16 +203,16 @@ pub(super) trait FusedGradients: FusedOps {
         qkv: FloatTensor<Self>,
         weights: FloatTensor<Self>,
         doutput: FloatTensor<Self>,
-        head_channels: usize,
+        head_dim: usize,
     ) -> FloatTensor<Self> {
-        let heads = |x| composition::channel_heads::<Self>(x, head_channels);
+        let heads = |x| composition::channel_heads::<Self>(x, head_dim);
         let [q, k, v] = [0, 1, 2].map(|part| heads(composition::third::<Self>(qkv.clone(), part)));
         let doutput = heads(doutput);
         let transposed = |x| Self::float_swap_dims(x, 2, 3);
         let dv = Self::float_matmul(transposed(weights.clone()), doutput.clone());
         let dweights = Self::float_matmul(doutput, transposed(v));
         let dscores = softmax_backward::<Self>(weights, dweights, 2);
-        let dscores = Self::float_mul_scalar(dscores, score_scale(head_channels).into());
+        let dscores = Self::float_mul_scalar(dscores, score_scale(head_dim).into());
         let dq = Self::float_matmul(dscores.clone(), k);
         let dk = Self::float_matmul(transposed(dscores), q);
         Self::float_cat([dq, dk, dv].map(composition::merge_channel_heads::<Self>).into(), 2)

@@ -1,6 +1,6 @@
 //! The operations that the architectures are made of, each as one function.
 //!
-//! On the CPU (Burn's Flex backend) most of them are kernels of ours: one pass over the data instead of many, forward and
+//! On the CPU (Burn's Flex backend) most of them are our own kernels: one pass over the data instead of many, forward and
 //! backward, vectorised for the machine's instruction set. On other backends they are compositions of the backend's own
 //! operations with the same backward passes. [`composed`] has the plain compositions, to compare with.
 
@@ -131,29 +131,29 @@ pub fn patches(images: Tensor<4>, patch_size: usize) -> Tensor<3> {
     Tensor::from_dispatch(Dispatch::fused_patches(images.into_dispatch(), patch_size))
 }
 
-/// Attention between the channels of a head, over the positions of the image: `softmax(qᵀ k / √head_channels) vᵀ` with
-/// scores of `[head_channels, head_channels]`; the softmax runs over the query axis.
+/// Attention between the channels of a head, over the positions of the image: `softmax(qᵀ k / √head_dim) vᵀ` with
+/// scores of `[head_dim, head_dim]`; the softmax runs over the query axis.
 ///
 /// # Shapes
 /// - `qkv`: `[batch, positions, 3 * channels]`, queries, keys and values side by side; output: `[batch, positions, channels]`
-pub fn channel_attention(qkv: Tensor<3>, head_channels: usize) -> Tensor<3> {
+pub fn channel_attention(qkv: Tensor<3>, head_dim: usize) -> Tensor<3> {
     let [batch, positions, columns] = qkv.dims();
     assert!(
-        head_channels > 0 && columns.is_multiple_of(3 * head_channels),
-        "heads of {head_channels} channels in queries, keys and values of {columns} together"
+        head_dim > 0 && columns.is_multiple_of(3 * head_dim),
+        "heads of {head_dim} channels in queries, keys and values of {columns} together"
     );
-    let heads = batch * columns / (3 * head_channels);
-    note("channel attention scores", heads, [head_channels, positions, head_channels]);
-    note("channel attention sum", heads, [head_channels, head_channels, positions]);
-    Tensor::from_dispatch(Dispatch::fused_channel_attention(qkv.into_dispatch(), head_channels))
+    let heads = batch * columns / (3 * head_dim);
+    note("channel attention scores", heads, [head_dim, positions, head_dim]);
+    note("channel attention sum", heads, [head_dim, head_dim, positions]);
+    Tensor::from_dispatch(Dispatch::fused_channel_attention(qkv.into_dispatch(), head_dim))
 }
 
 /// The weights that [`channel_attention`] forms; every column (fixed key channel) sums to one.
 ///
 /// # Shapes
-/// - `qkv`: `[batch, positions, 3 * channels]`; output: `[batch, heads, head_channels (query), head_channels (key)]`
-pub fn channel_attention_weights(qkv: Tensor<3>, head_channels: usize) -> Tensor<4> {
-    Tensor::from_dispatch(composition::channel_attention_weights::<Dispatch>(qkv.into_dispatch(), head_channels))
+/// - `qkv`: `[batch, positions, 3 * channels]`; output: `[batch, heads, head_dim (query), head_dim (key)]`
+pub fn channel_attention_weights(qkv: Tensor<3>, head_dim: usize) -> Tensor<4> {
+    Tensor::from_dispatch(composition::channel_attention_weights::<Dispatch>(qkv.into_dispatch(), head_dim))
 }
 
 fn check_linear<const D: usize>(x: &Tensor<D>, weight: &Tensor<2>, bias: Option<&Tensor<1>>) {

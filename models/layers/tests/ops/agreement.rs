@@ -157,13 +157,13 @@ fn channel_attention() {
         [1, 4099, 6, 2],
         [1, 20, 7, 7],
     ];
-    for [batch, n, channels, head_channels] in sizes {
+    for [batch, n, channels, head_dim] in sizes {
         assert_agrees(
             "channel attention",
             [[[batch, n, 3 * channels]]],
             // Smaller scores, or most weights of many positions are zero.
-            &|x| ops::channel_attention(x[0].clone() * 0.3, head_channels),
-            &|x| composed::channel_attention(x[0].clone() * 0.3, head_channels),
+            &|x| ops::channel_attention(x[0].clone() * 0.3, head_dim),
+            &|x| composed::channel_attention(x[0].clone() * 0.3, head_dim),
         );
     }
 }

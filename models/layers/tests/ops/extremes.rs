@@ -118,9 +118,9 @@ fn attention_ignores_what_is_far_below() {
 
 #[test]
 fn channel_attention_with_large_scores() {
-    for head_channels in [2, 4, 8] {
-        let actual: Operation = &|x| ops::channel_attention(x[0].clone(), head_channels);
-        let expected: Operation = &|x| composed::channel_attention(x[0].clone(), head_channels);
+    for head_dim in [2, 4, 8] {
+        let actual: Operation = &|x| ops::channel_attention(x[0].clone(), head_dim);
+        let expected: Operation = &|x| composed::channel_attention(x[0].clone(), head_dim);
         for scale in [0.0, 1e-40, 1.0, 64.0, 4096.0] {
             let mut input = Input::normal([2, 5, 48], 1.0, 1);
             input.values.iter_mut().for_each(|x| *x = (*x * 4.0).round() * scale / 4.0);

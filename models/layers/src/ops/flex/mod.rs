@@ -54,8 +54,8 @@ impl FusedOps for Flex {
         patches::forward(images, patch_size)
     }
 
-    fn fused_channel_attention(qkv: FlexTensor, head_channels: usize) -> FlexTensor {
-        channel::forward(qkv, head_channels, score_scale(head_channels)).0
+    fn fused_channel_attention(qkv: FlexTensor, head_dim: usize) -> FlexTensor {
+        channel::forward(qkv, head_dim, score_scale(head_dim)).0
     }
 }
 
@@ -99,17 +99,17 @@ impl FusedGradients for Flex {
         attention::backward(inputs, saved, doutput, heads, scale, needs)
     }
 
-    fn channel_attention_with_weights(qkv: FlexTensor, head_channels: usize) -> (FlexTensor, FlexTensor) {
-        channel::forward(qkv, head_channels, score_scale(head_channels))
+    fn channel_attention_with_weights(qkv: FlexTensor, head_dim: usize) -> (FlexTensor, FlexTensor) {
+        channel::forward(qkv, head_dim, score_scale(head_dim))
     }
 
     fn channel_attention_backward(
         qkv: FlexTensor,
         weights: FlexTensor,
         doutput: FlexTensor,
-        head_channels: usize,
+        head_dim: usize,
     ) -> FlexTensor {
-        channel::backward(qkv, weights, doutput, head_channels, score_scale(head_channels))
+        channel::backward(qkv, weights, doutput, head_dim, score_scale(head_dim))
     }
 }
 
@@ -164,12 +164,12 @@ mod tests {
                 Flex::fused_attention(q.clone(), k.clone(), k.clone(), 2),
                 composition::attention::<Flex>(q, k.clone(), k, 2),
             );
-            for head_channels in [8, 4, 3] {
+            for head_dim in [8, 4, 3] {
                 let qkv = tensor([2, 5, 72]);
                 close(
                     "channel attention",
-                    Flex::fused_channel_attention(qkv.clone(), head_channels),
-                    composition::channel_attention::<Flex>(qkv, head_channels),
+                    Flex::fused_channel_attention(qkv.clone(), head_dim),
+                    composition::channel_attention::<Flex>(qkv, head_dim),
                 );
             }
         });
@@ -202,10 +202,10 @@ mod tests {
         let gradients = Flex::attention_backward(inputs, saved, output.clone(), 2, [true; 3]);
         keep("attention", vec![output]);
         keep("gradients of attention", gradients.into_iter().flatten().collect());
-        for head_channels in [8, 4, 3] {
+        for head_dim in [8, 4, 3] {
             let qkv = tensor([2, 5, 72]);
-            let (output, weights) = Flex::channel_attention_with_weights(qkv.clone(), head_channels);
-            let gradient = Flex::channel_attention_backward(qkv, weights.clone(), output.clone(), head_channels);
+            let (output, weights) = Flex::channel_attention_with_weights(qkv.clone(), head_dim);
+            let gradient = Flex::channel_attention_backward(qkv, weights.clone(), output.clone(), head_dim);
             keep("channel attention", vec![output, weights, gradient]);
         }
         all
