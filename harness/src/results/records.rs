@@ -21,7 +21,10 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// Version of every record below; a reader refuses a greater one.
+use super::model_size::ModelSizeRecord;
+
+/// Version of every record below; a reader refuses a greater one. Version 2 has `non_ema_` where version 1 had `raw_`, and
+/// multiply-accumulates by the parts that a model names.
 pub const SCHEMA: u32 = 2;
 
 /// `machine.json`: where the runs of a folder were made.
@@ -145,98 +148,6 @@ fn one() -> usize {
 /// JSON has no word for a number that is not finite and says `null`; a loss can be one.
 fn null_as_nan<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
     Ok(Option::deserialize(deserializer)?.unwrap_or(f64::NAN))
-}
-
-/// Size and cost of a model.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(from = "RecordedSize")]
-pub struct ModelSizeRecord {
-    /// All trainable parameters.
-    pub params: usize,
-    /// What a counter prints that visits leaf modules only and so misses bare parameters (CLS token, positions, Linformer's
-    /// projections).
-    pub params_module_wise: usize,
-    /// Tokens (or positions) that the blocks work on.
-    pub tokens: usize,
-    /// Multiply-accumulates of one image's forward pass, by part of the model as its architecture names them; 1 MAC = 2 FLOPs.
-    pub macs_by_part: Vec<PartMacs>,
-}
-
-/// Multiply-accumulates of a part of a model.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PartMacs {
-    /// Such as `attention` or `mlp`.
-    pub part: String,
-    /// Of one image's forward pass.
-    pub macs: u64,
-}
-
-/// A [`ModelSizeRecord`] in a file: earlier versions wrote a field for each of five parts.
-#[derive(Deserialize)]
-struct RecordedSize {
-    params: usize,
-    params_module_wise: usize,
-    tokens: usize,
-    #[serde(default)]
-    macs_by_part: Vec<PartMacs>,
-    macs_patches: Option<u64>,
-    macs_projections: Option<u64>,
-    macs_attention: Option<u64>,
-    macs_mlp: Option<u64>,
-    macs_head: Option<u64>,
-}
-
-impl From<RecordedSize> for ModelSizeRecord {
-    fn from(recorded: RecordedSize) -> Self {
-        let RecordedSize { params, params_module_wise, tokens, mut macs_by_part, .. } = recorded;
-        let fields = [
-            ("patches", recorded.macs_patches),
-            ("projections", recorded.macs_projections),
-            ("attention", recorded.macs_attention),
-            ("mlp", recorded.macs_mlp),
-            ("head", recorded.macs_head),
-        ];
-        let part = |(part, macs): (&str, Option<u64>)| Some(PartMacs { part: part.to_owned(), macs: macs? });
-        macs_by_part.extend(fields.into_iter().filter_map(part));
-        Self { params, params_module_wise, tokens, macs_by_part }
-    }
-}
-
-impl ModelSizeRecord {
-    /// Multiply-accumulates of all parts.
-    pub fn macs(&self) -> u64 {
-        self.macs_by_part.iter().map(|part| part.macs).sum()
-    }
-
-    /// Multiply-accumulates of a part; `None` if the model has no such part.
-    pub fn macs_of(&self, part: &str) -> Option<u64> {
-        self.macs_by_part.iter().find(|other| other.part == part).map(|part| part.macs)
-    }
-
-    /// The parts of several models, in the order in which they first appear.
-    pub fn parts<'a>(sizes: impl IntoIterator<Item = &'a Self>) -> Vec<&'a str> {
-        let mut parts = Vec::new();
-        for part in sizes.into_iter().flat_map(|size| &size.macs_by_part) {
-            if !parts.contains(&part.part.as_str()) {
-                parts.push(part.part.as_str());
-            }
-        }
-        parts
-    }
-
-    /// Floating-point operations that a timed step makes for an image. A backward pass counts as two forward passes (the
-    /// gradients of inputs and of weights); the optimiser is left out.
-    pub fn step_flops(&self, mode: TimingMode) -> u64 {
-        match mode {
-            TimingMode::TrainStep => 3 * self.flops(),
-            TimingMode::Inference => self.flops(),
-        }
-    }
-
-    /// Floating-point operations of all parts: two for a multiply-accumulate.
-    pub fn flops(&self) -> u64 {
-        2 * self.macs()
-    }
 }
 
 /// `failed.json`: a run that did not end well.

@@ -5,8 +5,9 @@ use serde::Serialize;
 
 use super::cells::text_cell;
 use super::files::csv_text;
+use super::model_size::ModelSizeRecord;
 use super::models::{ModelRuns, by_model};
-use super::records::{EpochRecord, FailureReason, ModelSizeRecord, SCHEMA, TimingMode};
+use super::records::{EpochRecord, FailureReason, SCHEMA, TimingMode};
 use super::runs::Run;
 use super::timing::TimingSummary;
 

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::records::{ModelSizeRecord, StepPart, TimingMode};
+use super::model_size::ModelSizeRecord;
+use super::records::{StepPart, TimingMode};
 use super::runs::Run;
 use crate::stats::{median, quantile};
 
