@@ -12,8 +12,9 @@ use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
 use vitbench::config;
 use vitbench::device::DeviceName;
+use vitbench::lanes::Lanes;
 use vitbench::results::TimingMode;
-use vitbench::train::{Lanes, TimingBench};
+use vitbench::train::TimingBench;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

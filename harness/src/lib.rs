@@ -9,6 +9,7 @@ pub mod config;
 pub mod data;
 pub mod device;
 pub mod error;
+pub mod lanes;
 pub mod measure;
 mod noise;
 pub mod parity;

@@ -9,10 +9,11 @@ use super::config_args::ConfigArgs;
 use crate::config::{DataConfig, Plan, RunConfig, TimedModel};
 use crate::data::{self, SplitSizes};
 use crate::error::{Error, Result};
+use crate::lanes::Lanes;
 use crate::measure::{GO_ON, Machine};
 use crate::report::{count, magnitude, terminal_table};
 use crate::runner;
-use crate::train::{self, Lanes, StepCost};
+use crate::train::{self, StepCost};
 
 /// Arguments of `vitbench plan`.
 #[derive(Debug, Args)]

@@ -8,10 +8,11 @@ use super::config_args::ConfigArgs;
 use crate::config::{self, TimedModel, TimingPlan};
 use crate::device::DeviceName;
 use crate::error::{Error, Result};
+use crate::lanes::Lanes;
 use crate::measure::{Enough, GO_ON, Machine, peak_rss_bytes};
 use crate::report::{magnitude, terminal_table};
 use crate::results::{TimingMode, TimingSummary};
-use crate::train::{self, Lanes, TimingBench};
+use crate::train::{self, TimingBench};
 
 /// Arguments of `vitbench time`.
 #[derive(Debug, Args)]

@@ -9,7 +9,8 @@ use super::{Comparison, Measure, norm};
 use crate::architecture::Architecture;
 use crate::config::{Decay, OptimizerConfig};
 use crate::error::Result;
-use crate::train::{Batch, Lanes, MicroBatch, StepOptions, optimizer, train_step};
+use crate::lanes::Lanes;
+use crate::train::{Batch, MicroBatch, StepOptions, optimizer, train_step};
 use crate::weights::{Matching, Values, parameters};
 
 /// Largest error of logits, loss, hidden states and attention maps, relative to the norm of what is expected.

@@ -12,10 +12,11 @@ use super::watchdog;
 use crate::config::{self, RunConfig};
 use crate::data::{self, Dataset};
 use crate::error::{Error, Result};
+use crate::lanes::Lanes;
 use crate::measure::Machine;
 use crate::results::{RunFolder, RunIdentity};
 use crate::run_folder;
-use crate::train::{self, Lanes, RunContext};
+use crate::train::{self, RunContext};
 
 /// Exit code of a worker whose run another process works on.
 pub const BUSY: u8 = 75;

@@ -10,12 +10,12 @@ use layers::SampleKeys;
 use rayon::prelude::*;
 
 use super::evaluate::{Evaluation, Prediction};
-use super::lanes::Lanes;
 use super::learner::Learner;
 use super::step::{Batch, Diverged, MicroBatch, StepOptions, check_finite, infer};
 use crate::architecture::Architecture;
 use crate::config::TrainConfig;
 use crate::data::{BatchReader, Digest, Images, TrainingSamples, epoch_order};
+use crate::lanes::Lanes;
 
 /// What a training epoch has found so far.
 #[derive(Debug, Clone, PartialEq, Default)]

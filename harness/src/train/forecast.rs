@@ -3,12 +3,12 @@
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
-use super::lanes::Lanes;
 use super::timing::TimingBench;
 use crate::config::{RunConfig, TimedModel};
 use crate::data::SplitSizes;
 use crate::device::DeviceName;
 use crate::error::Result;
+use crate::lanes::Lanes;
 use crate::measure::{Enough, peak_rss_bytes};
 use crate::results::TimingMode;
 use crate::stats::median;

@@ -4,10 +4,10 @@ use burn::module::Module;
 use burn::tensor::Device;
 
 use super::average::WeightAverage;
-use super::lanes::Lanes;
 use super::optimizer::Optimizer;
 use super::step::{Batch, Diverged, StepOptions, StepResult, train_step};
 use crate::architecture::Architecture;
+use crate::lanes::Lanes;
 
 /// A model with its optimiser.
 pub struct Learner {

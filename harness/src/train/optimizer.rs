@@ -9,8 +9,8 @@ use burn::optim::{
 use burn::store::RecordError;
 use burn::tensor::{Bytes, Tensor};
 
-use super::lanes::Lanes;
 use crate::config::{Decay, OptimizerConfig};
+use crate::lanes::Lanes;
 use crate::weights::parameters::{self, ParameterPlace};
 
 /// What turns gradients into steps.

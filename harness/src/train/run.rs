@@ -10,7 +10,6 @@ use super::epoch::EpochStats;
 use super::evaluate::{Evaluation, Prediction};
 use super::fit::{Evaluated, Fitted, architecture, evaluate_images, fit};
 use super::kept::keep_images;
-use super::lanes::Lanes;
 use super::learner::Learner;
 use super::size::model_size;
 use super::step::{Diverged, StepOptions};
@@ -18,6 +17,7 @@ use super::timing::{TIMED_LR, Timed, peak_gflop_per_s, time_inference, time_part
 use crate::config::RunConfig;
 use crate::data::{BatchReader, Dataset, Images};
 use crate::error::Result;
+use crate::lanes::Lanes;
 use crate::measure::{Enough, Machine, peak_rss_bytes};
 use crate::results::{
     EpochRecord, FailureReason, FailureRecord, PartSample, PredictionRecord, RunFolder, RunIdentity, RunRecord, Spaced,

@@ -6,12 +6,12 @@ use burn::tensor::activation::log_softmax;
 use burn::tensor::{Device, Tensor, TensorData};
 use layers::SampleKeys;
 
-use super::lanes::Lanes;
 use super::optimizer::{Optimizer, gradient_norm, scale_gradients};
 use super::recompute::checkpointed_gradients;
 use crate::architecture::Architecture;
 use crate::config::TrainConfig;
 use crate::data::{Digest, one_hot};
+use crate::lanes::Lanes;
 
 /// Images that a lane takes at a time, on the device, with what they should be classified as.
 #[derive(Clone)]

@@ -12,6 +12,7 @@ use rand::{RngExt, SeedableRng};
 use super::*;
 use crate::config::{self, RunConfig};
 use crate::data::{self, Dataset};
+use crate::lanes::Lanes;
 use crate::measure::Machine;
 use crate::results::ResultsFolder;
 use crate::run_folder;

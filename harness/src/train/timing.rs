@@ -3,7 +3,6 @@
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
-use super::lanes::Lanes;
 use super::learner::Learner;
 use super::optimizer;
 use super::size::micro_batch_on;
@@ -13,6 +12,7 @@ use crate::config::{Decay, StepConfig, TimedModel};
 use crate::data::{BatchReader, Images};
 use crate::device::DeviceName;
 use crate::error::{Error, Result};
+use crate::lanes::Lanes;
 use crate::measure::{Enough, SystemClock, sample};
 use crate::results::{StepPart, TimingMode};
 

@@ -1,8 +1,9 @@
-//! Lanes: micro-batched data parallelism on a CPU.
+//! Data-parallel workers, called *lanes*: how the cores of a CPU share a batch.
 //!
-//! A batch is cut into micro-batches of a fixed size, which worker threads take in turn. Every worker computes inside a pool
-//! of one thread, so that operations stay on their core, and results are folded in the micro-batches' order. Neither cut nor
-//! order depends on the number of workers, so the outcome is the same to the last bit for any number.
+//! A batch is cut into micro-batches of a fixed size, and the lanes take them one after another. Each lane is a worker thread
+//! with a rayon pool of one thread, so that an operation stays on its core. Results are folded in the order of the
+//! micro-batches. Neither the cut nor the order depends on the number of lanes, so any number gives the same result to the
+//! last bit. A GPU needs no lanes: it gets whole batches from the calling thread.
 
 use std::collections::BTreeMap;
 use std::panic::resume_unwind;
@@ -13,45 +14,63 @@ use rayon::ThreadPool;
 
 use crate::device::DeviceName;
 
-/// Worker threads for micro-batches.
+/// Data-parallel workers; see the [module](self).
 pub struct Lanes {
     pools: Vec<ThreadPool>,
 }
 
 impl Lanes {
-    /// `threads` lanes on the CPU.
+    /// Starts `threads` lanes on the CPU.
     ///
     /// # Panics
-    /// If `threads` is 0 or the system refuses to start a thread.
+    /// If `threads` is 0 or the system cannot start a thread.
     pub fn new(threads: usize) -> Self {
-        assert!(threads > 0, "no lane to compute on");
+        assert!(threads > 0, "there must be at least one lane");
         let pool = |_| rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("the system starts a thread");
         Self { pools: (0..threads).map(pool).collect() }
     }
 
-    /// One lane, on the calling thread: for a GPU, which is kept busy by whole batches.
+    /// One lane on the calling thread: for a GPU, which whole batches keep busy.
     pub fn caller() -> Self {
         Self { pools: Vec::new() }
     }
 
-    /// What keeps a device busy: `threads` lanes on a CPU, the calling thread for a GPU.
+    /// The lanes that keep a device busy: `threads` on a CPU, the calling thread for a GPU.
     pub fn on(device: DeviceName, threads: usize) -> Self {
         if device.is_cpu() { Self::new(threads) } else { Self::caller() }
     }
 
-    /// Whether the work is done on the calling thread.
+    /// Whether the only lane is the calling thread.
     pub fn are_the_caller(&self) -> bool {
         self.pools.is_empty()
     }
 
-    /// How many micro-batches are in work at a time.
+    /// Number of lanes, and so of micro-batches that are computed at the same time.
     pub fn threads(&self) -> usize {
         self.pools.len().max(1)
     }
 
-    /// Runs `work` for every index below `count`, each lane with a state of its own from `setup`, and hands the results to
-    /// `fold` in ascending order. Beside the one that each lane works on, `waiting` results are held at most: with more of
-    /// them, a slow lane holds up the others less, and more memory is used. A panic in `work` is passed on.
+    /// Runs `work` for every index below `count` and passes the results to `fold` in ascending order of the index.
+    ///
+    /// Each lane has its own state, which `setup` makes. At most `waiting` finished results are held until those before them are
+    /// folded: a higher limit lets the other lanes run further ahead of a slow one, and needs more memory.
+    ///
+    /// # Panics
+    /// If `setup`, `work` or `fold` panics, with the same message.
+    ///
+    /// # Example
+    /// Floating-point addition is not associative, but the sum does not depend on the number of lanes:
+    ///
+    /// ```
+    /// use vitbench::lanes::Lanes;
+    ///
+    /// let harmonic = |lanes: Lanes| {
+    ///     let mut sum = 0.0_f32;
+    ///     lanes.ordered(1000, 4, || (), |(), index| 1.0 / (index + 1) as f32, |term| sum += term);
+    ///     sum
+    /// };
+    /// assert_eq!(harmonic(Lanes::new(1)).to_bits(), harmonic(Lanes::new(4)).to_bits());
+    /// ```
     pub fn ordered<S, T: Send>(
         &self,
         count: usize,
@@ -84,13 +103,13 @@ impl Lanes {
             let pools = self.pools.iter().take(count);
             let threads: Vec<_> = pools.map(|pool| scope.spawn(move || pool.install(lane))).collect();
             for thread in threads {
-                // With its own words; the scope alone would say that some thread panicked.
+                // Passes the thread's own message on; the scope would only say that some thread panicked.
                 thread.join().unwrap_or_else(|panic| resume_unwind(panic));
             }
         });
     }
 
-    /// Runs `work` on one lane, so that no reduction in it depends on the number of threads.
+    /// Runs `work` on a single lane, so that no reduction in it depends on the number of lanes.
     pub fn on_one<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
         match self.pools.first() {
             Some(pool) => pool.install(work),
@@ -99,18 +118,18 @@ impl Lanes {
     }
 }
 
-/// Lets results through in ascending order.
+/// Folds results in ascending order, whichever lane brings them.
 struct Turnstile<T, F> {
     state: Mutex<Turn<T, F>>,
     turned: Condvar,
-    /// How far beyond the next turn a result may come and still wait here instead of in its lane.
+    /// How far ahead of the next result another may be and still be stored here. Further ahead, its lane waits with it.
     waiting: usize,
 }
 
 struct Turn<T, F> {
     next: usize,
     aborted: bool,
-    /// Results that came before their turn.
+    /// Results that wait for those before them.
     early: BTreeMap<usize, T>,
     /// Absent while a lane folds.
     fold: Option<F>,
@@ -122,14 +141,14 @@ impl<T, F: FnMut(T)> Turnstile<T, F> {
         Self { state: Mutex::new(turn), turned: Condvar::new(), waiting }
     }
 
-    /// Hands in the result of `index`, which is folded in its turn, by this lane or by another; waits while it is too early even
-    /// to be kept. `false` if another lane panicked, whose turn would never end.
+    /// Takes the result of `index`, which this lane or another will fold in order. Blocks while the result is too far ahead to be
+    /// stored. Returns `false` if another lane panicked, since its result will never come.
     fn pass(&self, index: usize, result: T) -> bool {
         let turn = self.lock();
         let too_early = |turn: &mut Turn<T, F>| index > turn.next + self.waiting && !turn.aborted;
         let mut turn = self.turned.wait_while(turn, too_early).unwrap_or_else(PoisonError::into_inner);
         turn.early.insert(index, result);
-        // A lane that finds another one folding leaves its result to that one.
+        // If another lane is folding, it will fold this result as well.
         while !turn.aborted
             && let Some(mut fold) = turn.fold.take()
         {
@@ -153,7 +172,7 @@ impl<T, F: FnMut(T)> Turnstile<T, F> {
     }
 }
 
-/// Frees the lanes that wait for a turn which a panic has made impossible.
+/// Releases the waiting lanes when this one panics.
 struct AbortOnPanic<'a, T, F: FnMut(T)>(&'a Turnstile<T, F>);
 
 impl<T, F: FnMut(T)> Drop for AbortOnPanic<'_, T, F> {
