@@ -4,6 +4,7 @@
 pub mod allocator;
 pub mod architecture;
 mod bounded;
+mod cache;
 pub mod cli;
 pub mod config;
 pub mod data;
@@ -21,3 +22,6 @@ mod sha256;
 pub mod stats;
 pub mod train;
 pub mod weights;
+
+/// Version of the program, part of every run's identity.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");

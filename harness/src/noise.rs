@@ -3,14 +3,14 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::data::cache_folder;
+use crate::cache;
 use crate::error::{Error, Result};
 use crate::results::{MachineRecord, NoiseRecord, ResultsFolder};
 
 /// The file; `None` if there is no cache folder.
 fn path(cpu: &str, cpu_cores: usize, device: &str, threads: usize) -> Option<PathBuf> {
     let machine = blake3::hash(format!("{cpu} {cpu_cores}").as_bytes()).to_hex();
-    Some(cache_folder()?.join("noise").join(format!("{device}-{threads}-{}.json", &machine[..8])))
+    Some(cache::folder()?.join("noise").join(format!("{device}-{threads}-{}.json", &machine[..8])))
 }
 
 /// Keeps a record for the folders of results that this machine will make, and answers where.

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::cache;
+
 /// Folders of this machine.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Folders {
@@ -15,22 +17,12 @@ impl Folders {
     /// Datasets are looked for in the folder given, in `$VITBENCH_DATA`, and in `vitbench` in the user's cache, where decoded images
     /// are kept as well.
     pub(super) fn of_user(given: Option<&Path>) -> Self {
-        let cache = cache_folder();
+        let cache = cache::folder();
         let decoded = cache.as_ref().map(|cache| cache.join("decoded"));
-        let data = [given.map(Path::to_path_buf), variable("VITBENCH_DATA"), cache].into_iter().flatten().collect();
+        let data =
+            [given.map(Path::to_path_buf), cache::variable("VITBENCH_DATA"), cache].into_iter().flatten().collect();
         Self { data, decoded }
     }
-}
-
-fn variable(name: &str) -> Option<PathBuf> {
-    std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
-}
-
-/// `vitbench` in the user's cache folder.
-pub(crate) fn cache_folder() -> Option<PathBuf> {
-    // By the XDG specification a relative cache folder is to be ignored.
-    let cache = variable("XDG_CACHE_HOME").filter(|path| path.is_absolute());
-    cache.or_else(|| variable("HOME").map(|home| home.join(".cache"))).map(|cache| cache.join("vitbench"))
 }
 
 /// Folders as a sentence lists them.

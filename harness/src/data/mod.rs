@@ -32,7 +32,6 @@ use crate::error::Result;
 pub use batches::{BatchReader, Digest, TrainingSamples, epoch_order};
 pub use fetch::{Fetch, FetchEvent, Fetchable, Fetched, OnFetchEvent, fetch};
 use folders::Folders;
-pub(crate) use folders::cache_folder;
 pub use images::Images;
 pub use inspect::{Info, Listed, inspect, list};
 pub use mixing::one_hot;
