@@ -3,23 +3,18 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use jiff::Timestamp;
 use serde::Serialize;
-use sysinfo::{CpuRefreshKind, MemoryRefreshKind, RefreshKind, System};
 use toml::Table;
 
+use crate::VERSION;
 use crate::bounded;
 use crate::config::{self, DataConfig, MeasureConfig, Plan, RunConfig, TrainConfig};
 use crate::data::BadFile;
 use crate::device::DeviceName;
 use crate::error::{Error, Result};
+use crate::measure::{command_line, machine_record};
 use crate::noise;
-use crate::results::{
-    ExcludedRecord, MachineRecord, ResultsFolder, RunFolder, RunIdentity, SCHEMA, WRITING, write_atomic,
-};
-
-/// Version of the program, part of every run's identity.
-pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+use crate::results::{ExcludedRecord, ResultsFolder, RunFolder, RunIdentity, SCHEMA, WRITING, write_atomic};
 
 /// A run's config as its name's digest takes it: initial weights by their digest, wherever they lie, and keys by their first names.
 #[derive(Serialize)]
@@ -123,7 +118,7 @@ pub fn open(path: &Path, plan: &Plan, runs: &HashSet<&str>, threads: usize) -> R
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             refuse_foreign_files(path)?;
             let folder = ResultsFolder::create_or_open(path)?;
-            let machine = machine(plan.device, command_line(), threads);
+            let machine = machine_record(plan.device, command_line(), threads);
             folder.write_machine(&machine)?;
             noise::keep(&folder, &machine)?;
             // Last, since its presence says that the folder is this plan's.
@@ -205,37 +200,6 @@ fn first_difference(key: &str, there: &toml::Value, here: &toml::Value) -> Optio
         }
         _ => Some(format!("{key} is {there} there and {here} here")),
     }
-}
-
-/// The machine as it is now, with the command that was given.
-pub(crate) fn machine(device: DeviceName, command: String, threads: usize) -> MachineRecord {
-    // A system that does not tell is no reason not to measure.
-    let what =
-        RefreshKind::nothing().with_memory(MemoryRefreshKind::nothing().with_ram()).with_cpu(CpuRefreshKind::nothing());
-    let system = System::new_with_specifics(what).ok();
-    let cpus = system.as_ref().map_or(&[] as &[_], System::cpus);
-    let os = System::long_os_version().unwrap_or_else(|_| std::env::consts::OS.to_owned());
-    MachineRecord {
-        schema: SCHEMA,
-        version: match option_env!("VITBENCH_REVISION") {
-            Some(revision) => format!("{VERSION} ({revision})"),
-            None => VERSION.to_owned(),
-        },
-        command,
-        cpu: cpus.first().map_or_else(|| "unknown".to_owned(), |cpu| cpu.brand().trim().to_owned()),
-        cpu_cores: cpus.len(),
-        memory_bytes: system.as_ref().map_or(0, System::total_memory),
-        os: format!("{os} ({})", std::env::consts::ARCH),
-        device: device.as_str().to_owned(),
-        threads,
-        started: Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
-    }
-}
-
-/// The command as given, with the program by its name alone: its folder says nothing to others.
-pub(crate) fn command_line() -> String {
-    let arguments = std::env::args().skip(1);
-    std::iter::once("vitbench".to_owned()).chain(arguments).collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]

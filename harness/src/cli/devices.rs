@@ -3,9 +3,8 @@ use clap::Args;
 use crate::device;
 use crate::error::{Error, Result};
 use crate::lanes::Lanes;
-use crate::measure::{GO_ON, Machine};
+use crate::measure::{GO_ON, Machine, peak_gflop_per_s};
 use crate::report::{magnitude, terminal_table};
-use crate::train::peak_gflop_per_s;
 
 /// Arguments of `vitbench devices`.
 #[derive(Debug, Args)]

@@ -8,10 +8,10 @@ use comfy_table::CellAlignment;
 use super::time::{TimeArgs, median_of_row};
 use crate::device::DeviceName;
 use crate::error::{Error, Result};
+use crate::measure;
 use crate::noise;
 use crate::report::{magnitude, terminal_table};
 use crate::results::{Noise, NoiseRecord, ResultsFolder, SCHEMA};
-use crate::run_folder;
 use crate::stats::sample_std;
 
 /// Arguments of `vitbench noise`.
@@ -86,7 +86,7 @@ pub(super) fn execute(args: &NoiseArgs) -> Result<()> {
         })?,
         (None, None) => DeviceName::default(),
     };
-    let machine = run_folder::machine(device, run_folder::command_line(), threads);
+    let machine = measure::machine_record(device, measure::command_line(), threads);
     if let Some(recorded) =
         recorded.filter(|recorded| (&recorded.cpu, recorded.cpu_cores) != (&machine.cpu, machine.cpu_cores))
     {

@@ -9,7 +9,7 @@ use crate::config::{self, TimedModel, TimingPlan};
 use crate::device::DeviceName;
 use crate::error::{Error, Result};
 use crate::lanes::Lanes;
-use crate::measure::{Enough, GO_ON, Machine, peak_rss_bytes};
+use crate::measure::{Enough, GO_ON, Machine, peak_gflop_per_s, peak_rss_bytes};
 use crate::report::{magnitude, terminal_table};
 use crate::results::{TimingMode, TimingSummary};
 use crate::train::{self, TimingBench};
@@ -113,7 +113,7 @@ pub(super) fn execute(args: &TimeArgs) -> Result<()> {
         println!("{}", serde_json::to_string(&row).expect("rows are JSON"));
         return Ok(());
     }
-    let peak = train::peak_gflop_per_s(&lanes, &device);
+    let peak = peak_gflop_per_s(&lanes, &device);
     // Their threads and memory would be in the way of the rows' processes, each of which waits until it is alone.
     drop((lanes, device, alone));
     let mut rows = Vec::with_capacity(subjects.len());

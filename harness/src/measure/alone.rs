@@ -1,5 +1,8 @@
-//! Timings need exclusive access to the machine. Training holds a shared lock and releases it between two steps when somebody waits
-//! to time; timing holds the lock exclusively. The operating system releases the locks when their holder ends, however it ends.
+//! Exclusive access to the machine while something is timed.
+//!
+//! Training processes hold a shared lock. A process that wants to time asks for the exclusive one; the others see the request between
+//! two steps, pause, and continue afterwards. Both are locks on files, which the system releases when their holder ends, however it
+//! ends.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
@@ -11,14 +14,14 @@ use crate::error::{Error, Result};
 /// The machine's two locks.
 #[derive(Debug)]
 pub struct Machine {
-    /// Held by all who train together, or by the one who times.
+    /// Shared by the processes that train, or held by the one that times.
     work: File,
-    /// Held by the one who times or waits for it, so that those who train notice.
+    /// Held by the process that times or waits to time, so that those that train notice.
     request: File,
     path: PathBuf,
 }
 
-/// Shared access to the machine, for training.
+/// Permission to train, which other processes may hold at the same time.
 #[derive(Debug)]
 pub struct Turn<'a>(&'a Machine);
 
@@ -27,11 +30,11 @@ pub struct Turn<'a>(&'a Machine);
 pub struct Alone<'a>(&'a Machine);
 
 impl Machine {
-    /// This machine, whose locks are in the system's folder for temporary files: on Unix not the one that `$TMPDIR` names, which many
-    /// schedulers make anew for each job.
+    /// Opens this machine's locks. They are in the system's folder for temporary files: `/tmp` on Unix, since many schedulers set
+    /// `$TMPDIR` to a new folder for each job.
     ///
     /// # Errors
-    /// If the files cannot be opened.
+    /// If the lock files cannot be opened.
     pub fn this() -> Result<Self> {
         let shared = Path::new("/tmp");
         match cfg!(unix) && shared.is_dir() {
@@ -45,12 +48,19 @@ impl Machine {
         Ok(Self { work: open(&path)?, request: open(&folder.join("vitbench-request.lock"))?, path })
     }
 
-    /// Waits until nobody times; `None` if `stop` is set before.
+    /// Waits until no process times; `None` if `stop` is set first.
+    ///
+    /// # Errors
+    /// If a lock file cannot be locked.
     pub fn turn(&self, stop: &AtomicBool) -> Result<Option<Turn<'_>>> {
         Ok(self.take_turn(stop)?.then_some(Turn(self)))
     }
 
-    /// Waits until nobody trains or times; `None` if `stop` is set before. Whoever trains pauses until the answer is dropped.
+    /// Waits until no other process trains or times; `None` if `stop` is set first. Processes that train pause until the result is
+    /// dropped.
+    ///
+    /// # Errors
+    /// If a lock file cannot be locked.
     pub fn alone(&self, stop: &AtomicBool) -> Result<Option<Alone<'_>>> {
         if !self.wait(stop, || self.request.try_lock())? {
             return Ok(None);
@@ -72,8 +82,7 @@ impl Machine {
         self.wait(stop, || self.work.try_lock_shared())
     }
 
-    /// Asks for a lock again and again, since a process that waits within the system hears no signal. Answers whether it was had before
-    /// `stop` was set.
+    /// Polls for a lock, since a blocking call would not return when `stop` is set. Returns whether the lock was acquired.
     fn wait(&self, stop: &AtomicBool, lock: impl Fn() -> std::result::Result<(), TryLockError>) -> Result<bool> {
         loop {
             match lock() {
@@ -86,14 +95,14 @@ impl Machine {
     }
 }
 
-/// For those whom nobody asks to stop.
+/// A stop flag that is never set.
 pub static GO_ON: AtomicBool = AtomicBool::new(false);
 
-/// Between two tries: short beside what is timed.
+/// Time between two attempts, short compared with what is timed.
 const POLL: Duration = Duration::from_millis(5);
 
 impl Turn<'_> {
-    /// Whether somebody wants the machine for itself.
+    /// Whether another process waits to time.
     pub fn is_asked_for(&self) -> bool {
         match self.0.request.try_lock_shared() {
             Ok(()) => {
@@ -105,7 +114,10 @@ impl Turn<'_> {
         }
     }
 
-    /// Lets whoever wants to time do it, and waits for the end of it, or until `stop` is set.
+    /// Pauses for the processes that want to time, until they are done or `stop` is set.
+    ///
+    /// # Errors
+    /// If a lock file cannot be locked or unlocked.
     pub fn give_way(&mut self, stop: &AtomicBool) -> Result<()> {
         self.0.work.unlock().map_err(Error::io("unlock", &self.0.path))?;
         self.0.take_turn(stop).map(drop)
@@ -125,14 +137,14 @@ impl Drop for Alone<'_> {
     }
 }
 
-/// Opens a lock file, which may be another user's: to lock it, reading is enough.
+/// Opens a lock file. Another user may own it: read permission is enough to lock it.
 fn open(path: &Path) -> Result<File> {
     if let Ok(file) = File::open(path) {
         return Ok(file);
     }
     let mut options = OpenOptions::new();
     let file = options.write(true).create(true).truncate(false).open(path).map_err(Error::io("open", path))?;
-    // Whatever this user's umask is. Only a file's owner can say so, and only once is it needed.
+    // Independent of the umask. Only the owner may set permissions, and once is enough.
     #[cfg(unix)]
     let _ = file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     Ok(file)
@@ -145,7 +157,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_times_is_alone_and_who_trains_goes_on_afterwards() {
+    fn timing_is_exclusive_and_training_continues_afterwards() {
         let folder = tempfile::tempdir().unwrap();
         let machine = || Machine::with_locks_in(folder.path()).unwrap();
         let (working, steps, timed) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicBool::new(false));
@@ -175,7 +187,7 @@ mod tests {
                 let alone = machine.alone(&GO_ON).unwrap().unwrap();
                 let before = steps.load(Ordering::SeqCst);
                 std::thread::sleep(Duration::from_millis(20));
-                assert_eq!(working.load(Ordering::SeqCst), 0, "nobody trains meanwhile");
+                assert_eq!(working.load(Ordering::SeqCst), 0, "nobody trains while a process times");
                 assert_eq!(steps.load(Ordering::SeqCst), before);
                 drop(alone);
             }
@@ -184,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_to_stop_waits_no_longer() {
+    fn a_stop_ends_the_wait() {
         let folder = tempfile::tempdir().unwrap();
         let machine = || Machine::with_locks_in(folder.path()).unwrap();
         let (first, second) = (machine(), machine());
@@ -192,10 +204,10 @@ mod tests {
         let stop = AtomicBool::new(true);
         assert!(second.turn(&stop).unwrap().is_none() && second.alone(&stop).unwrap().is_none());
         drop(timing);
-        // Neither has left a lock behind.
+        // Neither left a lock behind.
         let third = machine();
         drop(third.alone(&GO_ON).unwrap().unwrap());
-        let mut turn = second.turn(&stop).unwrap().expect("a lock that is free is had");
+        let mut turn = second.turn(&stop).unwrap().expect("a free lock is acquired even if the run is to stop");
         assert!(!turn.is_asked_for());
         turn.give_way(&stop).unwrap();
     }

@@ -1,4 +1,6 @@
-/// The greatest resident memory of this process so far, where the system tells it (Linux).
+//! Peak memory of this process.
+
+/// Peak resident memory of this process so far, in bytes; `None` where the system does not report it (only Linux does).
 pub fn peak_rss_bytes() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     peak_of(&status)

@@ -1,31 +1,31 @@
-//! Sampling of a repeated step.
+//! Timing a repeated step.
 
 use std::time::{Duration, Instant};
 
 use crate::config::MeasureConfig;
 
-/// When enough has been measured.
+/// How long to measure.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Enough {
-    /// Time before the first sample counts, in seconds; at least one step is made in it.
+    /// Duration of the warm-up, in seconds. It runs at least one step, and none of its steps counts.
     pub warmup_seconds: f64,
-    /// Least number of samples.
+    /// Minimum number of samples.
     pub min_samples: usize,
-    /// Least sum of the samples, in seconds.
+    /// Minimum total of the samples, in seconds.
     pub min_seconds: f64,
 }
 
 impl Enough {
-    /// As the `[measure]` table says.
+    /// The limits of a `[measure]` table.
     pub fn of(config: &MeasureConfig) -> Self {
         let MeasureConfig { warmup_seconds, min_samples, min_seconds, .. } = *config;
         Self { warmup_seconds, min_samples, min_seconds }
     }
 }
 
-/// Something that tells the time since a fixed moment.
+/// A source of time; tests use a fake one.
 pub trait Clock {
-    /// Time since that moment.
+    /// Time since a fixed moment.
     fn now(&self) -> Duration;
 }
 
@@ -44,8 +44,9 @@ impl Clock for SystemClock {
     }
 }
 
-/// Repeats `step` until [`Enough`] was measured and returns the seconds of every repetition after the warm-up. `step` must
-/// end only when its work is done: on a GPU it synchronises.
+/// Repeats `step` until both minima of `enough` are met, and returns the seconds of each repetition after the warm-up.
+///
+/// `step` must not return before its work is complete: on a GPU it has to synchronise.
 pub fn sample(clock: &impl Clock, enough: Enough, mut step: impl FnMut()) -> Vec<f64> {
     let start = clock.now();
     loop {

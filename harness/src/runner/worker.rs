@@ -13,7 +13,7 @@ use crate::config::{self, RunConfig};
 use crate::data::{self, Dataset};
 use crate::error::{Error, Result};
 use crate::lanes::Lanes;
-use crate::measure::Machine;
+use crate::measure::{Machine, machine_record};
 use crate::results::{RunFolder, RunIdentity};
 use crate::run_folder;
 use crate::train::{self, RunContext};
@@ -124,7 +124,7 @@ fn do_run(
     run_folder::write_excluded(folder, &dataset.excluded)?;
     // From here on it is no longer a run that failed, even if this attempt is cut short.
     folder.remove_failed()?;
-    folder.write_machine(&run_folder::machine(config.device, "vitbench work".to_owned(), options.threads))?;
+    folder.write_machine(&machine_record(config.device, "vitbench work".to_owned(), options.threads))?;
     let device = config.device.open()?;
     let machine = Machine::this()?;
     let lanes = Lanes::on(config.device, (options.threads / options.jobs).max(1));

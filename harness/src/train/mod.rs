@@ -25,4 +25,4 @@ pub use learner::Learner;
 pub use run::{Event, Outcome, RunContext, run};
 pub use size::model_size;
 pub use step::{Batch, Diverged, MicroBatch, StepOptions, StepResult, train_step};
-pub use timing::{TimingBench, peak_gflop_per_s};
+pub use timing::TimingBench;

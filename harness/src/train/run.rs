@@ -13,12 +13,12 @@ use super::kept::keep_images;
 use super::learner::Learner;
 use super::size::model_size;
 use super::step::{Diverged, StepOptions};
-use super::timing::{TIMED_LR, Timed, peak_gflop_per_s, time_inference, time_part, time_train_step};
+use super::timing::{TIMED_LR, Timed, time_inference, time_part, time_train_step};
 use crate::config::RunConfig;
 use crate::data::{BatchReader, Dataset, Images};
 use crate::error::Result;
 use crate::lanes::Lanes;
-use crate::measure::{Enough, Machine, peak_rss_bytes};
+use crate::measure::{Enough, Machine, peak_gflop_per_s, peak_rss_bytes};
 use crate::results::{
     EpochRecord, FailureReason, FailureRecord, PartSample, PredictionRecord, RunFolder, RunIdentity, RunRecord, Spaced,
     StepPart, TimingMode, TimingSample,

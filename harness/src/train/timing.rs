@@ -220,34 +220,3 @@ fn some_images(count: usize, size: usize, classes: usize) -> Images {
     let labels = (0..count).map(|i| (i % classes) as u32).collect();
     Images::new(size, pixels, labels, (0..count).map(|i| i.to_string()).collect())
 }
-
-/// The greatest rate of matrix products in f32 that all lanes together were seen to reach, in GFLOP/s (1e9 floating-point
-/// operations a second, two for a multiply-accumulate): what a model's rate is held against. Square products of several sizes
-/// are tried; on a CPU every lane makes its own, as it does in a model.
-pub fn peak_gflop_per_s(lanes: &Lanes, device: &Device) -> f64 {
-    const SECONDS_PER_SIZE: f64 = 0.25;
-    let (sizes, products): (&[usize], usize) =
-        if lanes.are_the_caller() { (&[4096, 8192], 4) } else { (&[384, 512, 768, 1024], 1) };
-    let mut peak = 0.0_f64;
-    for &size in sizes {
-        let operands = || [1.0, 2.0].map(|value| Tensor::<2>::full([size, size], value, device));
-        let count = products * lanes.threads();
-        let enough = Enough { warmup_seconds: SECONDS_PER_SIZE / 4.0, min_samples: 5, min_seconds: SECONDS_PER_SIZE };
-        let seconds = sample(&SystemClock::default(), enough, || {
-            let multiply = |[a, b]: &mut [Tensor<2>; 2], _| {
-                for _ in 0..REPEATS {
-                    drop(a.clone().matmul(b.clone()));
-                }
-            };
-            lanes.ordered(count, 0, operands, multiply, drop);
-            device.sync().expect("the device ends its work");
-        });
-        let fastest = seconds.into_iter().fold(f64::INFINITY, f64::min);
-        let flop = 2.0 * (size * size * size * count * REPEATS) as f64;
-        peak = peak.max(flop / fastest / 1e9);
-    }
-    peak
-}
-
-/// Products that a lane makes on end, so that starting it does not count.
-const REPEATS: usize = 8;

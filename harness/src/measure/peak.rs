@@ -1,0 +1,40 @@
+//! The machine's measured peak: what a model's rate is held against as MFU.
+
+use burn::tensor::{Device, Tensor};
+
+use super::timer::{Enough, SystemClock, sample};
+use crate::lanes::Lanes;
+
+/// Time spent on each size of matrix.
+const SECONDS_PER_SIZE: f64 = 0.25;
+
+/// Products that a lane computes in a row, so that the time to start it is negligible.
+const REPEATS: usize = 8;
+
+/// The highest rate of f32 matrix products that all lanes together reach, in GFLOP/s (1e9 floating-point operations per second; a
+/// multiply-accumulate is two).
+///
+/// Tries square matrices of several sizes. On a CPU each lane computes its own products, as it does in a model.
+pub fn peak_gflop_per_s(lanes: &Lanes, device: &Device) -> f64 {
+    let (sizes, products): (&[usize], usize) =
+        if lanes.are_the_caller() { (&[4096, 8192], 4) } else { (&[384, 512, 768, 1024], 1) };
+    let mut peak = 0.0_f64;
+    for &size in sizes {
+        let operands = || [1.0, 2.0].map(|value| Tensor::<2>::full([size, size], value, device));
+        let count = products * lanes.threads();
+        let enough = Enough { warmup_seconds: SECONDS_PER_SIZE / 4.0, min_samples: 5, min_seconds: SECONDS_PER_SIZE };
+        let seconds = sample(&SystemClock::default(), enough, || {
+            let multiply = |[a, b]: &mut [Tensor<2>; 2], _| {
+                for _ in 0..REPEATS {
+                    drop(a.clone().matmul(b.clone()));
+                }
+            };
+            lanes.ordered(count, 0, operands, multiply, drop);
+            device.sync().expect("the device completes its work");
+        });
+        let fastest = seconds.into_iter().fold(f64::INFINITY, f64::min);
+        let flop = 2.0 * (size * size * size * count * REPEATS) as f64;
+        peak = peak.max(flop / fastest / 1e9);
+    }
+    peak
+}
