@@ -17,6 +17,7 @@ mod inspect;
 mod mixing;
 mod resize;
 mod shapes;
+mod sheet;
 mod sizes;
 mod split;
 mod verify;
@@ -35,6 +36,7 @@ use folders::Folders;
 pub use images::Images;
 pub use inspect::{Info, Listed, inspect, list};
 pub use mixing::one_hot;
+pub use sheet::contact_sheet;
 pub use sizes::{SplitSizes, split_sizes};
 pub use verify::{Candidates, Verdict, bad_files_csv};
 

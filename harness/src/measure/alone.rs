@@ -103,7 +103,7 @@ const POLL: Duration = Duration::from_millis(5);
 
 impl Turn<'_> {
     /// Whether another process waits to time.
-    pub fn is_asked_for(&self) -> bool {
+    pub fn is_requested(&self) -> bool {
         match self.0.request.try_lock_shared() {
             Ok(()) => {
                 let _ = self.0.request.unlock();
@@ -173,7 +173,7 @@ mod tests {
                         working.fetch_sub(1, Ordering::SeqCst);
                         steps.fetch_add(1, Ordering::SeqCst);
                         after += usize::from(timed.load(Ordering::SeqCst));
-                        if turn.is_asked_for() {
+                        if turn.is_requested() {
                             turn.give_way(&GO_ON).unwrap();
                         }
                     }
@@ -208,7 +208,7 @@ mod tests {
         let third = machine();
         drop(third.alone(&GO_ON).unwrap().unwrap());
         let mut turn = second.turn(&stop).unwrap().expect("a free lock is acquired even if the run is to stop");
-        assert!(!turn.is_asked_for());
+        assert!(!turn.is_requested());
         turn.give_way(&stop).unwrap();
     }
 }

@@ -1,7 +1,6 @@
 //! What our model makes of a fixture, beside what PyTorch made of it.
 
 use burn::optim::GradientsParams;
-use burn::tensor::activation::log_softmax;
 use burn::tensor::{Device, Tensor};
 
 use super::fixture::{ADAM_STEPS, Fixture};
@@ -10,7 +9,7 @@ use crate::architecture::Architecture;
 use crate::config::{Decay, OptimizerConfig};
 use crate::error::Result;
 use crate::lanes::Lanes;
-use crate::train::{Batch, MicroBatch, StepOptions, optimizer, train_step};
+use crate::train::{Batch, MicroBatch, StepOptions, cross_entropy_sum, optimizer, train_step};
 use crate::weights::{Matching, Values, parameters};
 
 /// Largest error of logits, loss, hidden states and attention maps, relative to the norm of what is expected.
@@ -40,7 +39,7 @@ fn batch(fixture: &Fixture, device: &Device) -> MicroBatch {
 }
 
 fn loss(batch: &MicroBatch, logits: Tensor<2>) -> Tensor<1> {
-    -(log_softmax(logits, 1) * batch.targets.clone()).sum() / batch.labels.len() as f64
+    cross_entropy_sum(logits, batch.targets.clone()) / batch.labels.len() as f64
 }
 
 /// Logits and loss, and for a ViT all hidden states and attention maps.

@@ -6,6 +6,7 @@
 mod cells;
 mod files;
 mod folder;
+mod mistakes;
 mod model_size;
 mod models;
 mod noise;
@@ -24,6 +25,7 @@ pub use cells::text_cell;
 pub use files::write_atomic;
 pub(crate) use files::{WRITING, sync_folder};
 pub use folder::{ResultsFolder, RunFolder};
+pub use mistakes::surest_mistakes;
 pub use model_size::{ModelSizeRecord, PartMacs};
 pub use models::{ModelRuns, by_model};
 pub use noise::{Noise, NoiseRecord};

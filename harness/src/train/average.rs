@@ -1,4 +1,4 @@
-//! A running mean of a model's weights.
+//! The exponential moving average (EMA) of a model's weights.
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
@@ -7,26 +7,26 @@ use burn::tensor::Tensor;
 use crate::architecture::Architecture;
 use crate::config::EmaConfig;
 
-/// An exponential moving average of the weights, as [`EmaConfig`] says.
+/// An exponential moving average of the weights, as [`EmaConfig`] defines it.
 pub struct WeightAverage {
-    /// The model with the mean weights, without autodiff.
+    /// The model with the EMA weights, without autodiff.
     model: Architecture,
     decay: f64,
     steps: u64,
 }
 
 impl WeightAverage {
-    /// As it was after `steps` steps, with the mean weights in `model`, which is without autodiff.
+    /// Restores the average after `steps` steps. `model` has the EMA weights and is without autodiff.
     pub(super) fn restored(config: EmaConfig, model: Architecture, steps: u64) -> Self {
         Self { model, decay: config.decay, steps }
     }
 
-    /// Steps taken in.
+    /// Number of steps in the average.
     pub(super) fn steps(&self) -> u64 {
         self.steps
     }
 
-    /// Begins with the weights of `model`.
+    /// Starts from the weights of `model`.
     pub(super) fn new(config: EmaConfig, model: &Architecture) -> Self {
         Self { model: model.valid(), decay: config.decay, steps: 0 }
     }
@@ -35,7 +35,7 @@ impl WeightAverage {
         &self.model
     }
 
-    /// Takes in the weights after a step.
+    /// Adds the weights after a step.
     pub(super) fn update(&mut self, model: &Architecture) {
         let steps = self.steps as f64;
         let kept = self.decay.min((1.0 + steps) / (10.0 + steps));
@@ -46,7 +46,7 @@ impl WeightAverage {
     }
 }
 
-/// A module's weights by their identity; Burn's container for gradients holds tensors of every rank.
+/// A module's weights by parameter identity, in Burn's container for gradients, which holds tensors of any rank.
 struct Weights(GradientsParams);
 
 impl ModuleVisitor for Weights {
@@ -77,7 +77,7 @@ mod tests {
     use crate::weights::parameters;
 
     #[test]
-    fn the_average_keeps_little_at_first_and_its_share_later() {
+    fn the_average_weights_early_steps_more() {
         struct Fill(f64);
         impl ModuleMapper for Fill {
             fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {

@@ -1,18 +1,18 @@
-//! A run's state on disk, from which it goes on as if it had never been stopped.
+//! A run's state on disk, from which it resumes as if it had never been stopped.
 //!
 //! ```text
 //! checkpoint/EPOCHS-STEPS/   epochs completed, steps made of the next one
 //!     model.safetensors      the weights of the last step
-//!     average.safetensors    the mean weights, where the recipe averages
-//!     optimizer.bpk          what the optimiser remembers, in Burn's format
+//!     average.safetensors    the EMA weights, if the recipe has them
+//!     optimizer.bpk          the optimiser's state, in Burn's format
 //!     epochs.csv             the completed epochs
 //!     state.json             everything else
 //!     SHA256SUMS             digests of the files above, as `sha256sum --check` reads them
 //! ```
 //!
-//! Nothing random is in it: order, augmentation, dropout and mixing are drawn from (seed, epoch, index). A checkpoint grows in a hidden
-//! folder and gets its name in one step when all of it is on disk. The last two are kept, so that a damaged one costs no more than the
-//! steps since the one before.
+//! It holds no state of a random generator: order, augmentation, dropout and mixing depend only on (seed, epoch, index). A checkpoint is
+//! written to a hidden folder, which is renamed once everything is on disk. The last two are kept, so that a damaged one costs only
+//! the steps since the one before.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -21,10 +21,10 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::average::WeightAverage;
-use super::epoch::EpochStats;
-use super::evaluate::Evaluation;
+use super::evaluation::Evaluation;
 use super::learner::Learner;
 use super::optimizer::Optimizer;
+use super::position::{BatchDigest, EpochStats, Position};
 use crate::architecture::{Architecture, ArchitectureConfig};
 use crate::config::EmaConfig;
 use crate::error::{Error, Result};
@@ -39,50 +39,8 @@ const EPOCHS: &str = "epochs.csv";
 const STATE: &str = "state.json";
 const SUMS: &str = "SHA256SUMS";
 
-/// Checkpoints that are kept.
+/// Number of checkpoints that are kept.
 const KEPT: usize = 2;
-
-/// How far training has come.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub(super) struct Position {
-    /// The epochs that are trained and evaluated.
-    pub epochs: Vec<EpochRecord>,
-    /// What the next epoch has seen so far.
-    pub stats: EpochStats,
-    /// Seconds that its steps took.
-    pub epoch_seconds: f64,
-    /// Digest of all training batches so far.
-    pub batches: BatchDigest,
-    /// How often the run was taken up again.
-    pub resumes: usize,
-}
-
-/// A digest that grows batch by batch and whose state is as short as itself: that of the digest so far and the batch's.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct BatchDigest(blake3::Hash);
-
-impl Default for BatchDigest {
-    fn default() -> Self {
-        Self(blake3::hash(b""))
-    }
-}
-
-impl BatchDigest {
-    /// Takes in a batch.
-    pub(super) fn update<'a>(&mut self, images: impl IntoIterator<Item = &'a [u8]>) {
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(self.0.as_bytes());
-        for image in images {
-            hasher.update(image);
-        }
-        self.0 = hasher.finalize();
-    }
-
-    /// In hexadecimal.
-    pub(super) fn to_hex(&self) -> String {
-        self.0.to_hex().to_string()
-    }
-}
 
 /// `state.json`.
 #[derive(Debug, Serialize, Deserialize)]
@@ -91,30 +49,16 @@ struct State {
     run: String,
     steps: usize,
     seen: Evaluation,
-    #[serde(with = "bits")]
+    #[serde(with = "super::bits")]
     lr: f64,
-    #[serde(with = "bits")]
+    #[serde(with = "super::bits")]
     epoch_seconds: f64,
     batch_digest: String,
     resumes: usize,
-    /// Steps that the average of the weights has taken in.
+    /// Steps that the EMA weights include.
     average_steps: u64,
-    /// What the optimiser knows the parameters by.
+    /// The identities by which the optimiser knows the parameters.
     parameters: BTreeMap<String, u64>,
-}
-
-/// Numbers as their bits: what is read is what was written.
-pub(super) mod bits {
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
-    pub(in crate::train) fn serialize<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_u64(value.to_bits())
-    }
-
-    pub(in crate::train) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
-        u64::deserialize(deserializer).map(f64::from_bits)
-    }
 }
 
 /// The checkpoints of a run.
@@ -123,7 +67,7 @@ pub(super) struct Checkpoints {
     run: String,
 }
 
-/// A checkpoint that was found whole.
+/// A complete checkpoint.
 pub(super) struct Checkpoint {
     folder: PathBuf,
     state: State,
@@ -131,7 +75,7 @@ pub(super) struct Checkpoint {
 }
 
 impl Checkpoints {
-    /// Those of `run`, whose folder this process alone works in.
+    /// The checkpoints of `run`. No other process may be working in its folder.
     pub(super) fn of(folder: &RunFolder, run: &str) -> Self {
         Self { folder: folder.checkpoint_path(), run: run.to_owned() }
     }
@@ -139,7 +83,7 @@ impl Checkpoints {
     /// Writes the state of training.
     ///
     /// # Errors
-    /// If a file cannot be written; the checkpoints before are kept then.
+    /// If a file cannot be written. Earlier checkpoints are kept.
     pub(super) fn save(&self, position: &Position, learner: &Learner, config: &ArchitectureConfig) -> Result<()> {
         let target = self.folder.join(name(position));
         if target.exists() {
@@ -193,8 +137,8 @@ impl Checkpoints {
         write_atomic(&to.join(SUMS), sums.as_bytes())
     }
 
-    /// The last whole checkpoint, if there is one. Damaged ones are told to `on_damaged` and taken away, and so is what a process
-    /// that was killed left half written.
+    /// The last complete checkpoint, if there is one. Reports damaged ones to `on_damaged` and deletes them, and deletes what a killed
+    /// process left incomplete.
     pub(super) fn last(&self, on_damaged: &mut dyn FnMut(&str)) -> Result<Option<Checkpoint>> {
         self.clear(&[WRITING, DELETING])?;
         for folder in self.list()?.into_iter().rev() {
@@ -202,7 +146,7 @@ impl Checkpoints {
                 Ok(checkpoint) => return Ok(Some(checkpoint)),
                 Err(Unusable::Failed(error)) => return Err(error),
                 Err(Unusable::Damaged(problem)) => {
-                    on_damaged(&format!("checkpoint {} is damaged and left out: {problem}", folder.display()));
+                    on_damaged(&format!("checkpoint {} is damaged and is ignored: {problem}", folder.display()));
                     self.delete(&folder)?;
                 }
             }
@@ -210,7 +154,7 @@ impl Checkpoints {
         Ok(None)
     }
 
-    /// Deletes all checkpoints, when the run is complete.
+    /// Deletes all checkpoints; called when the run is complete.
     pub(super) fn clear_all(&self) -> Result<()> {
         for folder in self.list()? {
             self.delete(&folder)?;
@@ -218,7 +162,7 @@ impl Checkpoints {
         self.clear(&[WRITING, DELETING])
     }
 
-    /// Folders of checkpoints, from the first to the last.
+    /// The checkpoints' folders, oldest first.
     fn list(&self) -> Result<Vec<PathBuf>> {
         let entries = match fs::read_dir(&self.folder) {
             Ok(entries) => entries,
@@ -236,7 +180,7 @@ impl Checkpoints {
         Ok(folders)
     }
 
-    /// Takes the name away first: what is half deleted is no checkpoint.
+    /// Renames the folder before it deletes it, so that one that is only partly deleted is not taken for a checkpoint.
     fn delete(&self, folder: &Path) -> Result<()> {
         let name = folder.file_name().unwrap_or_default().to_string_lossy();
         let hidden = self.folder.join(format!("{DELETING}{name}"));
@@ -263,7 +207,7 @@ impl Checkpoints {
         let text = fs::read(folder.join(STATE)).map_err(Unusable::of(&folder.join(STATE)))?;
         let damaged = |problem: String| Unusable::Damaged(format!("{STATE}: {problem}"));
         let state: State = serde_json::from_slice(&text).map_err(|error| damaged(error.to_string()))?;
-        // Whole, and not for this program or run: nothing to delete.
+        // Complete, but from another program or run: not to be deleted.
         let foreign = |problem: String, help: &str| {
             Err(Unusable::Failed(Error::input(folder.join(STATE).display(), problem, help)))
         };
@@ -272,25 +216,25 @@ impl Checkpoints {
             return foreign(problem, "use a newer vitbench");
         }
         if state.run != self.run {
-            return foreign(format!("it is of run {}", state.run), "put the checkpoint back to its run");
+            return foreign(format!("it belongs to run {}", state.run), "move the checkpoint back to its run");
         }
         let epochs = RunFolder::open(folder).and_then(|folder| folder.read_epochs());
         let epochs = epochs.map_err(|error| Unusable::Damaged(error.to_string()))?;
-        let epochs = epochs.ok_or_else(|| Unusable::Damaged(format!("{EPOCHS} is not there")))?;
+        let epochs = epochs.ok_or_else(|| Unusable::Damaged(format!("{EPOCHS} is missing")))?;
         Ok(Checkpoint { folder: folder.to_owned(), state, epochs })
     }
 }
 
 /// Why a checkpoint cannot be used.
 enum Unusable {
-    /// It is not what was written.
+    /// Its contents are not what was written.
     Damaged(String),
-    /// Whether it is cannot be told, or it is somebody else's.
+    /// It cannot be read, or it belongs to another run or program.
     Failed(Error),
 }
 
 impl Unusable {
-    /// A file that is absent, short or no text is damage; a disk or network that does not answer is none.
+    /// A file that is missing, short or not text is damaged; a disk or network that does not respond is a failure.
     fn of(path: &Path) -> impl FnOnce(std::io::Error) -> Self {
         use std::io::ErrorKind::{InvalidData, IsADirectory, NotADirectory, NotFound, UnexpectedEof};
         move |error| match error.kind() {
@@ -303,7 +247,7 @@ impl Unusable {
     }
 }
 
-/// How folders are named that are on their way out.
+/// Prefix of folders that are being deleted.
 const DELETING: &str = ".deleting-";
 
 fn name(position: &Position) -> String {
@@ -315,21 +259,21 @@ fn is_name(name: &str) -> bool {
     name.split_once('-').is_some_and(|(epochs, steps)| digits(epochs) && digits(steps))
 }
 
-/// Says which file is not what it was, if any.
+/// Checks the digests of all files.
 fn check_sums(folder: &Path) -> Result<(), Unusable> {
     let sums = fs::read_to_string(folder.join(SUMS)).map_err(Unusable::of(&folder.join(SUMS)))?;
     for needed in [MODEL, OPTIMIZER, EPOCHS, STATE] {
         if !sums.lines().any(|line| line.ends_with(&format!("  {needed}"))) {
-            return Err(Unusable::Damaged(format!("{SUMS} does not name {needed}")));
+            return Err(Unusable::Damaged(format!("{SUMS} does not list {needed}")));
         }
     }
     for line in sums.lines() {
-        let no_digest = || Unusable::Damaged(format!("{SUMS}: no digest in `{line}`"));
+        let no_digest = || Unusable::Damaged(format!("{SUMS}: `{line}` has no digest"));
         let (digest, file) = line.split_once("  ").ok_or_else(no_digest)?;
         let path = folder.join(file);
         let found = sha256::of_file(&path).map_err(Unusable::of(&path))?;
         if found != digest {
-            let problem = format!("{file} is not what was written: its SHA-256 is {found} instead of {digest}");
+            let problem = format!("{file} has changed: its SHA-256 is {found}, expected {digest}");
             return Err(Unusable::Damaged(problem));
         }
     }
@@ -337,30 +281,30 @@ fn check_sums(folder: &Path) -> Result<(), Unusable> {
 }
 
 impl Checkpoint {
-    /// How far training had come.
+    /// How far training had got.
     pub(super) fn position(&self) -> Result<Position> {
         let state = &self.state;
-        let batches = blake3::Hash::from_hex(&state.batch_digest).map_err(|error| self.unusable(STATE, &error))?;
+        let batches = BatchDigest::from_hex(&state.batch_digest).map_err(|error| self.unusable(STATE, &error))?;
         Ok(Position {
             epochs: self.epochs.clone(),
             stats: EpochStats { steps: state.steps, seen: state.seen.clone(), lr: state.lr },
             epoch_seconds: state.epoch_seconds,
-            batches: BatchDigest(batches),
+            batches,
             resumes: state.resumes + 1,
         })
     }
 
-    /// `model`, made of `config`, with the weights of the last step.
+    /// `model`, made from `config`, with the weights of the last step.
     pub(super) fn model(&self, config: &ArchitectureConfig, model: Architecture) -> Result<Architecture> {
         let (model, _) = weights::load(&self.folder.join(MODEL), config, model)?;
         let known = |place: parameters::ParameterPlace| self.state.parameters.contains_key(&place.path);
         if !parameters::places(&model).into_iter().all(known) {
-            return Err(self.unusable(STATE, &"it does not name all parameters"));
+            return Err(self.unusable(STATE, &"it does not list all parameters"));
         }
         Ok(parameters::with_ids(model, &self.state.parameters))
     }
 
-    /// The average of the weights. `model` is without autodiff and has the parameters' identities.
+    /// The EMA weights. `model` is without autodiff and has the parameters' identities.
     pub(super) fn average(
         &self,
         ema: EmaConfig,
@@ -371,7 +315,7 @@ impl Checkpoint {
         Ok(WeightAverage::restored(ema, model, self.state.average_steps))
     }
 
-    /// `optimizer`, made for the model of [`model`](Self::model), with what it remembered.
+    /// `optimizer`, made for the model of [`model`](Self::model), with its state.
     pub(super) fn optimizer(&self, optimizer: Optimizer) -> Result<Optimizer> {
         let path = self.folder.join(OPTIMIZER);
         let bytes = fs::read(&path).map_err(Error::io("read", &path))?;
@@ -383,7 +327,7 @@ impl Checkpoint {
         Error::input(
             path.display(),
             problem.to_string(),
-            "delete the checkpoint's folder; the run goes on from an earlier one",
+            "delete the checkpoint's folder; the run resumes from an earlier one",
         )
     }
 }

@@ -1,4 +1,4 @@
-//! How long a run will take, and how much memory, from a few steps of its model.
+//! Forecasts the time and memory of a run from a few steps of its model.
 
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
@@ -13,45 +13,45 @@ use crate::measure::{Enough, peak_rss_bytes};
 use crate::results::TimingMode;
 use crate::stats::median;
 
-/// What a model's steps cost on this machine. A training step of `n` images takes `step_s + n * image_s`: the optimiser's work does
-/// not depend on the batch.
+/// The cost of a model's steps on this machine. A training step of `n` images takes `step_s + n * image_s`, since the optimiser's work
+/// does not depend on the batch size.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct StepCost {
-    /// Seconds of a training step besides its images.
+    /// Seconds of a training step that do not depend on its images.
     pub step_s: f64,
-    /// Seconds of an image in training.
+    /// Seconds per image in training.
     pub image_s: f64,
-    /// Seconds of an image in evaluation.
+    /// Seconds per image in evaluation.
     pub eval_image_s: f64,
-    /// Greatest resident memory of the process that measured, without images.
+    /// Peak resident memory of the measuring process, without a dataset.
     pub peak_rss_bytes: Option<u64>,
 }
 
-/// What a run will cost.
+/// The forecast cost of a run.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Forecast {
-    /// Optimiser steps of an epoch.
+    /// Optimiser steps per epoch.
     pub steps: usize,
-    /// Seconds of an epoch's training steps.
+    /// Seconds per epoch for training steps.
     pub train_epoch_s: f64,
-    /// Seconds of an epoch with its evaluation.
+    /// Seconds per epoch, including evaluation.
     pub epoch_s: f64,
-    /// Seconds of the run: all epochs, the test set, timing.
+    /// Seconds of the run: all epochs, the test set and timing.
     pub run_s: f64,
-    /// Memory, images included.
+    /// Peak memory, including the images.
     pub memory_bytes: Option<u64>,
 }
 
 impl StepCost {
-    /// Makes a few steps of two batch sizes, each a few times, which takes some seconds.
+    /// Times a few steps at two batch sizes, which takes some seconds.
     ///
     /// # Errors
-    /// If the model's numbers leave the range of 32-bit floats.
+    /// If the loss or the gradients overflow 32-bit floats.
     pub fn measure(on: DeviceName, timed: &TimedModel, device: &Device, lanes: &Lanes) -> Result<Self> {
         const ENOUGH: Enough = Enough { warmup_seconds: 0.5, min_samples: 3, min_seconds: 0.5 };
         let batch_size = timed.train_batch_sizes.iter().copied().max().unwrap_or(1);
         let mut bench = TimingBench::new(on, timed, batch_size, device);
-        // As many micro-batches as lanes, and three times as many: lanes are then equally busy.
+        // One micro-batch per lane, and three per lane: either way all lanes are equally busy.
         let small = (lanes.threads() * bench.micro_batch()).min(batch_size);
         let large = (3 * small).min(batch_size);
         let mut seconds_of = |mode, images: usize| -> Result<f64> {
@@ -66,20 +66,20 @@ impl StepCost {
     }
 }
 
-/// Intercept and slope of the line through two points; with noise, no part of it is negative.
+/// Intercept and slope of the line through two points, limited to values that are not negative, since the points are noisy.
 fn line((n, t): (usize, f64), (more, longer): (usize, f64)) -> (f64, f64) {
     let slope =
         if more > n { ((longer - t) / (more - n) as f64).clamp(0.0, longer / more as f64) } else { t / n as f64 };
     (longer - slope * more as f64, slope)
 }
 
-/// What a run on this many images will cost if its steps cost as much as was measured. Reading images is not counted: it keeps the
-/// lanes busy for a small share of the time. Nor is early stopping, which nobody can foresee.
+/// Forecasts a run on this many images from the measured cost of its steps. Extrapolates linearly in the batch size. Neglects reading
+/// images, which takes a small fraction of a step, and early stopping, which cannot be predicted.
 pub fn forecast(config: &RunConfig, sizes: SplitSizes, cost: &StepCost) -> Forecast {
     let train = &config.train;
     let steps = sizes.train.div_ceil(train.batch_size);
     let train_epoch_s = steps as f64 * cost.step_s + sizes.train as f64 * cost.image_s;
-    // Averaged weights are evaluated beside those of the last step.
+    // With EMA, the non-EMA weights are evaluated as well.
     let passes = if train.ema.is_some() { 2.0 } else { 1.0 };
     let eval = |images: usize| passes * images as f64 * cost.eval_image_s;
     let epoch_s = train_epoch_s + eval(if sizes.val > 0 { sizes.val } else { sizes.test });
@@ -94,7 +94,7 @@ pub fn forecast(config: &RunConfig, sizes: SplitSizes, cost: &StepCost) -> Forec
     }
 }
 
-/// Seconds that are spent on timing after training.
+/// Seconds of timing after training.
 fn timing_s(config: &RunConfig, cost: &StepCost) -> f64 {
     let measure = &config.measure;
     let recipe = vec![config.train.batch_size];
@@ -102,7 +102,7 @@ fn timing_s(config: &RunConfig, cost: &StepCost) -> f64 {
         measure.warmup_seconds.max(step_s) + (measure.min_samples as f64 * step_s).max(min_seconds)
     };
     let figure = |step_s: f64| seconds(step_s, measure.min_seconds);
-    // Data, forward, forward and backward pass: each for a quarter of a figure's time, if it has its samples by then.
+    // Data, forward pass, and forward with backward pass are each timed for a quarter of `min_seconds`, but for `min_samples` steps.
     let step_s = |images: usize| cost.step_s + images as f64 * cost.image_s;
     let forward_s = |images: usize| images as f64 * cost.eval_image_s;
     let parts = [0.0, forward_s(config.train.batch_size), step_s(config.train.batch_size)];
@@ -124,7 +124,7 @@ mod tests {
     fn two_points_make_a_line_without_negative_parts() {
         let near = |(a, b): (f64, f64), (c, d): (f64, f64)| (a - c).abs() < 1e-12 && (b - d).abs() < 1e-12;
         assert!(near(line((4, 3.0), (12, 7.0)), (1.0, 0.5)));
-        assert!(near(line((4, 2.0), (4, 2.0)), (0.0, 0.5)), "one point says nothing of the step alone");
+        assert!(near(line((4, 2.0), (4, 2.0)), (0.0, 0.5)), "one point cannot separate the step from its images");
         assert!(near(line((4, 1.0), (12, 7.0)), (0.0, 7.0 / 12.0)), "no negative intercept");
         assert!(near(line((4, 3.0), (12, 2.0)), (2.0, 0.0)), "no negative slope");
     }

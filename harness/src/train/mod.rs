@@ -1,14 +1,19 @@
-//! Training: lanes, optimiser, steps, epochs, evaluation, and a run from beginning to end.
+//! Training: optimiser, gradients, steps, epochs, evaluation, checkpoints, timing, and a run from beginning to end.
 
 mod average;
+mod batch;
+mod bits;
 mod checkpoint;
+mod context;
 mod epoch;
 mod evaluate;
+mod evaluation;
 mod fit;
 mod forecast;
-mod kept;
+mod gradients;
 mod learner;
 pub mod optimizer;
+mod position;
 mod recompute;
 mod run;
 mod size;
@@ -18,11 +23,14 @@ mod timing;
 #[cfg(test)]
 mod tests;
 
-pub use epoch::{EpochStart, EpochStats, evaluate, train_epoch};
-pub use evaluate::{Evaluation, Prediction};
+pub use batch::{Batch, MicroBatch};
+pub use context::{Event, Outcome, RunContext};
+pub use evaluation::{Evaluation, Prediction};
 pub use forecast::{Forecast, StepCost, forecast};
+pub(crate) use gradients::cross_entropy_sum;
 pub use learner::Learner;
-pub use run::{Event, Outcome, RunContext, run};
+pub use position::EpochStats;
+pub use run::run;
 pub use size::model_size;
-pub use step::{Batch, Diverged, MicroBatch, StepOptions, StepResult, train_step};
+pub use step::{Diverged, StepOptions, StepResult, train_step};
 pub use timing::TimingBench;

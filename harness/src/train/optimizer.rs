@@ -1,4 +1,4 @@
-//! From a recipe's optimiser to Burn's, and what is done to gradients before a step.
+//! Burn's optimiser for a recipe's, and global-norm clipping of gradients.
 
 use burn::module::{Module, ModuleVisitor, Param, ParamGroup, ParamId};
 use burn::optim::decay::WeightDecayConfig;
@@ -13,15 +13,15 @@ use crate::config::{Decay, OptimizerConfig};
 use crate::lanes::Lanes;
 use crate::weights::parameters::{self, ParameterPlace};
 
-/// What turns gradients into steps.
+/// An optimiser with its state.
 pub struct Optimizer {
     burn: ModuleOptimizer,
-    /// Whether its steps multiply matrices, whose sums must not be cut by the number of threads.
+    /// Whether its steps multiply matrices: their sums must not be split by the number of threads.
     on_one_lane: bool,
 }
 
 impl Optimizer {
-    /// One step.
+    /// Takes a step.
     pub(super) fn step<M: Module + Send>(&mut self, lanes: &Lanes, lr: f64, model: M, gradients: GradientsParams) -> M {
         match self.on_one_lane {
             true => lanes.on_one(|| self.burn.step(lr, model, gradients)),
@@ -29,15 +29,15 @@ impl Optimizer {
         }
     }
 
-    /// What it remembers of past gradients, in Burn's own format, by the identities of the parameters.
+    /// Its state, by parameter identity, in Burn's format.
     pub(super) fn to_bytes(&self) -> Bytes {
-        self.burn.into_bytes().expect("memory takes every byte")
+        self.burn.into_bytes().expect("writing to memory cannot fail")
     }
 
-    /// The same, with the memory that [`to_bytes`](Self::to_bytes) gave.
+    /// The same optimiser, with the state that [`to_bytes`](Self::to_bytes) returned.
     ///
     /// # Errors
-    /// If the bytes are something else.
+    /// If the bytes are not the state of an optimiser.
     pub(super) fn with_bytes(self, bytes: Vec<u8>) -> Result<Self, RecordError> {
         let burn = self.burn.from_bytes(Bytes::from_bytes_vec(bytes))?;
         Ok(Self { burn, ..self })
@@ -46,7 +46,7 @@ impl Optimizer {
 
 /// The optimiser that a recipe names, for the parameters of `model`.
 ///
-/// Burn's own defaults differ from PyTorch's (epsilon 1e-5, dampening 0.1), so every value is set here.
+/// Burn's defaults differ from PyTorch's (epsilon 1e-5, dampening 0.1), so every value is set here.
 pub fn build<M: Module>(config: &OptimizerConfig, decay: Decay, model: &M) -> Optimizer {
     let places = parameters::places(model);
     let decays = |place: &ParameterPlace| match decay {
@@ -97,8 +97,7 @@ fn adamw([beta_1, beta_2]: [f32; 2], eps: f32, weight_decay: f32) -> AdamWConfig
     AdamWConfig::new().with_beta_1(beta_1).with_beta_2(beta_2).with_epsilon(eps).with_weight_decay(weight_decay)
 }
 
-/// The norm of all gradients taken as one vector. Burn's own clipping takes every tensor for itself, which is another thing
-/// than what recipes mean.
+/// The global norm: that of all gradients as one vector. Burn clips each tensor by its own norm, which is not what recipes mean.
 pub(super) fn gradient_norm<M: Module>(model: &M, gradients: &GradientsParams) -> f64 {
     struct SumOfSquares<'a> {
         gradients: &'a GradientsParams,

@@ -7,10 +7,11 @@ use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::tensor::{Gradients, Tensor};
 use layers::SampleKeys;
 
-use super::step::{LaneGradients, MicroBatch, cross_entropy_sum, host_values};
+use super::batch::MicroBatch;
+use super::gradients::{LaneGradients, cross_entropy_sum, host_values};
 use crate::architecture::Architecture;
 
-/// As [`plain_gradients`](super::step::plain_gradients), in less memory.
+/// As [`plain_gradients`](super::gradients::plain_gradients), in less memory.
 pub(super) fn checkpointed_gradients(model: &Architecture, part: MicroBatch, total: usize) -> LaneGradients {
     let MicroBatch { images, targets, keys, .. } = part;
     let (inputs, last) = block_inputs(model, images.clone(), &keys);
@@ -60,7 +61,7 @@ fn take_gradient(input: &Tensor<3>, gradients: &mut Gradients) -> Tensor<3> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::step::plain_gradients;
+    use super::super::gradients::plain_gradients;
     use super::*;
     use crate::architecture::ArchitectureConfig;
     use crate::weights::parameters;

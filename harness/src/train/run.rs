@@ -1,186 +1,89 @@
-//! A run from initial weights to records on disk.
+//! A run, from initial weights to records on disk.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
-
-use burn::tensor::Device;
-
-use super::checkpoint::Checkpoints;
-use super::epoch::EpochStats;
-use super::evaluate::{Evaluation, Prediction};
-use super::fit::{Evaluated, Fitted, architecture, evaluate_images, fit};
-use super::kept::keep_images;
+use super::context::{Ending, Event, Flow, Outcome, RunContext};
+use super::evaluate::{Evaluated, evaluate_learner};
+use super::evaluation::{Evaluation, Prediction};
+use super::fit::Training;
 use super::learner::Learner;
 use super::size::model_size;
-use super::step::{Diverged, StepOptions};
+use super::step::StepOptions;
 use super::timing::{TIMED_LR, Timed, time_inference, time_part, time_train_step};
-use crate::config::RunConfig;
-use crate::data::{BatchReader, Dataset, Images};
-use crate::error::Result;
-use crate::lanes::Lanes;
-use crate::measure::{Enough, Machine, peak_gflop_per_s, peak_rss_bytes};
+use crate::data::{BatchReader, Images, contact_sheet};
+use crate::error::{Error, Result};
+use crate::measure::{Enough, peak_gflop_per_s, peak_rss_bytes};
 use crate::results::{
-    EpochRecord, FailureReason, FailureRecord, PartSample, PredictionRecord, RunFolder, RunIdentity, RunRecord, Spaced,
-    StepPart, TimingMode, TimingSample,
+    FailureReason, FailureRecord, KeptImage, PartSample, PredictionRecord, RunRecord, Spaced, StepPart, TimingMode,
+    TimingSample, surest_mistakes,
 };
 use crate::weights;
 
-/// What a run needs.
-pub struct RunContext<'a> {
-    /// Model, recipe, seed.
-    pub config: &'a RunConfig,
-    /// The images, shared by all runs of a plan.
-    pub dataset: &'a Dataset,
-    /// Where to compute, without autodiff.
-    pub device: &'a Device,
-    /// Worker threads of training.
-    pub lanes: &'a Lanes,
-    /// Worker threads of what is timed: all of the machine's that the plan was given, even if several runs train at once.
-    pub timing_lanes: &'a Lanes,
-    /// Kept from others while something is timed.
-    pub machine: &'a Machine,
-    /// Runs that train at once.
-    pub jobs: usize,
-    /// Set when the run is to leave a checkpoint and end.
-    pub stop: &'a AtomicBool,
-    /// Greatest time between two checkpoints.
-    pub checkpoint_every: Duration,
-    /// Where the records go.
-    pub folder: &'a RunFolder,
-    /// The records' heads.
-    pub identity: RunIdentity,
-    /// When the run began: before its images were read, if it reads them itself.
-    pub started: Instant,
-}
+/// Pictures of test images that a run keeps for its report, which has no access to the images.
+const KEPT_IMAGES: usize = 24;
 
-/// What happens during a run, for whoever shows it.
-pub enum Event<'a> {
-    /// Something that the run's log should say.
-    Remark(&'a str),
-    /// The run goes on where it was stopped: in an epoch from 1, after some of its steps.
-    Resumed {
-        /// The epoch.
-        epoch: usize,
-        /// Its steps that are made already.
-        steps: usize,
-    },
-    /// A training step was made.
-    Step {
-        /// The epoch in work, from 1.
-        epoch: usize,
-        /// What the epoch has seen so far.
-        stats: &'a EpochStats,
-    },
-    /// An epoch is trained and evaluated.
-    Epoch(&'a EpochRecord),
-    /// Training is over, timing begins.
-    Timing,
-    /// The run is complete.
-    Done(&'a RunRecord),
-    /// The run ended before its time.
-    Failed(&'a FailureRecord),
-}
+/// Maximum height and width of these pictures, in pixels.
+const KEPT_IMAGE_SIZE: u32 = 64;
 
-/// Why a run ended before its record.
-pub(super) enum Ending {
-    /// The numbers left the range of floats, in an epoch from 1.
-    Diverged { epoch: usize, why: Diverged },
-    /// It was asked to stop, and left a checkpoint.
-    Interrupted,
-}
-
-/// What became of a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
-    /// It has a record: of its completion or of its failure.
-    Recorded,
-    /// It was asked to stop and can be taken up again.
-    Interrupted,
-}
-
-/// Trains, evaluates and times one model and leaves its records; goes on from the run's last checkpoint, if it has one. A run that
-/// diverges leaves a record that says so, which is no error; errors are of files.
+/// Trains, evaluates and times a model, and leaves its records. Resumes from the run's last checkpoint if it has one.
+///
+/// A run that diverges leaves a record that says so, which is not an error.
+///
+/// # Errors
+/// If a file cannot be read or written.
 pub fn run(context: &RunContext<'_>, on_event: &mut dyn FnMut(Event<'_>)) -> Result<Outcome> {
     context.folder.create()?;
-    match train_and_time(context, on_event)? {
+    let mut training = Training::begin(context, on_event)?;
+    match train_and_time(&mut training, on_event) {
         Ok(record) => {
             context.folder.write_done(&record)?;
-            Checkpoints::of(context.folder, &context.identity.run).clear_all()?;
+            training.clear_checkpoints()?;
             on_event(Event::Done(&record));
             Ok(Outcome::Recorded)
         }
-        Err(Ending::Diverged { epoch, why }) => {
-            let identity = context.identity.clone();
-            let record = FailureRecord { identity, reason: FailureReason::Diverged, message: why.to_string(), epoch };
+        Err(Ending::Diverged(why)) => {
+            let record = FailureRecord {
+                identity: context.identity.clone(),
+                reason: FailureReason::Diverged,
+                message: why.to_string(),
+                epoch: training.epoch(),
+            };
             context.folder.write_failed(&record)?;
             on_event(Event::Failed(&record));
             Ok(Outcome::Recorded)
         }
         Err(Ending::Interrupted) => Ok(Outcome::Interrupted),
+        Err(Ending::Error(error)) => Err(error),
     }
 }
 
-fn train_and_time(
-    context: &RunContext<'_>,
-    on_event: &mut dyn FnMut(Event<'_>),
-) -> Result<std::result::Result<RunRecord, Ending>> {
-    let Fitted { mut learner, position, first_step } = match fit(context, on_event)? {
-        Ok(fitted) => fitted,
-        Err(ending) => return Ok(Err(ending)),
-    };
-    let epochs = &position.epochs;
-    let diverged = |why| Ok(Err(Ending::Diverged { epoch: epochs.len(), why }));
-    let Some(turn) = context.machine.turn(context.stop)? else { return Ok(Err(Ending::Interrupted)) };
-    let Evaluated { evaluation, predictions, raw } = match evaluate_images(context, &learner, &context.dataset.test) {
-        Ok(Some(evaluated)) => evaluated,
-        Ok(None) => return Ok(Err(Ending::Interrupted)),
-        Err(why) => return diverged(why),
-    };
-    context.folder.write_predictions(&prediction_records(&context.dataset.test, &predictions))?;
+fn train_and_time(training: &mut Training<'_>, on_event: &mut dyn FnMut(Event<'_>)) -> Flow<RunRecord> {
+    training.finish(on_event)?;
+    let tested = test(training)?;
+    on_event(Event::Timing);
+    let peak_gflop_per_s = time(training)?;
+    Ok(record(training, &tested, peak_gflop_per_s))
+}
+
+/// What the test set says of a trained model.
+struct Tested {
+    evaluation: Evaluation,
+    non_ema: Option<Evaluation>,
+    /// Peak resident memory of training and testing.
+    train_peak_rss_bytes: Option<u64>,
+}
+
+/// Evaluates the trained model on the test set; keeps its predictions, pictures of its mistakes, and its weights.
+fn test(training: &Training<'_>) -> Flow<Tested> {
+    let Training { context, architecture, learner, .. } = training;
+    let _turn = context.machine.turn(context.stop)?.ok_or(Ending::Interrupted)?;
+    let images = &context.dataset.test;
+    let Evaluated { evaluation, predictions, non_ema } = evaluate_learner(context, learner, images)?;
+    let predictions = prediction_records(images, &predictions);
+    context.folder.write_predictions(&predictions)?;
     keep_images(context, &predictions)?;
     let train_peak_rss_bytes = peak_rss_bytes();
-    let dataset = context.dataset;
-    let classes = dataset.classes.len();
-    let architecture = architecture(context);
-    // Before timing, whose steps go on training.
-    weights::save(&weights::trained_weights(context.folder), &architecture, &learner.result())?;
-    drop(turn);
-    on_event(Event::Timing);
-    let Some(alone) = context.machine.alone(context.stop)? else { return Ok(Err(Ending::Interrupted)) };
-    let parts = time_parts(context, &learner);
-    let timed = match time(context, &mut learner) {
-        Ok(timed) => timed,
-        Err(why) => return diverged(why),
-    };
-    let (Some(parts), Some(samples)) = (parts, timed) else { return Ok(Err(Ending::Interrupted)) };
-    context.folder.write_parts(&parts)?;
-    context.folder.write_timing(&samples)?;
-    let peak_gflop_per_s = Some(peak_gflop_per_s(context.timing_lanes, context.device));
-    drop(alone);
-    Ok(Ok(RunRecord {
-        identity: context.identity.clone(),
-        model_size: model_size(&architecture),
-        train_images: dataset.train.len(),
-        val_images: dataset.val.len(),
-        test_images: dataset.test.len(),
-        classes,
-        class_names: dataset.classes.clone(),
-        test_loss: evaluation.loss(),
-        test_top1: evaluation.top1(),
-        test_top5: evaluation.top5(classes),
-        non_ema_test_loss: raw.as_ref().map(Evaluation::loss),
-        non_ema_test_top1: raw.as_ref().map(Evaluation::top1),
-        train_seconds: epochs.iter().map(|record| record.train_seconds).sum(),
-        eval_seconds: epochs.iter().map(|record| record.eval_seconds).sum(),
-        start_seconds: first_step.map(|(start, _)| start),
-        first_step_seconds: first_step.map(|(_, step)| step),
-        train_peak_rss_bytes,
-        micro_batch: learner.micro_batch(),
-        peak_gflop_per_s,
-        batch_digest: position.batches.to_hex(),
-        resumes: position.resumes,
-        jobs: context.jobs,
-    }))
+    // Before timing, whose steps change the weights.
+    weights::save(&weights::trained_weights(context.folder), architecture, &learner.result())?;
+    Ok(Tested { evaluation, non_ema, train_peak_rss_bytes })
 }
 
 fn prediction_records(images: &Images, predictions: &[Prediction]) -> Vec<PredictionRecord> {
@@ -196,30 +99,53 @@ fn prediction_records(images: &Images, predictions: &[Prediction]) -> Vec<Predic
     images.names().iter().zip(images.labels()).zip(predictions).map(record).collect()
 }
 
-/// The parts of a training step on a batch of the recipe's; `None` if the run is to stop.
-fn time_parts(context: &RunContext<'_>, learner: &Learner) -> Option<Vec<PartSample>> {
+/// Keeps pictures of the most confident mistakes, unless the config turns that off.
+fn keep_images(context: &RunContext<'_>, predictions: &[PredictionRecord]) -> Result<()> {
+    let images = &context.dataset.test;
+    let kept = surest_mistakes(predictions, KEPT_IMAGES);
+    if !context.config.data.keeps_images() || kept.is_empty() {
+        return Ok(());
+    }
+    let record = |position: &usize| KeptImage { position: *position, image: images.names()[*position].clone() };
+    let png = contact_sheet(images, &kept, KEPT_IMAGE_SIZE).map_err(|error| {
+        Error::io("encode", &context.folder.path().join("images.png"))(std::io::Error::other(error))
+    })?;
+    context.folder.write_images(&kept.iter().map(record).collect::<Vec<_>>(), &png)
+}
+
+/// Times the trained model with exclusive access to the machine. Returns the machine's peak rate, in GFLOP/s.
+fn time(training: &mut Training<'_>) -> Flow<f64> {
+    let context = training.context;
+    let _alone = context.machine.alone(context.stop)?.ok_or(Ending::Interrupted)?;
+    let parts = time_parts(context, &training.learner)?;
+    let samples = time_steps(context, &mut training.learner)?;
+    context.folder.write_parts(&parts)?;
+    context.folder.write_timing(&samples)?;
+    Ok(peak_gflop_per_s(context.timing_lanes, context.device))
+}
+
+/// Times the parts of a training step at the recipe's batch size.
+fn time_parts(context: &RunContext<'_>, learner: &Learner) -> Flow<Vec<PartSample>> {
     let RunContext { config, dataset, timing_lanes: lanes, .. } = context;
     let batch_size = config.train.batch_size;
     let training = BatchReader::training(&dataset.train, &config.data, config.seed);
     let plain = BatchReader::evaluation(&dataset.train, &config.data);
     let timed = |reader| Timed { images: &dataset.train, reader, batch_size };
     let enough = Enough::of(&config.measure);
-    // Shares of a step need no more than a quarter of the time that its own figure takes.
+    // A quarter of the time of a whole step's figure is enough for the fractions of a step.
     let enough = Enough { min_seconds: enough.min_seconds / 4.0, ..enough };
     let mut all = Vec::new();
     for part in [StepPart::Data, StepPart::Forward, StepPart::ForwardBackward] {
-        if context.stop.load(Ordering::Relaxed) {
-            return None;
-        }
+        context.check_stop()?;
         let reader = if part == StepPart::Data { &training } else { &plain };
         let samples = time_part(learner, lanes, &timed(reader), part, config.train.gradient_checkpointing, enough);
         all.extend(samples.into_iter().map(|seconds| PartSample { part, batch_size, seconds }));
     }
-    Some(all)
+    Ok(all)
 }
 
-/// Whole steps; `None` if the run is to stop.
-fn time(context: &RunContext<'_>, learner: &mut Learner) -> std::result::Result<Option<Vec<TimingSample>>, Diverged> {
+/// Times whole training steps and inference at the batch sizes of the config, and inference of one image.
+fn time_steps(context: &RunContext<'_>, learner: &mut Learner) -> Flow<Vec<TimingSample>> {
     let RunContext { config, dataset, timing_lanes: lanes, .. } = context;
     let measure = &config.measure;
     let enough = Enough::of(measure);
@@ -230,13 +156,10 @@ fn time(context: &RunContext<'_>, learner: &mut Learner) -> std::result::Result<
     let mut keep = |mode, batch_size, samples: Vec<f64>| {
         all.extend(samples.into_iter().map(|seconds| TimingSample { mode, batch_size, seconds }));
     };
-    let stop = || context.stop.load(Ordering::Relaxed);
     for batch_size in measure.train_batch_sizes.clone().unwrap_or_else(recipe_batch) {
-        if stop() {
-            return Ok(None);
-        }
-        let samples =
-            time_train_step(learner, lanes, &timed(batch_size), StepOptions::of(&config.train, TIMED_LR), enough)?;
+        context.check_stop()?;
+        let options = StepOptions::of(&config.train, TIMED_LR);
+        let samples = time_train_step(learner, lanes, &timed(batch_size), options, enough)?;
         keep(TimingMode::TrainStep, batch_size, samples);
     }
     let mut sizes = measure.inference_batch_sizes.clone().unwrap_or_else(recipe_batch);
@@ -244,10 +167,41 @@ fn time(context: &RunContext<'_>, learner: &mut Learner) -> std::result::Result<
     sizes.sort_unstable();
     sizes.dedup();
     for batch_size in sizes {
-        if stop() {
-            return Ok(None);
-        }
+        context.check_stop()?;
         keep(TimingMode::Inference, batch_size, time_inference(learner, lanes, &timed(batch_size), enough));
     }
-    Ok((!stop()).then_some(all))
+    context.check_stop()?;
+    Ok(all)
+}
+
+/// The record of a complete run.
+fn record(training: &Training<'_>, tested: &Tested, peak_gflop_per_s: f64) -> RunRecord {
+    let Training { context, architecture, learner, position, first_step, .. } = training;
+    let Tested { evaluation, non_ema, train_peak_rss_bytes } = tested;
+    let dataset = context.dataset;
+    let classes = dataset.classes.len();
+    RunRecord {
+        identity: context.identity.clone(),
+        model_size: model_size(architecture),
+        train_images: dataset.train.len(),
+        val_images: dataset.val.len(),
+        test_images: dataset.test.len(),
+        classes,
+        class_names: dataset.classes.clone(),
+        test_loss: evaluation.loss(),
+        test_top1: evaluation.top1(),
+        test_top5: evaluation.top5(classes),
+        non_ema_test_loss: non_ema.as_ref().map(Evaluation::loss),
+        non_ema_test_top1: non_ema.as_ref().map(Evaluation::top1),
+        train_seconds: position.epochs.iter().map(|epoch| epoch.train_seconds).sum(),
+        eval_seconds: position.epochs.iter().map(|epoch| epoch.eval_seconds).sum(),
+        start_seconds: first_step.map(|step| step.start_seconds),
+        first_step_seconds: first_step.map(|step| step.seconds),
+        train_peak_rss_bytes: *train_peak_rss_bytes,
+        micro_batch: learner.micro_batch(),
+        peak_gflop_per_s: Some(peak_gflop_per_s),
+        batch_digest: position.batches.to_hex(),
+        resumes: position.resumes,
+        jobs: context.jobs,
+    }
 }

@@ -1,95 +1,50 @@
-//! One optimiser step, and one inference pass.
+//! A training step and an inference pass on a batch.
 
 use burn::module::Module;
 use burn::optim::{GradientsAccumulator, GradientsParams};
-use burn::tensor::activation::log_softmax;
-use burn::tensor::{Device, Tensor, TensorData};
-use layers::SampleKeys;
+use burn::tensor::Device;
 
+use super::batch::Batch;
+use super::gradients::{LaneGradients, host_values, plain_gradients};
 use super::optimizer::{Optimizer, gradient_norm, scale_gradients};
 use super::recompute::checkpointed_gradients;
 use crate::architecture::Architecture;
 use crate::config::TrainConfig;
-use crate::data::{Digest, one_hot};
+use crate::data::Digest;
 use crate::lanes::Lanes;
 
-/// Images that a lane takes at a time, on the device, with what they should be classified as.
-#[derive(Clone)]
-pub struct MicroBatch {
-    /// `[images, channels, height, width]`.
-    pub images: Tensor<4>,
-    /// Probability of every class, `[images, classes]`.
-    pub targets: Tensor<2>,
-    /// The class of every image, that of the greater share where two are mixed.
-    pub labels: Vec<i64>,
-    /// What is drawn for every image in training.
-    pub keys: SampleKeys,
-    /// Digest of every image with its label; none where nobody asks for them.
-    pub digests: Vec<Digest>,
-}
-
-impl MicroBatch {
-    /// Images `[labels.len(), 3, size, size]`, each of one certain class, with keys by their place.
-    pub fn new(images: Vec<f32>, labels: Vec<i64>, size: usize, classes: usize, device: &Device) -> Self {
-        let targets = one_hot(&labels, classes);
-        Self::with_targets(images, labels, targets, size, device)
-    }
-
-    /// As [`new`](Self::new), with the probability of every class, `[labels.len(), classes]`.
-    pub fn with_targets(images: Vec<f32>, labels: Vec<i64>, targets: Vec<f32>, size: usize, device: &Device) -> Self {
-        let classes = targets.len() / labels.len();
-        Self {
-            images: Tensor::from_data(TensorData::new(images, [labels.len(), 3, size, size]), device),
-            targets: Tensor::from_data(TensorData::new(targets, [labels.len(), classes]), device),
-            keys: SampleKeys { samples: (0..labels.len() as u64).collect(), ..SampleKeys::default() },
-            labels,
-            digests: Vec::new(),
-        }
-    }
-}
-
-/// A batch as its micro-batches, which lanes fetch by index.
-pub struct Batch<'a> {
-    /// Images of all micro-batches together.
-    pub images: usize,
-    /// Number of micro-batches.
-    pub micro_batches: usize,
-    /// Makes a micro-batch; called on the lane that computes it.
-    pub fetch: &'a (dyn Fn(usize) -> MicroBatch + Sync),
-}
-
-/// What a training step has to do besides the model.
+/// Settings of a training step.
 #[derive(Debug, Clone, Copy)]
 pub struct StepOptions {
     /// Learning rate.
     pub lr: f64,
-    /// Greatest norm of all gradients together.
+    /// Largest global norm of the gradients; longer ones are scaled down to it.
     pub clip_norm: Option<f64>,
-    /// Whether blocks are computed again for the backward pass instead of kept from the forward pass.
+    /// Whether the backward pass recomputes each block instead of keeping its activations.
     pub gradient_checkpointing: bool,
 }
 
 impl StepOptions {
-    /// What a recipe says, with this learning rate.
+    /// The settings of a recipe at this learning rate.
     pub fn of(recipe: &TrainConfig, lr: f64) -> Self {
         Self { lr, clip_norm: recipe.clip_norm, gradient_checkpointing: recipe.gradient_checkpointing }
     }
 }
 
-/// What a training step found before it changed the weights.
+/// What a training step computed before it changed the weights.
 #[derive(Default)]
 pub struct StepResult {
-    /// Cross-entropy of the batch's images, in nats, summed.
+    /// Cross-entropy in nats, summed over the batch.
     pub loss_sum: f64,
     /// Logits `[images, classes]`, row by row.
     pub logits: Vec<f32>,
     /// The true class of every image.
     pub labels: Vec<i64>,
-    /// The images' digests, as far as they were made.
+    /// Digests of the images, where the micro-batches have them.
     pub digests: Vec<Digest>,
 }
 
-/// A loss or gradient that is not a finite number.
+/// A loss or gradient norm that is not a finite number.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[error("{what} became {value}")]
 pub struct Diverged {
@@ -97,15 +52,19 @@ pub struct Diverged {
     value: f64,
 }
 
-/// Errs if `value` is not finite.
+/// # Errors
+/// If `value` is not finite.
 pub(super) fn check_finite(what: &'static str, value: f64) -> Result<(), Diverged> {
     if value.is_finite() { Ok(()) } else { Err(Diverged { what, value }) }
 }
 
-/// Memory for gradients that wait until those of the micro-batches before them are summed. For large models it keeps none.
+/// Memory for gradients that wait for those of earlier micro-batches. Large models exceed it, and their lanes wait instead.
 const WAITING_BYTES: usize = 64 << 20;
 
-/// Forward, mean cross-entropy, backward over all lanes, and one step of the optimiser.
+/// Computes the gradients of the mean cross-entropy on all lanes, clips them by their global norm, and takes an optimiser step.
+///
+/// # Errors
+/// If the loss or the norm of the gradients is not finite.
 pub fn train_step(
     model: Architecture,
     optimizer: &mut Optimizer,
@@ -119,8 +78,8 @@ pub fn train_step(
     if let Some(clip_norm) = options.clip_norm {
         let norm;
         (norm, gradients) = lanes.on_one(|| (gradient_norm(&model, &gradients), gradients));
-        check_finite("the norm of the gradients", norm)?;
-        // PyTorch's `clip_grad_norm_` has the same small addition.
+        check_finite("the global norm of the gradients", norm)?;
+        // PyTorch's `clip_grad_norm_` adds the same epsilon.
         let factor = clip_norm / (norm + 1e-6);
         if factor < 1.0 {
             scale_gradients(&model, &mut gradients, factor);
@@ -129,7 +88,7 @@ pub fn train_step(
     Ok((optimizer.step(lanes, options.lr, model, gradients), result))
 }
 
-/// Forward and backward of a whole batch: what it found, and the gradients of its mean loss, those of all lanes added up.
+/// Forward and backward pass of a whole batch: the loss and logits, and the gradients of the mean loss, summed over all lanes.
 pub(super) fn batch_gradients(
     model: &Architecture,
     lanes: &Lanes,
@@ -144,7 +103,7 @@ pub(super) fn batch_gradients(
     lanes.ordered(
         batch.micro_batches,
         lanes.threads().min(WAITING_BYTES / gradient_bytes),
-        // Graphs over the same leaves would be merged, and merging deadlocks between threads: every lane has its own leaves.
+        // Burn merges graphs over the same leaves, which deadlocks between threads: each lane needs leaves of its own.
         || model.clone().fork(device),
         |model, index| {
             let mut part = (batch.fetch)(index);
@@ -163,32 +122,7 @@ pub(super) fn batch_gradients(
     (result, accumulator.grads())
 }
 
-/// What a lane makes of a micro-batch.
-pub(super) struct LaneGradients {
-    /// Cross-entropy in nats, summed over the images.
-    pub(super) loss_sum: f64,
-    /// Logits, row by row.
-    pub(super) logits: Vec<f32>,
-    /// Of `loss_sum`, divided by the number of images of the batch.
-    pub(super) gradients: GradientsParams,
-}
-
-/// Forward and backward of one graph. `total` is the number of images of the batch.
-pub(super) fn plain_gradients(model: &Architecture, part: MicroBatch, total: usize) -> LaneGradients {
-    let logits = model.forward_training(part.images, &part.keys);
-    let loss = cross_entropy_sum(logits.clone(), part.targets);
-    let loss_sum = f64::from(loss.clone().into_scalar::<f32>());
-    let logits = host_values(logits.inner());
-    let gradients = GradientsParams::from_grads((loss / total as f64).backward(), model);
-    LaneGradients { loss_sum, logits, gradients }
-}
-
-/// Summed over the images.
-pub(super) fn cross_entropy_sum(logits: Tensor<2>, targets: Tensor<2>) -> Tensor<1> {
-    -(log_softmax(logits, 1) * targets).sum()
-}
-
-/// Logits `[images, classes]` of a batch, row by row. `model` is without autodiff.
+/// The logits `[images, classes]` of a batch, row by row. `model` is without autodiff.
 pub(super) fn infer(model: &Architecture, lanes: &Lanes, batch: &Batch<'_>) -> Vec<f32> {
     let mut logits = Vec::new();
     lanes.ordered(
@@ -199,8 +133,4 @@ pub(super) fn infer(model: &Architecture, lanes: &Lanes, batch: &Batch<'_>) -> V
         |values| logits.extend(values),
     );
     logits
-}
-
-pub(super) fn host_values(logits: Tensor<2>) -> Vec<f32> {
-    logits.into_data().try_into_vec().expect("logits are 32-bit floats")
 }

@@ -175,7 +175,7 @@ fn a_damaged_checkpoint_is_named_and_the_one_before_is_used() {
         }
         let (_, remarks) = attempt(&config, &dataset, &again, 2, &mut |_| true);
         let [remark] = &remarks[..] else { panic!("{file}: {remarks:?}") };
-        assert!(remark.contains(&last) && remark.contains("is damaged and left out"), "{file}: {remark}");
+        assert!(remark.contains(&last) && remark.contains("is damaged and is ignored"), "{file}: {remark}");
     }
     while attempt(&config, &dataset, &again, 2, &mut |_| false).0 != Outcome::Recorded {}
     assert!(left(&again) == expected, "the outcome differs");

@@ -1,12 +1,14 @@
-//! What is timed of a trained model: steps on batches that are already in memory, so that the model is timed and not the data.
+//! Timing of training steps and inference. Batches are already in memory, so that the model is timed and not the data.
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
+use super::batch::{Batch, MicroBatch};
+use super::gradients::cross_entropy_sum;
 use super::learner::Learner;
 use super::optimizer;
 use super::size::micro_batch_on;
-use super::step::{Batch, Diverged, MicroBatch, StepOptions, batch_gradients, cross_entropy_sum, infer};
+use super::step::{Diverged, StepOptions, batch_gradients, infer};
 use crate::architecture::Architecture;
 use crate::config::{Decay, StepConfig, TimedModel};
 use crate::data::{BatchReader, Images};
@@ -16,16 +18,16 @@ use crate::lanes::Lanes;
 use crate::measure::{Enough, SystemClock, sample};
 use crate::results::{StepPart, TimingMode};
 
-/// Learning rate of timed steps: small enough to leave the weights where they are, and no special case of any optimiser.
+/// Learning rate of timed steps: too small to change the weights noticeably, but not zero, which an optimiser might handle specially.
 pub(super) const TIMED_LR: f64 = 1e-7;
 
-/// Images to time with.
+/// The images that timed steps use.
 pub(super) struct Timed<'a> {
-    /// Where they come from.
+    /// The images of a dataset.
     pub(super) images: &'a Images,
-    /// How they become numbers.
+    /// Reads them.
     pub(super) reader: &'a BatchReader<'a>,
-    /// How many make a batch; from the first on, again and again if there are not as many.
+    /// Batch size. The batch takes the images from the first on, and starts over if there are too few.
     pub(super) batch_size: usize,
 }
 
@@ -43,7 +45,7 @@ impl Timed<'_> {
     }
 }
 
-/// A whole training step, to be made again and again: forward, loss, backward, optimiser.
+/// A complete training step, for repeated calls: forward pass, loss, backward pass, optimiser.
 fn train_step<'a>(
     learner: &'a mut Learner,
     lanes: &'a Lanes,
@@ -55,13 +57,13 @@ fn train_step<'a>(
     move || {
         let fetch = |part: usize| parts[part].clone();
         learner.step(lanes, &Batch { images, micro_batches: parts.len(), fetch: &fetch }, options)?;
-        // The optimiser's work ends a step, and a GPU does it in its own time.
-        learner.device().sync().expect("the device ends its work");
+        // A GPU completes the optimiser's work asynchronously.
+        learner.device().sync().expect("the device completes its work");
         Ok(())
     }
 }
 
-/// An inference pass, to be made again and again: from images in memory to logits on the host.
+/// An inference pass, for repeated calls: from images in memory to logits on the host.
 fn inference<'a>(learner: &Learner, lanes: &'a Lanes, timed: &Timed<'_>) -> impl FnMut() + use<'a> {
     let parts = timed.micro_batches(learner, false);
     let model = learner.model().valid();
@@ -72,7 +74,7 @@ fn inference<'a>(learner: &Learner, lanes: &'a Lanes, timed: &Timed<'_>) -> impl
     }
 }
 
-/// Seconds of every repetition; the first failure ends them.
+/// Seconds of every repetition. The first failure ends the measurement.
 fn seconds_of<E>(
     enough: Enough,
     mut step: impl FnMut() -> std::result::Result<(), E>,
@@ -86,7 +88,7 @@ fn seconds_of<E>(
     outcome.map(|()| samples)
 }
 
-/// Seconds of whole training steps.
+/// Times complete training steps, in seconds.
 pub(super) fn time_train_step(
     learner: &mut Learner,
     lanes: &Lanes,
@@ -97,12 +99,12 @@ pub(super) fn time_train_step(
     seconds_of(enough, train_step(learner, lanes, timed, options))
 }
 
-/// Seconds of inference passes.
+/// Times inference passes, in seconds.
 pub(super) fn time_inference(learner: &Learner, lanes: &Lanes, timed: &Timed<'_>, enough: Enough) -> Vec<f64> {
     sample(&SystemClock::default(), enough, inference(learner, lanes, timed))
 }
 
-/// Seconds of one part of a training step. Lanes share the work as they do in a whole step.
+/// Times one part of a training step, in seconds. The lanes share the work as in a complete step.
 pub(super) fn time_part(
     learner: &Learner,
     lanes: &Lanes,
@@ -137,24 +139,24 @@ pub(super) fn time_part(
         } else {
             drop(batch_gradients(model, lanes, &batch, gradient_checkpointing, device));
         }
-        device.sync().expect("the device ends its work");
+        device.sync().expect("the device completes its work");
     })
 }
 
-/// Frees what forward passes kept for a backward pass that never came: Burn does so only when some backward pass runs, so a small one
-/// does. Without it, a few seconds of forward passes fill gigabytes.
+/// Frees the graphs of forward passes that no backward pass follows. Burn frees them only during a backward pass, so this runs a small
+/// one. Without it, a few seconds of forward passes fill gigabytes.
 fn free_graphs(device: &Device) {
     drop(Tensor::<1>::zeros([1], device).require_grad().sum().backward());
 }
 
-/// A model set up to be timed without a dataset.
+/// A model that can be timed without a dataset.
 pub struct TimingBench<'a> {
     timed: &'a TimedModel,
     learner: Learner,
 }
 
 impl<'a> TimingBench<'a> {
-    /// A model with fresh weights, for batches of up to `batch_size` images, on `device`, which is named `on`.
+    /// A model with random initialisation, for batches of up to `batch_size` images, on `device`, whose name is `on`.
     pub fn new(on: DeviceName, timed: &'a TimedModel, batch_size: usize, device: &Device) -> Self {
         let architecture = &timed.model.architecture;
         let (_, classes) = architecture.images();
@@ -165,13 +167,13 @@ impl<'a> TimingBench<'a> {
         Self { timed, learner: Learner::new(model, optimizer, device, micro_batch, classes) }
     }
 
-    /// Images that a lane takes at a time.
+    /// Images that a lane computes at a time.
     pub fn micro_batch(&self) -> usize {
         self.learner.micro_batch()
     }
 
-    /// A step or a pass on a batch of this size, to be made again and again. It errs if the model's numbers leave the range of 32-bit
-    /// floats.
+    /// A training step or an inference pass on a batch of this size, for repeated calls. A call fails if the loss or the gradients
+    /// overflow 32-bit floats.
     pub fn step<'s>(
         &'s mut self,
         mode: TimingMode,
@@ -190,7 +192,7 @@ impl<'a> TimingBench<'a> {
                 let mut step = train_step(&mut self.learner, lanes, &timed, options);
                 Box::new(move || {
                     step().map_err(|diverged| {
-                        let help = "the weights or the sizes of the model leave the range of 32-bit floats";
+                        let help = "check the sizes of the model: its loss or gradients overflow 32-bit floats";
                         Error::input(format!("model `{name}`"), diverged, help)
                     })
                 })
@@ -205,7 +207,7 @@ impl<'a> TimingBench<'a> {
         }
     }
 
-    /// Seconds of such steps.
+    /// Times such steps, in seconds.
     ///
     /// # Errors
     /// As [`step`](Self::step).
@@ -214,7 +216,7 @@ impl<'a> TimingBench<'a> {
     }
 }
 
-/// Images without meaning: what they show does not change how long they take.
+/// Images of arbitrary pixels: their content does not affect the time of a step.
 fn some_images(count: usize, size: usize, classes: usize) -> Images {
     let pixels = (0..count * size * size * 3).map(|i| (i * 7919 % 251) as u8).collect();
     let labels = (0..count).map(|i| (i % classes) as u32).collect();
