@@ -6,8 +6,8 @@ use rand::seq::SliceRandom;
 
 use layers::random::{Purpose, stream};
 
-use super::Images;
 use super::augment::{Canvas, Step, random_erasing, steps};
+use super::images::Images;
 use super::mixing::{Mixing, one_hot};
 use crate::config::data::{AugmentConfig, DataConfig};
 

@@ -1,6 +1,7 @@
 //! What tells whether two runs saw the same data.
 
-use super::{BadFile, Images};
+use super::dataset::BadFile;
+use super::images::Images;
 
 /// BLAKE3 digest, in hex, over image size, class names, labels and pixels of the three splits in their order, and the names of
 /// files that were left out.

@@ -5,10 +5,12 @@ use std::path::Path;
 
 use rayon::prelude::*;
 
+use super::dataset::Dataset;
 use super::folders::Folders;
 use super::image_folder::decode::{About, probe, read, relative};
 use super::image_folder::{Splits, list_splits};
-use super::{Dataset, Images, load_from};
+use super::images::Images;
+use super::load::load_from;
 use crate::config::data::DataConfig;
 use crate::error::{Error, Result};
 

@@ -8,12 +8,14 @@ mod archive;
 mod augment;
 mod batches;
 mod cifar;
+mod dataset;
 mod fetch;
 mod fingerprint;
 mod folders;
 mod image_folder;
 mod images;
 mod inspect;
+mod load;
 mod mixing;
 mod resize;
 mod shapes;
@@ -22,152 +24,13 @@ mod sizes;
 mod split;
 mod verify;
 
-use std::path::Path;
-
-use layers::random::Purpose;
-use serde::Serialize;
-
-use crate::config::data::{DataConfig, DatasetName};
-use crate::error::Result;
-
 pub use batches::{BatchReader, Digest, TrainingSamples, epoch_order};
+pub use dataset::{BadFile, Dataset};
 pub use fetch::{Fetch, FetchEvent, Fetchable, Fetched, OnFetchEvent, fetch};
-use folders::Folders;
 pub use images::Images;
 pub use inspect::{Info, Listed, inspect, list};
+pub use load::load;
 pub use mixing::one_hot;
 pub use sheet::contact_sheet;
 pub use sizes::{SplitSizes, split_sizes};
 pub use verify::{Candidates, Verdict, bad_files_csv};
-
-/// Images of one task, in three splits that share no image.
-#[derive(Debug, Clone)]
-pub struct Dataset {
-    /// The dataset's name, as in the config.
-    pub name: DatasetName,
-    /// Names of the classes; a label is an index into them.
-    pub classes: Vec<String>,
-    /// Height and width of every image, in pixels.
-    pub image_size: usize,
-    /// What models are trained on.
-    pub train: Images,
-    /// What training is watched with; empty if `val_fraction` is 0.
-    pub val: Images,
-    /// What models are judged by.
-    pub test: Images,
-    /// Files that cannot be decoded and that the config says to leave out.
-    pub excluded: Vec<BadFile>,
-    /// BLAKE3 digest, in hex, of image size, classes, the labels and pixels of each split in order, and the files left out.
-    pub fingerprint: String,
-}
-
-/// A file that is of no use.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct BadFile {
-    /// Its path within the dataset's folder, with slashes.
-    pub file: String,
-    /// What is wrong with it.
-    pub reason: String,
-}
-
-/// What a source hands over: limits are applied, validation images not yet carved out of `train`.
-struct Source {
-    classes: Vec<String>,
-    train: Images,
-    /// Validation images of the source's own.
-    val: Option<Images>,
-    test: Images,
-    /// What was left out.
-    excluded: Vec<BadFile>,
-}
-
-/// Reads or generates the images that `config` asks for.
-///
-/// Files are looked for in `data_dir`, in `$VITBENCH_DATA`, and in `vitbench` in the user's cache folder, in this order.
-///
-/// # Errors
-///
-/// [`Error::Input`](crate::error::Error::Input) for a value that makes no sense, and for files that are absent;
-/// [`Error::Damaged`](crate::error::Error::Damaged) for files that are not what they should be; [`Error::Io`](crate::error::Error::Io) if the system cannot read one.
-pub fn load(config: &DataConfig, data_dir: Option<&Path>) -> Result<Dataset> {
-    load_from(config, &Folders::of_user(data_dir))
-}
-
-/// [`load`] with the folders to look in.
-fn load_from(config: &DataConfig, folders: &Folders) -> Result<Dataset> {
-    config.check()?;
-    let source = match config.dataset {
-        DatasetName::Shapes => shapes::generate(config)?,
-        DatasetName::Cifar10 => cifar::load(&cifar::CIFAR10, config, &folders.data)?,
-        DatasetName::Cifar100 => cifar::load(&cifar::CIFAR100, config, &folders.data)?,
-        DatasetName::ImageFolder => image_folder::load(config, folders)?,
-    };
-    let Source { classes, mut train, val, test, excluded } = source;
-    let val = match val {
-        Some(val) => val,
-        None if config.val_fraction == 0.0 => Images::empty(config.image_size),
-        None => carve_val(&mut train, config)?,
-    };
-    let fingerprint = fingerprint::fingerprint(&classes, [&train, &val, &test], &excluded);
-    Ok(Dataset {
-        name: config.dataset,
-        classes,
-        image_size: config.image_size,
-        train,
-        val,
-        test,
-        excluded,
-        fingerprint,
-    })
-}
-
-fn carve_val(train: &mut Images, config: &DataConfig) -> Result<Images> {
-    let (fraction, seed) = (config.val_fraction, config.split_seed);
-    let parts = split::set_aside(train.labels(), fraction, "data.val_fraction", seed, Purpose::ValSplit)?;
-    let val = train.select(&parts.aside);
-    *train = train.select(&parts.rest);
-    Ok(val)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn shapes(more: &str) -> Dataset {
-        let table = format!("dataset = 'shapes'\ntrain_limit = 100\ntest_limit = 20\n{more}");
-        load_from(&toml::from_str(&table).unwrap(), &Folders::default()).unwrap()
-    }
-
-    #[test]
-    fn validation_images_are_carved_out_of_the_training_images() {
-        let data = shapes("val_fraction = 0.2");
-        assert_eq!([data.train.len(), data.val.len(), data.test.len()], [80, 20, 20]);
-        for class in 0..10 {
-            assert_eq!(data.val.labels().iter().filter(|&&label| label == class).count(), 2);
-        }
-        let mut names = [data.train.names(), data.val.names()].concat();
-        names.sort();
-        assert_eq!(names, shapes("val_fraction = 0.0").train.names());
-        assert!(shapes("val_fraction = 0.0").val.is_empty());
-    }
-
-    #[test]
-    fn the_fingerprint_tells_what_was_loaded() {
-        let reference = shapes("").fingerprint;
-        assert_eq!(reference, shapes("").fingerprint);
-        for change in ["val_fraction = 0.2", "image_size = 40", "split_seed = 1"] {
-            assert_ne!(reference, shapes(change).fingerprint, "{change}");
-        }
-        let augmented = shapes("augment.horizontal_flip = true").fingerprint;
-        assert_eq!(reference, augmented, "augmentation does not change the images");
-    }
-
-    #[test]
-    fn threads_do_not_change_the_fingerprint() {
-        let with = |threads| {
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-            pool.install(|| shapes("image_size = 33").fingerprint)
-        };
-        assert_eq!(with(1), with(5));
-    }
-}

@@ -6,8 +6,7 @@ use image::metadata::Orientation;
 use image::{DynamicImage, GenericImageView, RgbImage};
 use rayon::prelude::*;
 
-use super::Images;
-use super::images::{allocate, image_bytes};
+use super::images::{Images, allocate, image_bytes};
 use crate::error::Result;
 
 /// Resizes RGB images with a bilinear filter that widens with the reduction (antialiased, as torchvision's `Resize`).

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
-use super::BadFile;
 use super::cifar::{CIFAR10, CIFAR100, Version};
+use super::dataset::BadFile;
 use super::image_folder::decode::{decode, probe, read, relative};
 use super::image_folder::listing::has_image_extension;
 use crate::error::{Error, Result};

@@ -3,8 +3,8 @@
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor};
 
+use super::comparison::{Comparison, Measure, norm};
 use super::fixture::{ADAM_STEPS, Fixture};
-use super::{Comparison, Measure, norm};
 use crate::architecture::Architecture;
 use crate::config::{Decay, OptimizerConfig};
 use crate::error::Result;

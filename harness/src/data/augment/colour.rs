@@ -3,7 +3,7 @@
 use rand::seq::SliceRandom;
 use rand::{Rng, RngExt};
 
-use super::Canvas;
+use super::canvas::Canvas;
 use super::crop::rounded;
 use crate::config::data::ColorJitterConfig;
 

@@ -2,7 +2,7 @@
 
 use rand::Rng;
 
-use super::Canvas;
+use super::canvas::Canvas;
 use super::window::{Window, random_sides};
 use crate::config::data::{Interpolation, RandomResizedCropConfig};
 

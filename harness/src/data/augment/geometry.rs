@@ -1,6 +1,6 @@
 //! Flips, and affine maps by the nearest pixel.
 
-use super::Canvas;
+use super::canvas::Canvas;
 
 pub(super) fn flip(canvas: &mut Canvas) {
     let size = canvas.size;

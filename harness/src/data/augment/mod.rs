@@ -1,6 +1,7 @@
 //! Random changes of training images, as a list of steps. They mean what torchvision's transforms of the same names mean, on images of
 //! bytes, and are tested against what it makes of fixed parameters (`fixtures/`).
 
+mod canvas;
 mod colour;
 mod crop;
 mod erase;
@@ -13,46 +14,8 @@ use rand::RngExt;
 
 use crate::config::data::{AugmentConfig, ColorJitterConfig, PadAndCropConfig, RandAugmentConfig};
 use crate::config::data::{RandomErasingConfig, RandomResizedCropConfig};
+pub(super) use canvas::Canvas;
 use window::Window;
-
-/// One image in work: `[3, size, size]`, and room for what comes out of a step.
-pub(super) struct Canvas {
-    size: usize,
-    pub(super) values: Vec<u8>,
-    spare: Vec<u8>,
-    /// Room for one row between two rows.
-    row: Vec<f32>,
-}
-
-impl Canvas {
-    pub(super) fn new(size: usize) -> Self {
-        let values = vec![0; 3 * size * size];
-        Self { size, spare: values.clone(), values, row: vec![0.0; size] }
-    }
-
-    /// Puts an image onto the canvas: `[size, size, 3]`, interleaved.
-    pub(super) fn place(&mut self, pixels: &[u8]) {
-        let (red, rest) = self.values.split_at_mut(self.size * self.size);
-        let (green, blue) = rest.split_at_mut(self.size * self.size);
-        for (((rgb, red), green), blue) in pixels.chunks_exact(3).zip(red).zip(green).zip(blue) {
-            [*red, *green, *blue] = [rgb[0], rgb[1], rgb[2]];
-        }
-    }
-
-    /// Red, green and blue.
-    fn planes(&self) -> [&[u8]; 3] {
-        let (red, rest) = self.values.split_at(self.size * self.size);
-        let (green, blue) = rest.split_at(self.size * self.size);
-        [red, green, blue]
-    }
-
-    /// Red, green and blue.
-    fn planes_mut(&mut self) -> [&mut [u8]; 3] {
-        let (red, rest) = self.values.split_at_mut(self.size * self.size);
-        let (green, blue) = rest.split_at_mut(self.size * self.size);
-        [red, green, blue]
-    }
-}
 
 /// A random change. Its draws come from a generator of its own, so that adding a step leaves the others' draws alone.
 #[derive(Debug, Clone, Copy)]

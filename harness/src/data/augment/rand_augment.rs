@@ -2,7 +2,7 @@
 
 use rand::{Rng, RngExt};
 
-use super::Canvas;
+use super::canvas::Canvas;
 use super::colour;
 use super::geometry::Affine;
 use crate::config::data::RandAugmentConfig;

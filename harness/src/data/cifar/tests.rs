@@ -158,7 +158,7 @@ fn the_real_cifar10_is_read() {
         std::io::copy(&mut source, &mut target).unwrap();
     }
     let folders = Folders { data: vec![folder.path().into()], decoded: None };
-    let data = crate::data::load_from(&config("val_fraction = 0.1"), &folders).unwrap();
+    let data = crate::data::load::load_from(&config("val_fraction = 0.1"), &folders).unwrap();
     assert_eq!(data.name, DatasetName::Cifar10);
     assert_eq!([data.train.len(), data.val.len(), data.test.len()], [45_000, 5_000, 10_000]);
     for (images, expected) in [(&data.train, 4500), (&data.val, 500), (&data.test, 1000)] {
@@ -166,6 +166,6 @@ fn the_real_cifar10_is_read() {
         assert_eq!((0..10).map(count).collect::<Vec<_>>(), [expected; 10]);
     }
     assert_eq!(data.test.labels()[..10], [3, 8, 8, 0, 6, 6, 1, 6, 3, 1]);
-    let whole = crate::data::load_from(&config("val_fraction = 0.0"), &folders).unwrap();
+    let whole = crate::data::load::load_from(&config("val_fraction = 0.0"), &folders).unwrap();
     assert_eq!(whole.train.labels()[..10], [6, 9, 9, 4, 1, 1, 2, 7, 8, 3]);
 }

@@ -5,7 +5,7 @@ use std::io::BufReader;
 use std::path::Path;
 
 use super::place::Place;
-use super::{FetchEvent, Fetched, OnFetchEvent, Origin};
+use super::request::{FetchEvent, Fetched, OnFetchEvent, Origin};
 use crate::data::archive::{Entry, Limits, visit_zip};
 use crate::data::cifar::thousands;
 use crate::error::{Error, Result};

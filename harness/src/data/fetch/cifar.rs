@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::download::{Expected, download};
 use super::place::Place;
-use super::{FetchEvent, Fetched, OnFetchEvent, Origin};
+use super::request::{FetchEvent, Fetched, OnFetchEvent, Origin};
 use crate::data::archive::{Entry, Limits, visit_tar_gz};
 use crate::data::cifar::{PinnedFile, Version, thousands};
 use crate::error::{Error, Result};

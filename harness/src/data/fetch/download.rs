@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use bitreq::ResponseLazy;
 
-use super::{FetchEvent, OnFetchEvent};
+use super::request::{FetchEvent, OnFetchEvent};
 use crate::error::{Error, Result};
 
 /// Attempts in a row that may bring no byte.

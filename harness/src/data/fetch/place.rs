@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
-use super::{FetchEvent, OnFetchEvent};
+use super::request::{FetchEvent, OnFetchEvent};
 use crate::error::{Error, Result};
 
 /// A data folder, held by this process alone as far as one dataset is concerned.

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use super::decode::{decode_into, read, relative};
 use super::listing::Listing;
 use crate::config::data::OnBadFile;
-use crate::data::BadFile;
+use crate::data::dataset::BadFile;
 use crate::data::images::{allocate, image_bytes};
 use crate::data::resize::SquareResizer;
 use crate::error::{Error, Result};

@@ -16,8 +16,8 @@ use super::bad_files::{Decoded, decode_all, without_bad};
 use super::decode::{read, relative};
 use super::listing::Listing;
 use crate::config::data::OnBadFile;
-use crate::data::images::image_bytes;
-use crate::data::{BadFile, Images};
+use crate::data::dataset::BadFile;
+use crate::data::images::{Images, image_bytes};
 use crate::error::Result;
 
 /// To be changed whenever the same files would become other pixels.

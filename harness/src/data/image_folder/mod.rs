@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 use layers::random::Purpose;
 
 use self::listing::{Listing, check_link, list_images};
-use super::Source;
+use super::dataset::Source;
 use super::folders::{Folders, list};
 use super::split::{limit, set_aside};
 use crate::config::data::DataConfig;

@@ -3,8 +3,9 @@ use std::fs;
 use image::{DynamicImage, Rgb, RgbImage};
 
 use super::*;
+use crate::data::Dataset;
 use crate::data::folders::Folders;
-use crate::data::{Dataset, load_from};
+use crate::data::load::load_from;
 
 /// Writes an image of one colour, in the format that the extension names.
 fn write(root: &Path, name: &str, value: u8) {

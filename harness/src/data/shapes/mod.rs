@@ -12,8 +12,8 @@ use rayon::prelude::*;
 
 use self::figure::Figure;
 use self::scene::Scene;
-use super::images::{allocate, image_bytes};
-use super::{Images, Source};
+use super::dataset::Source;
+use super::images::{Images, allocate, image_bytes};
 use crate::config::data::DataConfig;
 use crate::error::Result;
 
