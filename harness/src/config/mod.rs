@@ -5,12 +5,16 @@
 pub(crate) mod data;
 mod data_check;
 mod edit;
+mod expansion;
 mod explain;
 mod matching;
 mod measure;
+mod model;
+mod optimizer;
 mod plan;
 mod reference;
 pub(crate) mod renamed;
+mod schedule;
 mod sweep;
 mod timing;
 mod train;
@@ -20,20 +24,21 @@ pub use data::{
     RandAugmentConfig, RandomErasingConfig, RandomResizedCropConfig,
 };
 pub use measure::MeasureConfig;
-pub use plan::{InitConfig, ModelConfig, Plan, RunConfig};
+pub use model::{InitConfig, ModelConfig};
+pub use optimizer::OptimizerConfig;
+pub use plan::{Plan, RunConfig};
 pub use reference::ReferenceRun;
+pub use schedule::ScheduleConfig;
 pub use sweep::SweepConfig;
 pub use timing::{StepConfig, TimedModel, TimingPlan};
-pub use train::{Decay, EarlyStoppingConfig, EmaConfig, EvaluateOn, OptimizerConfig, ScheduleConfig, TrainConfig};
+pub use train::{Decay, EarlyStoppingConfig, EmaConfig, EvaluateOn, TrainConfig};
 
 use std::io;
 use std::path::Path;
 
 use crate::bounded;
 use crate::error::{Error, Result};
-
-/// Stands in for the number of an image folder's classes where nobody reads its files.
-const SOME_CLASSES: usize = 2;
+use plan::SOME_CLASSES;
 
 /// Reads a config, applies `--set` assignments (`train.epochs=3`) to it, and checks all of it.
 ///
@@ -108,16 +113,6 @@ fn timing_plan(text: &str, place: &str) -> Result<TimingPlan> {
 
 fn checked_plan(text: &str, place: &str) -> Result<Plan> {
     let plan: Plan = from_toml(text, place)?;
-    plan.check(place)?;
-    Ok(plan)
-}
-
-/// A combination of a sweep's values.
-fn checked_plan_of(table: toml::Table, place: &str) -> Result<Plan> {
-    let plan: Plan = serde_path_to_error::deserialize(toml::Value::Table(table)).map_err(|error| {
-        let key = error.path().to_string();
-        explain::toml_error(place, Some(&key), error.inner())
-    })?;
     plan.check(place)?;
     Ok(plan)
 }

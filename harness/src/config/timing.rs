@@ -5,7 +5,8 @@ use std::collections::HashSet;
 
 use serde::Deserialize;
 
-use super::plan::{ModelConfig, Plan, RunConfig, first_repeated, take};
+use super::model::{ModelConfig, take};
+use super::plan::{Plan, RunConfig, first_repeated};
 use super::{MeasureConfig, OptimizerConfig, SOME_CLASSES};
 use crate::device::DeviceName;
 use crate::error::{Error, Result};

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::optimizer::OptimizerConfig;
+use super::schedule::ScheduleConfig;
 use crate::error::{Error, Result};
 
 /// The `[train]` table of a config.
@@ -82,183 +84,14 @@ pub struct EarlyStoppingConfig {
     pub patience: usize,
 }
 
-/// What turns gradients into steps. Defaults are PyTorch's.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
-pub enum OptimizerConfig {
-    /// Kingma, Ba 2014, <https://arxiv.org/abs/1412.6980>.
-    Adam {
-        /// Decay of the two moments.
-        #[serde(default = "default_betas")]
-        betas: [f32; 2],
-        /// Added to the root of the second moment.
-        #[serde(default = "default_adam_eps")]
-        eps: f32,
-        /// Factor of the squared norm of the weights, added to the loss.
-        #[serde(default)]
-        weight_decay: f32,
-    },
-    /// Adam with decoupled weight decay: Loshchilov, Hutter 2017, <https://arxiv.org/abs/1711.05101>.
-    Adamw {
-        /// Decay of the two moments.
-        #[serde(default = "default_betas")]
-        betas: [f32; 2],
-        /// Added to the root of the second moment.
-        #[serde(default = "default_adam_eps")]
-        eps: f32,
-        /// Share of a weight that a step with learning rate 1 takes away.
-        #[serde(default = "default_adamw_weight_decay")]
-        weight_decay: f32,
-    },
-    /// Stochastic gradient descent.
-    Sgd {
-        /// Decay of the running sum of gradients; 0 for none.
-        #[serde(default)]
-        momentum: f64,
-        /// Nesterov's form of momentum.
-        #[serde(default)]
-        nesterov: bool,
-        /// Factor of the squared norm of the weights, added to the loss.
-        #[serde(default)]
-        weight_decay: f32,
-    },
-    /// Steps of one size, the sign of a running mean of gradients: Chen et al. 2023, <https://arxiv.org/abs/2302.06675>. Its learning
-    /// rate is about a tenth of AdamW's, its weight decay as many times greater.
-    Lion {
-        /// Share of the running mean in a step, and its decay.
-        #[serde(default = "default_lion_betas")]
-        betas: [f32; 2],
-        /// Share of a weight that a step with learning rate 1 takes away.
-        #[serde(default)]
-        weight_decay: f32,
-    },
-    /// Orthogonalised momentum for the matrices within the blocks (Jordan et al. 2024, <https://kellerjordan.github.io/posts/muon>), AdamW
-    /// for all other parameters. Steps are scaled to AdamW's size (Liu et al. 2025, <https://arxiv.org/abs/2502.16982>), so that one
-    /// learning rate and one weight decay serve both.
-    Muon {
-        /// Decay of the running sum of gradients, in Nesterov's form.
-        #[serde(default = "default_muon_momentum")]
-        momentum: f64,
-        /// Decay of AdamW's two moments.
-        #[serde(default = "default_betas")]
-        betas: [f32; 2],
-        /// Added to the root of AdamW's second moment.
-        #[serde(default = "default_adam_eps")]
-        eps: f32,
-        /// Share of a weight that a step with learning rate 1 takes away.
-        #[serde(default = "default_adamw_weight_decay")]
-        weight_decay: f32,
-    },
-}
-
-impl OptimizerConfig {
-    /// The first value that makes no sense: key, problem, and what would be right.
-    fn mistake(&self) -> Option<(&'static str, String, &'static str)> {
-        const SHARE: std::ops::Range<f64> = 0.0..1.0;
-        let (betas, eps, momentum, weight_decay) = match *self {
-            Self::Adam { betas, eps, weight_decay } | Self::Adamw { betas, eps, weight_decay } => {
-                (Some(betas), eps, 0.0, weight_decay)
-            }
-            Self::Sgd { momentum, weight_decay, .. } => (None, 0.0, momentum, weight_decay),
-            Self::Lion { betas, weight_decay } => (Some(betas), 0.0, 0.0, weight_decay),
-            Self::Muon { momentum, betas, eps, weight_decay } => (Some(betas), eps, momentum, weight_decay),
-        };
-        if let Some(betas) = betas.filter(|betas| !betas.iter().all(|beta| SHARE.contains(&f64::from(*beta)))) {
-            return Some((
-                "betas",
-                format!("{betas:?} are no shares"),
-                "take numbers from 0 to below 1, such as [0.9, 0.999]",
-            ));
-        }
-        if !SHARE.contains(&momentum) {
-            return Some((
-                "momentum",
-                format!("{momentum} is no share"),
-                "take a number from 0 to below 1, such as 0.9",
-            ));
-        }
-        if !(eps >= 0.0 && eps.is_finite()) {
-            return Some(("eps", format!("{eps} is no small number"), "take a number from 0 up, such as 1e-8"));
-        }
-        if !(weight_decay >= 0.0 && weight_decay.is_finite()) {
-            let problem = format!("{weight_decay} is no weight decay");
-            return Some(("weight_decay", problem, "take a number from 0 up, such as 0.01"));
-        }
-        matches!(self, Self::Sgd { momentum: 0.0, nesterov: true, .. })
-            .then(|| ("nesterov", "is a form of momentum, and there is none".into(), "give `momentum`, such as 0.9"))
-    }
-}
-
-fn default_lion_betas() -> [f32; 2] {
-    [0.9, 0.99]
-}
-
-fn default_muon_momentum() -> f64 {
-    0.95
-}
-
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
-}
-
-fn default_betas() -> [f32; 2] {
-    [0.9, 0.999]
-}
-
-fn default_adam_eps() -> f32 {
-    1e-8
-}
-
-fn default_adamw_weight_decay() -> f32 {
-    0.01
-}
-
-/// The learning rate over the steps, epochs being real numbers here (step 5 of 10 in the first epoch is epoch 0.5).
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
-pub enum ScheduleConfig {
-    /// `lr` throughout.
-    #[default]
-    Constant,
-    /// `lr`, multiplied by `gamma` after every `every_epochs`.
-    Step {
-        /// Epochs between two changes.
-        every_epochs: usize,
-        /// Factor of each change.
-        gamma: f64,
-    },
-    /// Linear from 0 to `lr` over the warm-up, then half a cosine wave down to `final_lr`.
-    Cosine {
-        /// Length of the warm-up.
-        #[serde(default)]
-        warmup_epochs: f64,
-        /// Learning rate at the end.
-        #[serde(default)]
-        final_lr: f64,
-    },
-    /// Straight lines between points `[epoch, learning rate]`.
-    PiecewiseLinear {
-        /// The points, epochs ascending.
-        points: Vec<[f64; 2]>,
-    },
 }
 
 impl TrainConfig {
     /// The learning rate of the step that begins at `epoch` (real, from 0).
     pub fn lr_at(&self, epoch: f64) -> f64 {
-        let peak = self.lr.unwrap_or_default();
-        match &self.schedule {
-            ScheduleConfig::Constant => peak,
-            ScheduleConfig::Step { every_epochs, gamma } => {
-                peak * gamma.powi((epoch / *every_epochs as f64).floor() as i32)
-            }
-            ScheduleConfig::Cosine { warmup_epochs, .. } if epoch < *warmup_epochs => peak * epoch / warmup_epochs,
-            ScheduleConfig::Cosine { warmup_epochs, final_lr } => {
-                let progress = (epoch - warmup_epochs) / (self.epochs as f64 - warmup_epochs);
-                final_lr + (peak - final_lr) * 0.5 * (1.0 + (std::f64::consts::PI * progress).cos())
-            }
-            ScheduleConfig::PiecewiseLinear { points } => interpolate(points, epoch),
-        }
+        self.schedule.lr_at(epoch, self.lr.unwrap_or_default(), self.epochs)
     }
 
     pub(super) fn check(&self, place: &str) -> Result<()> {
@@ -288,70 +121,13 @@ impl TrainConfig {
         if let Some(norm) = self.clip_norm.filter(|norm| norm.is_nan() || *norm <= 0.0) {
             return wrong("clip_norm", format!("{norm} is no positive number"), "take a number above 0, such as 1.0");
         }
-        match (&self.schedule, self.lr) {
-            (ScheduleConfig::PiecewiseLinear { points }, None) => {
-                if let Some([end, 0.0]) = points.last()
-                    && *end < self.epochs as f64
-                {
-                    return wrong(
-                        "schedule.points",
-                        format!("the learning rate is 0 from epoch {end} on, and {} epochs are asked for", self.epochs),
-                        "stretch the points over all epochs, or train fewer",
-                    );
-                }
-                let ascending = points.windows(2).all(|pair| pair[0][0] < pair[1][0]);
-                if points.is_empty() || !ascending || points.iter().flatten().any(|v| !(*v >= 0.0 && v.is_finite())) {
-                    return wrong(
-                        "schedule.points",
-                        format!("{points:?} is no series of points with ascending epochs"),
-                        "write `[[0, 0.0], [10, 0.01], [25, 0.0]]`: epoch, learning rate",
-                    );
-                }
-            }
-            (ScheduleConfig::PiecewiseLinear { .. }, Some(_)) => {
-                return wrong("lr", "the piecewise-linear schedule has its own".into(), "remove `lr`");
-            }
-            (_, None) => return wrong("lr", "missing".into(), "add the peak learning rate, such as `lr = 0.001`"),
-            (_, Some(lr)) if !(lr >= 0.0 && lr.is_finite()) => {
-                return wrong("lr", format!("{lr} is no learning rate"), "take a number from 0 up, such as 0.001");
-            }
-            _ => {}
+        if let Some((key, problem, help)) = self.schedule.mistake(self.lr, self.epochs) {
+            return wrong(key, problem, help);
         }
         if let Some((key, problem, help)) = self.optimizer.mistake() {
             return wrong(&format!("optimizer.{key}"), problem, help);
         }
-        match self.schedule {
-            ScheduleConfig::Step { every_epochs: 0, .. } => {
-                wrong("schedule.every_epochs", "0 is too small".into(), "take 1 or more")
-            }
-            ScheduleConfig::Step { gamma, .. } if !(gamma > 0.0 && gamma.is_finite()) => {
-                wrong("schedule.gamma", format!("{gamma} is no factor"), "take a number above 0, such as 0.7")
-            }
-            ScheduleConfig::Cosine { final_lr, .. } if !(final_lr >= 0.0 && final_lr.is_finite()) => {
-                wrong("schedule.final_lr", format!("{final_lr} is no learning rate"), "take a number from 0 up")
-            }
-            ScheduleConfig::Cosine { warmup_epochs, .. }
-                if !(0.0..self.epochs.max(1) as f64).contains(&warmup_epochs) =>
-            {
-                wrong(
-                    "schedule.warmup_epochs",
-                    format!("{warmup_epochs} is not within the {} epochs of training", self.epochs),
-                    "take a number from 0 up to, but below, `train.epochs`",
-                )
-            }
-            _ => Ok(()),
-        }
-    }
-}
-
-fn interpolate(points: &[[f64; 2]], x: f64) -> f64 {
-    match points.iter().position(|point| point[0] > x) {
-        Some(0) => points[0][1],
-        None => points.last().map_or(0.0, |point| point[1]),
-        Some(next) => {
-            let ([x0, y0], [x1, y1]) = (points[next - 1], points[next]);
-            y0 + (y1 - y0) * (x - x0) / (x1 - x0)
-        }
+        Ok(())
     }
 }
 

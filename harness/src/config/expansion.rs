@@ -1,0 +1,409 @@
+//! The runs of a plan, with and without a sweep.
+
+use std::collections::HashSet;
+
+use toml::{Table, Value};
+
+use super::matching::fit_width;
+use super::plan::{Plan, RunConfig, SOME_CLASSES};
+use super::sweep::{Combine, SweepConfig};
+use super::{explain, renamed};
+use crate::architecture::ArchitectureConfig;
+use crate::error::{Error, Result};
+
+impl Plan {
+    /// The runs, seed by seed, so that every model has a result early. Each has its model's name to itself among those of a seed: a
+    /// sweep adds what differs to the names of its models.
+    pub fn runs(&self) -> Vec<RunConfig> {
+        match &self.sweep {
+            None => self.seeds.iter().flat_map(|seed| self.models.iter().map(move |m| self.run(*seed, m))).collect(),
+            Some(sweep) => sweep.expand(self, "the plan").expect("the sweep was checked when the plan was read"),
+        }
+    }
+
+    /// Names of the models of all runs, in the plan's order.
+    pub fn model_names(&self) -> Vec<String> {
+        match &self.sweep {
+            None => self.models.iter().map(|model| model.name.clone()).collect(),
+            Some(_) => names_of(self.runs()),
+        }
+    }
+
+    /// What can be known without the images; sizes are checked against them by
+    /// [`check_models`](Self::check_models).
+    pub(super) fn check(&self, place: &str) -> Result<()> {
+        let wrong = |key: &str, problem: &str, help: &str| Err(Error::input(format!("{place}: {key}"), problem, help));
+        if self.checkpoint_minutes.is_nan() || self.checkpoint_minutes <= 0.0 {
+            let problem = format!("{} is no time between two checkpoints", self.checkpoint_minutes);
+            return wrong("checkpoint_minutes", &problem, "give a positive number of minutes");
+        }
+        let names = match &self.sweep {
+            // Each combination is checked for itself; the rest of the config alone need not make a plan.
+            Some(sweep) => names_of(sweep.expand(self, place)?),
+            None => {
+                self.check_runs(place)?;
+                self.model_names()
+            }
+        };
+        for (index, reference) in self.reference.iter().enumerate() {
+            reference.check(place, index, &names)?;
+        }
+        Ok(())
+    }
+}
+
+/// The names of the runs' models, each once.
+fn names_of(runs: Vec<RunConfig>) -> Vec<String> {
+    let mut seen = HashSet::new();
+    let names = runs.into_iter().map(|run| run.model.name);
+    names.filter(|name| seen.insert(name.clone())).collect()
+}
+
+/// A combination of a sweep's values.
+fn checked_plan_of(table: Table, place: &str) -> Result<Plan> {
+    let plan: Plan = serde_path_to_error::deserialize(Value::Table(table)).map_err(|error| {
+        let key = error.path().to_string();
+        explain::toml_error(place, Some(&key), error.inner())
+    })?;
+    plan.check(place)?;
+    Ok(plan)
+}
+
+/// One value of every axis.
+type Combination<'a> = Vec<(&'a str, &'a Value)>;
+
+impl SweepConfig {
+    /// The runs of `plan`, which this table is part of. Those of one seed stand together.
+    ///
+    /// # Errors
+    /// If a combination makes no plan, with the combination as its place.
+    pub(super) fn expand(&self, plan: &Plan, place: &str) -> Result<Vec<RunConfig>> {
+        let base = Plan { sweep: None, reference: Vec::new(), ..plan.clone() };
+        let base = Table::try_from(&base).expect("a plan is TOML");
+        let mut runs = Vec::new();
+        let mut seen = HashSet::new();
+        let excluded = self.exclude.iter().filter_map(|rule| rule.get("model").and_then(Value::as_str));
+        if let Some(unknown) = excluded.into_iter().find(|name| plan.models.iter().all(|model| model.name != *name)) {
+            let names: Vec<&str> = plan.models.iter().map(|model| model.name.as_str()).collect();
+            let help = format!("it has `{}`", names.join("`, `"));
+            let problem = format!("the config has no model `{unknown}` to exclude");
+            return Err(Error::input(format!("{place}: sweep.exclude"), problem, help));
+        }
+        let wrong = |key: &str, problem: String| {
+            let help = "give the path of a key of the config, as in `\"train.lr\"` or `\"model.*.depth\"`";
+            Error::input(format!("{place}: sweep.{key}"), problem, help)
+        };
+        for combination in self.combinations() {
+            let mut table = base.clone();
+            for (key, value) in &combination {
+                set(&mut table, key, value).map_err(|problem| wrong(key, problem))?;
+            }
+            let texts: Vec<String> = combination.iter().map(|(key, value)| format!("{key} = {value}")).collect();
+            let place = format!("{place} with {}", texts.join(", "));
+            let variant = checked_plan_of(table, &place)?;
+            for (index, model) in variant.models.iter().enumerate() {
+                if self.excludes(&combination, &model.name) {
+                    continue;
+                }
+                for (target, architecture) in self.matched_sizes(&variant, index, plan.classes, &place)? {
+                    let mut model = model.clone();
+                    model.architecture = architecture;
+                    let mut parts = vec![model.name.clone()];
+                    parts.extend(target);
+                    parts.extend(self.labels(&combination, index, &model.name));
+                    model.name = parts.join(" ");
+                    for seed in &variant.seeds {
+                        // An axis of one model leaves the others as they are.
+                        if seen.insert((model.name.clone(), *seed)) {
+                            runs.push(variant.run(*seed, &model));
+                        }
+                    }
+                }
+            }
+        }
+        if runs.is_empty() {
+            let help = "leave out a rule of `exclude`";
+            return Err(Error::input(format!("{place}: sweep"), "every combination is excluded", help));
+        }
+        let mut seeds: Vec<u64> = Vec::new();
+        for run in &runs {
+            if !seeds.contains(&run.seed) {
+                seeds.push(run.seed);
+            }
+        }
+        runs.sort_by_key(|run| seeds.iter().position(|seed| *seed == run.seed));
+        Ok(runs)
+    }
+
+    fn combinations(&self) -> Vec<Combination<'_>> {
+        match self.combine {
+            Combine::Zip => {
+                let count = self.axes.first().map_or(1, |(_, values)| values.len());
+                (0..count)
+                    .map(|at| self.axes.iter().map(|(key, values)| (key.as_str(), &values[at])).collect())
+                    .collect()
+            }
+            Combine::Grid => {
+                let mut combinations = vec![Combination::new()];
+                for (key, values) in &self.axes {
+                    let longer = combinations.iter().flat_map(|combination| {
+                        values.iter().map(move |value| [&combination[..], &[(key.as_str(), value)]].concat())
+                    });
+                    combinations = longer.collect();
+                }
+                combinations
+            }
+        }
+    }
+
+    fn excludes(&self, combination: &Combination<'_>, model: &str) -> bool {
+        let holds = |(key, value): (&String, &Value)| {
+            (key == "model" && value.as_str() == Some(model)) || combination.contains(&(key.as_str(), value))
+        };
+        self.exclude.iter().any(|rule| rule.iter().all(holds))
+    }
+
+    /// The model's sizes for each target, with the target's label; its own if nothing is matched.
+    fn matched_sizes(
+        &self,
+        plan: &Plan,
+        index: usize,
+        classes: Option<usize>,
+        place: &str,
+    ) -> Result<Vec<(Option<String>, ArchitectureConfig)>> {
+        let model = &plan.models[index];
+        let Some((quantity, targets)) = &self.matched else { return Ok(vec![(None, model.architecture.clone())]) };
+        let classes = plan.data.dataset.classes().or(classes).unwrap_or(SOME_CLASSES);
+        let matched = |target: &u64| {
+            let architecture = fit_width(&model.architecture, (plan.data.image_size, classes), *quantity, *target)
+                .map_err(|problem| {
+                    let place = format!("{place}: sweep.match: model `{}`", model.name);
+                    Error::input(place, problem, "choose another target, or other proportions of the model")
+                })?;
+            let label = (targets.len() > 1).then(|| format!("{}={}", quantity.key(), short(*target)));
+            Ok((label, architecture))
+        };
+        targets.iter().map(matched).collect()
+    }
+
+    /// What tells the model's variants apart, as `lr=0.001`.
+    fn labels(&self, combination: &Combination<'_>, index: usize, model: &str) -> Vec<String> {
+        let differs = |key: &str| self.axes.iter().any(|(axis, values)| axis == key && values.len() > 1);
+        let concerns = |key: &str| {
+            let selector = key.strip_prefix("model.").and_then(|rest| rest.split_once('.'));
+            selector.is_none_or(|(selector, _)| selects(selector, index, model))
+        };
+        let labelled = combination.iter().filter(|(key, _)| *key != "seeds" && differs(key) && concerns(key));
+        labelled.map(|(key, value)| format!("{}={}", self.short_key(key), self.text(key, value))).collect()
+    }
+
+    /// The end of the key that no other axis ends with.
+    fn short_key<'a>(&self, key: &'a str) -> &'a str {
+        let starts = key.rmatch_indices('.').map(|(at, _)| at + 1).chain([0]);
+        let ends_alike = |end: &str, other: &str| other == end || other.ends_with(&format!(".{end}"));
+        let mut ends = starts.map(|start| &key[start..]);
+        let alone = |end: &&str| self.axes.iter().filter(|(other, _)| ends_alike(end, other)).count() == 1;
+        ends.find(alone).unwrap_or(key)
+    }
+
+    /// A value in a model's name: a table by its `kind`, where that tells it from the axis's other values.
+    fn text(&self, key: &str, value: &Value) -> String {
+        let kind = |value: &Value| value.get("kind").and_then(Value::as_str).map(str::to_owned);
+        let values = self.axes.iter().find(|(axis, _)| axis == key).map_or(&[][..], |(_, values)| values);
+        match (value, kind(value)) {
+            (Value::String(text), _) => text.clone(),
+            // Short where TOML writes out every zero.
+            (Value::Float(number), _) => format!("{number:?}"),
+            (_, Some(name)) if values.iter().filter(|other| kind(other).as_ref() == Some(&name)).count() == 1 => name,
+            _ => value.to_string(),
+        }
+    }
+}
+
+/// 60000 as `60k`.
+fn short(target: u64) -> String {
+    match target {
+        t if t >= 1_000_000 && t % 100_000 == 0 => format!("{}M", t as f64 / 1e6),
+        t if t >= 1000 && t % 100 == 0 => format!("{}k", t as f64 / 1e3),
+        t => t.to_string(),
+    }
+}
+
+/// Whether the middle of `model.*.depth` means the model of this number and name.
+fn selects(selector: &str, index: usize, name: &str) -> bool {
+    selector == "*" || selector == name || selector.parse() == Ok(index)
+}
+
+/// Sets a key of a plan's table; tables on the way are made if absent.
+fn set(table: &mut Table, key: &str, value: &Value) -> Result<(), String> {
+    if key == "seeds" && value.is_integer() {
+        table.insert(key.into(), Value::Array(vec![value.clone()]));
+        return Ok(());
+    }
+    if let Some(rest) = key.strip_prefix("model.") {
+        let (selector, rest) = rest.split_once('.').ok_or("name a key of the model as well, as in `model.*.depth`")?;
+        let Some(Value::Array(models)) = table.get_mut("model") else { return Err("the config has no models".into()) };
+        let mut found = false;
+        for (index, model) in models.iter_mut().enumerate() {
+            let Value::Table(model) = model else { continue };
+            let name = model.get("name").and_then(Value::as_str).unwrap_or_default();
+            if selects(selector, index, name) {
+                found = true;
+                // A plan of an earlier version has the key's old name, by which its runs are named.
+                set_path(model, renamed::current(rest), value)?;
+            }
+        }
+        return if found { Ok(()) } else { Err(format!("there is no model `{selector}`")) };
+    }
+    set_path(table, key, value)
+}
+
+fn set_path(table: &mut Table, path: &str, value: &Value) -> Result<(), String> {
+    match path.split_once('.') {
+        None => _ = table.insert(path.into(), value.clone()),
+        Some((first, rest)) => {
+            let inner = table.entry(first).or_insert_with(|| Value::Table(Table::new()));
+            let inner = inner.as_table_mut().ok_or_else(|| format!("`{first}` is no table"))?;
+            set_path(inner, rest, value)?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::{Plan, parse};
+
+    const PLAN: &str = "seeds = [0, 1]\n[data]\ndataset = 'shapes'\n[train]\nepochs = 1\nbatch_size = 8\nlr = 0.1\n\
+                        optimizer.kind = 'sgd'\n[[model]]\nname = 'a'\narchitecture = 'vit'\npatch_size = 8\nd_model = 24\ndepth = 1\n\
+                        heads = 3\nd_ff = 24\n[[model]]\nname = 'b'\narchitecture = 'conv_vit'\npatch_size = 4\nd_model = 16\ndepth = 1\n\
+                        head_channels = 8\nd_ff = 32\n";
+
+    fn plan(sweep: &str) -> Plan {
+        parse(&format!("{PLAN}[sweep]\n{sweep}\n"), "sweep.toml", &[])
+            .unwrap_or_else(|error| panic!("{sweep}: {error}"))
+    }
+
+    /// Names and seeds of the runs.
+    fn runs(sweep: &str) -> Vec<String> {
+        plan(sweep).runs().iter().map(|run| format!("{} s{}", run.model.name, run.seed)).collect()
+    }
+
+    fn error(sweep: &str) -> String {
+        parse(&format!("{PLAN}[sweep]\n{sweep}\n"), "sweep.toml", &[]).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_grid_combines_every_value_with_every_other() {
+        let expected = [
+            "a lr=0.1 depth=1",
+            "b lr=0.1 depth=1",
+            "a lr=0.1 depth=2",
+            "b lr=0.1 depth=2",
+            "a lr=0.2 depth=1",
+            "b lr=0.2 depth=1",
+            "a lr=0.2 depth=2",
+            "b lr=0.2 depth=2",
+        ];
+        let names = plan("\"train.lr\" = [0.1, 0.2]\n\"model.*.depth\" = [1, 2]\nseeds = [5]").model_names();
+        let sorted = |mut names: Vec<String>| {
+            names.sort();
+            names
+        };
+        // Which axis turns faster is no promise; that models of a combination stand together is.
+        let parts = |name: &String| {
+            let mut parts: Vec<&str> = name.split(' ').collect();
+            parts[1..].sort_unstable();
+            parts.join(" ")
+        };
+        let expected: Vec<String> = expected.iter().map(|name| parts(&(*name).to_owned())).collect();
+        assert_eq!(sorted(names.iter().map(parts).collect()), sorted(expected));
+        assert_eq!(names.iter().map(|name| &name[..1]).collect::<String>(), "abababab");
+    }
+
+    #[test]
+    fn values_reach_the_runs() {
+        let plan = plan("train.lr = [0.1, 0.2]\nmodel.b.depth = [1, 3]\n\"train.optimizer\" = [{ kind = 'adamw' }]");
+        let runs = plan.runs();
+        let deep = runs.iter().find(|run| run.model.name.contains("lr=0.2") && run.model.name.contains("depth=3"));
+        let deep = deep.unwrap();
+        assert_eq!((deep.train.lr, deep.model.architecture.depth()), (Some(0.2), 3));
+        assert!(runs.iter().all(|run| matches!(run.train.optimizer, crate::config::OptimizerConfig::Adamw { .. })));
+        assert!(runs.iter().all(|run| !run.model.name.contains("optimizer")), "one value tells nothing apart");
+        // The depth is one model's alone: the other has a run for each learning rate and seed, no more.
+        assert_eq!(runs.iter().filter(|run| run.model.name.starts_with('a')).count(), 2 * 2);
+        assert_eq!(runs.iter().filter(|run| run.model.name.starts_with('b')).count(), 2 * 2 * 2);
+    }
+
+    #[test]
+    fn zipped_axes_go_together() {
+        let zipped = runs("combine = 'zip'\n\"train.lr\" = [0.1, 0.2]\n\"train.batch_size\" = [8, 16]\nseeds = [3, 4]");
+        assert_eq!(zipped.len(), 4);
+        for part in ["lr=0.1", "batch_size=8", "s3"] {
+            assert!(zipped[0].contains(part), "{zipped:?}");
+        }
+        assert!(error("combine = 'zip'\n\"train.lr\" = [0.1, 0.2]\n\"train.epochs\" = [1]").contains("equally many"));
+    }
+
+    #[test]
+    fn combinations_are_excluded_by_rules() {
+        let axes = "\"train.lr\" = [0.1, 0.2]\n\"train.batch_size\" = [8, 16]\nseeds = [0]";
+        let all = runs(axes).len();
+        let some = runs(&format!("{axes}\nexclude = [{{ \"train.lr\" = 0.2, train.batch_size = 16 }}]"));
+        assert_eq!((all, some.len()), (8, 6));
+        let without_b = runs(&format!("{axes}\nexclude = [{{ model = 'b', \"train.lr\" = 0.1 }}]"));
+        assert_eq!(without_b.iter().filter(|name| name.starts_with('b')).count(), 2);
+        let unknown = error(&format!("{axes}\nexclude = [{{ \"train.epochs\" = 3 }}]"));
+        assert!(unknown.contains("`train.epochs` is no axis"), "{unknown}");
+        assert!(error("seeds = [0]\nexclude = [{ seeds = 0 }]").contains("every combination is excluded"));
+    }
+
+    #[test]
+    fn models_are_matched_to_targets() {
+        let plan = plan("match = 'params'\ntarget = [20_000, 60_000]\nseeds = [0]");
+        assert_eq!(plan.model_names(), ["a params=20k", "a params=60k", "b params=20k", "b params=60k"]);
+        for run in plan.runs() {
+            let layers = run.model.architecture.for_images(run.data.image_size, 10).layers();
+            let params: usize = layers.iter().map(|layer| layer.params).sum();
+            let target = if run.model.name.ends_with("20k") { 20_000.0 } else { 60_000.0 };
+            assert!((params as f64 / target - 1.0).abs() < 0.031, "{}: {params}", run.model.name);
+        }
+        assert_eq!(self::plan("match = 'macs'\ntarget = 3_000_000\nseeds = [0]").model_names(), ["a", "b"]);
+        assert!(error("match = 'params'").contains("say how many"));
+        assert!(error("target = 100").contains("say of what"));
+        assert!(error("match = 'params'\ntarget = 10").contains("no width gives 10 params within 3 %"));
+    }
+
+    #[test]
+    fn a_plan_survives_its_file() {
+        let sweep = "\"train.optimizer\" = [{ kind = 'adamw' }, { kind = 'muon', momentum = 0.9 }]\nmodel.a.heads = [3, 6]\n\
+                     exclude = [{ model = 'b' }]\nmatch = 'params'\ntarget = 60_000\ncombine = 'zip'";
+        let plan = plan(sweep);
+        let again = parse(&toml::to_string(&plan).unwrap(), "plan.toml", &[]).unwrap();
+        assert_eq!(plan, again);
+        assert_eq!(plan.runs(), again.runs());
+        assert_eq!(plan.model_names(), ["a heads=3 optimizer=adamw", "a heads=6 optimizer=muon"]);
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_with_the_combination() {
+        for (sweep, problem) in [
+            ("\"train.lr\" = [0.1, 'much']", "sweep.toml with train.lr = \"much\": train.lr"),
+            ("\"train.momentum\" = [0.1]", "unknown field `momentum`"),
+            ("\"model.*.heads\" = [2]", "unknown field `heads`"),
+            ("\"model.c.depth\" = [2]", "there is no model `c`"),
+            ("\"model.*\" = [2]", "name a key of the model as well"),
+            ("\"model.a.heads\" = [3, 5]", "heads"),
+            ("\"train.lr\" = 0.1", "an axis is a list of values"),
+            ("\"train.lr\" = []", "an axis needs a value or more"),
+            (
+                "\"train.lr\" = [0.1]\nexclude = [{ \"train.lr\" = 0.2 }]",
+                "`train.lr` is never 0.2 in this sweep, but 0.1",
+            ),
+            ("seeds = [0]\nexclude = [{ model = 'c' }]", "the config has no model `c` to exclude"),
+            ("\"train.epochs.x\" = [1]", "`epochs` is no table"),
+        ] {
+            assert!(error(sweep).contains(problem), "{sweep}: {}", error(sweep));
+        }
+    }
+}
