@@ -90,16 +90,14 @@ fn vector(x: &Tensor<3>) -> Option<Tensor<1>> {
 fn bench(criterion: &mut Criterion) {
     setup::prepare();
     setup::one_thread();
-    let norm = |s: Size| vec![[s.images, s.tokens, s.d_model], [1, 1, s.d_model], [1, 1, s.d_model]];
-    let up = |s: Size| vec![[s.images, s.tokens, s.d_model], [1, s.d_model, s.d_ff], [1, 1, s.d_ff]];
-    let down = |s: Size| {
-        vec![[s.images, s.tokens, s.d_ff], [1, s.d_ff, s.d_model], [1, 1, s.d_model], [s.images, s.tokens, s.d_model]]
-    };
-    let qkv = |s: Size| {
-        let keys = [s.images, s.keys, s.d_model];
-        vec![[s.images, s.tokens, s.d_model], keys, keys]
-    };
+    pointwise(criterion);
+    linear(criterion);
+    attention(criterion);
+    patches(criterion);
+}
 
+fn pointwise(criterion: &mut Criterion) {
+    let norm = |s: Size| vec![[s.images, s.tokens, s.d_model], [1, 1, s.d_model], [1, 1, s.d_model]];
     compare(
         criterion,
         "gelu",
@@ -117,6 +115,13 @@ fn bench(criterion: &mut Criterion) {
             |x, _| composed::layer_norm(x[0].clone(), vector(&x[1]).unwrap(), vector(&x[2]).unwrap(), 1e-5),
         ],
     );
+}
+
+fn linear(criterion: &mut Criterion) {
+    let up = |s: Size| vec![[s.images, s.tokens, s.d_model], [1, s.d_model, s.d_ff], [1, 1, s.d_ff]];
+    let down = |s: Size| {
+        vec![[s.images, s.tokens, s.d_ff], [1, s.d_ff, s.d_model], [1, 1, s.d_model], [s.images, s.tokens, s.d_model]]
+    };
     compare(
         criterion,
         "linear",
@@ -147,6 +152,13 @@ fn bench(criterion: &mut Criterion) {
             |x, _| composed::linear_residual(x[0].clone(), matrix(&x[1]), vector(&x[2]), x[3].clone()),
         ],
     );
+}
+
+fn attention(criterion: &mut Criterion) {
+    let qkv = |s: Size| {
+        let keys = [s.images, s.keys, s.d_model];
+        vec![[s.images, s.tokens, s.d_model], keys, keys]
+    };
     compare(
         criterion,
         "attention",
@@ -157,6 +169,19 @@ fn bench(criterion: &mut Criterion) {
             |x, s| composed::attention(x[0].clone(), x[1].clone(), x[2].clone(), s.heads),
         ],
     );
+    compare(
+        criterion,
+        "channel_attention",
+        &[CONV_VIT],
+        |s| vec![[s.images, s.tokens, 3 * s.d_model]],
+        [
+            |x, s| ops::channel_attention(x[0].clone(), s.d_model / s.heads),
+            |x, s| composed::channel_attention(x[0].clone(), s.d_model / s.heads),
+        ],
+    );
+}
+
+fn patches(criterion: &mut Criterion) {
     // Images and micro-batches of the models: 32x32 in patches of 2, 224x224 in patches of 32.
     for (model, shape, patch_size) in [("conv_vit", [2, 3, 32, 32], 2), ("linformer", [8, 3, 224, 224], 32)] {
         let images = Tensor::<4>::random(shape, Distribution::Normal(0.0, 1.0), &Device::flex());
@@ -171,16 +196,6 @@ fn bench(criterion: &mut Criterion) {
             });
         }
     }
-    compare(
-        criterion,
-        "channel_attention",
-        &[CONV_VIT],
-        |s| vec![[s.images, s.tokens, 3 * s.d_model]],
-        [
-            |x, s| ops::channel_attention(x[0].clone(), s.d_model / s.heads),
-            |x, s| composed::channel_attention(x[0].clone(), s.d_model / s.heads),
-        ],
-    );
 }
 
 criterion_group! { name = benches; config = setup::criterion(); targets = bench }
