@@ -12,6 +12,7 @@ mod models;
 mod noise;
 mod predictions;
 mod records;
+mod run_timing;
 mod runs;
 mod tables;
 mod timing;
