@@ -97,6 +97,20 @@ struct Worker {
     last_words: VecDeque<String>,
 }
 
+impl Worker {
+    /// Keeps a line of standard error in the log, and as one of its last words.
+    fn hear_error(&mut self, line: &str) {
+        self.log.line(line);
+        if line.starts_with(PANICKED) {
+            self.last_words.clear();
+        }
+        self.last_words.push_back(line.to_owned());
+        if self.last_words.len() > LAST_WORDS {
+            self.last_words.pop_front();
+        }
+    }
+}
+
 /// What threads hear from workers, by the run.
 enum Heard {
     Message(usize, Message),
@@ -177,39 +191,41 @@ impl Supervisor<'_> {
             match receiver.recv_timeout(Duration::from_millis(100)) {
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => unreachable!("this thread holds a sender"),
-                Ok(Heard::Message(run, message)) => {
-                    if let (Message::Line(line), Some(worker)) = (&message, find(&mut workers, run)) {
-                        worker.log.line(line);
-                    }
-                    tell(Notice::Said(run, message));
-                }
-                Ok(Heard::Error(run, line)) => {
-                    if let Some(worker) = find(&mut workers, run) {
-                        worker.log.line(&line);
-                        if line.starts_with(PANICKED) {
-                            worker.last_words.clear();
-                        }
-                        worker.last_words.push_back(line.clone());
-                        if worker.last_words.len() > LAST_WORDS {
-                            worker.last_words.pop_front();
-                        }
-                    }
-                    tell(Notice::Said(run, Message::Line(line)));
-                }
-                Ok(Heard::Ended(run, status)) => {
-                    let at = workers.iter().position(|worker| worker.run == run).expect("every worker ends once");
-                    let worker = workers.swap_remove(at);
-                    let status = status.map_err(Error::io("wait for the worker of", self.folder(run).path()))?;
-                    match self.ending(worker, status, tell) {
-                        Ok(outcome) => self.count(outcome),
-                        Err(error) => failed = failed.or(Some(error)),
-                    }
-                    tell(Notice::Ended(run));
+                Ok(heard) => {
+                    let heard = self.heard(heard, &mut workers, tell);
+                    failed = failed.or(heard.err());
                 }
             }
         }
         self.summary.interrupted |= self.stop.is_asked() && !queue.is_empty();
         failed.map_or(Ok(self.summary), Err)
+    }
+
+    /// Takes in what a worker said, or that it ended.
+    fn heard(&mut self, heard: Heard, workers: &mut Vec<Worker>, tell: &mut dyn FnMut(Notice)) -> Result<()> {
+        match heard {
+            Heard::Message(run, message) => {
+                if let (Message::Line(line), Some(worker)) = (&message, find(workers, run)) {
+                    worker.log.line(line);
+                }
+                tell(Notice::Said(run, message));
+            }
+            Heard::Error(run, line) => {
+                if let Some(worker) = find(workers, run) {
+                    worker.hear_error(&line);
+                }
+                tell(Notice::Said(run, Message::Line(line)));
+            }
+            Heard::Ended(run, status) => {
+                let at = workers.iter().position(|worker| worker.run == run).expect("every worker ends once");
+                let worker = workers.swap_remove(at);
+                let status = status.map_err(Error::io("wait for the worker of", self.folder(run).path()));
+                let outcome = status.and_then(|status| self.ending(worker, status, tell));
+                tell(Notice::Ended(run));
+                self.count(outcome?);
+            }
+        }
+        Ok(())
     }
 
     fn start(&self, run: usize, sender: &Sender<Heard>) -> Result<Worker> {
