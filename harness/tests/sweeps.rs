@@ -108,24 +108,9 @@ mod signals {
         let mut random = SmallRng::seed_from_u64(1);
         let mut finished = BTreeSet::new();
         let mut made = 0;
-        let mut hits = [0; 3];
+        let mut victims = [0; 3];
         while made < kills {
-            let mut child = start(&bench, &again);
-            std::thread::sleep(Duration::from_millis(random.random_range(0..2500)));
-            let pid = child.id();
-            let workers = children(pid);
-            let victim = random.random_range(0..3);
-            match (victim, workers.first()) {
-                (1, _) => send("-KILL", &pid.to_string()),
-                (0, _) | (_, None) => send("-KILL", &format!("-{pid}")),
-                (_, Some(worker)) => {
-                    send("-KILL", &worker.to_string());
-                    std::thread::sleep(Duration::from_millis(random.random_range(0..300)));
-                    send("-KILL", &format!("-{pid}"));
-                }
-            }
-            hits[victim] += 1;
-            child.wait().unwrap();
+            victims[start_and_kill(&bench, &again, &mut random)] += 1;
             made += 1;
             let now = done(&killed);
             assert!(finished.is_subset(&now), "after {made} kills, {:?} is lost", finished.difference(&now));
@@ -144,14 +129,39 @@ mod signals {
             done(&killed).len() == 12
         });
         let report = bench.succeed(&["run", "plan.toml", "--out", "killed"]);
-        println!("{made} kills (group, supervisor, worker: {hits:?}): all 12 runs are there");
+        println!("{made} kills (group, supervisor, worker: {victims:?}): all 12 runs are there");
         assert!(report.contains("All 12 runs are recorded"), "{report}");
+        assert_same_results(&straight, &killed);
+    }
+
+    /// Starts the command, kills the whole group (0), the supervisor (1) or a worker (2) at a random moment, and answers which.
+    fn start_and_kill(bench: &Bench, command: &[&str], random: &mut SmallRng) -> usize {
+        let mut child = start(bench, command);
+        std::thread::sleep(Duration::from_millis(random.random_range(0..2500)));
+        let pid = child.id();
+        let workers = children(pid);
+        let victim = random.random_range(0..3);
+        match (victim, workers.first()) {
+            (1, _) => send("-KILL", &pid.to_string()),
+            (0, _) | (_, None) => send("-KILL", &format!("-{pid}")),
+            (_, Some(worker)) => {
+                send("-KILL", &worker.to_string());
+                std::thread::sleep(Duration::from_millis(random.random_range(0..300)));
+                send("-KILL", &format!("-{pid}"));
+            }
+        }
+        child.wait().unwrap();
+        victim
+    }
+
+    /// The killed sweep has the tables, predictions and weights of the one that was left alone, and trained no epoch twice.
+    fn assert_same_results(straight: &Path, killed: &Path) {
         for table in ["summary.csv", "epochs.csv", "throughput.csv"] {
-            assert_eq!(rows(&straight, table), rows(&killed, table), "{table}");
+            assert_eq!(rows(straight, table), rows(killed, table), "{table}");
         }
         let models = |folder: &Path| fs::read(folder.join("models.csv")).unwrap();
-        assert_eq!(models(&straight), models(&killed));
-        for run in run_folders(&killed) {
+        assert_eq!(models(straight), models(killed));
+        for run in run_folders(killed) {
             let straight = straight.join("runs").join(run.file_name().unwrap());
             for file in ["predictions.csv", "checkpoint/model.safetensors"] {
                 assert!(
