@@ -195,9 +195,9 @@ fn speeds() -> Result<String> {
 
 /// A published run beside ours with the same recipe.
 fn reproduction() -> Result<String> {
-    let (report, published) = read("conv-vit-cifar10")?;
+    let (report, references) = read("conv-vit-cifar10")?;
     let model = report.only_model()?;
-    let theirs: Vec<f64> = published.iter().filter_map(|run| Some(run.eval_top1.last()?.1)).collect();
+    let theirs: Vec<f64> = references.iter().filter_map(|run| Some(run.eval_top1.last()?.1)).collect();
     Ok(format!("- published: {}\n- here: {}\n", percents(&theirs), accuracy(model)))
 }
 
