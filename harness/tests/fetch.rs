@@ -98,7 +98,7 @@ fn two_fetch_cifar10_at_once_and_a_run_finds_it() {
     let processes = [0, 1].map(|_| vitbench(home.path(), &fetch).spawn().unwrap());
     let outputs = processes.map(|process| text(&process.wait_with_output().unwrap()));
     let count = |part: &str| outputs.iter().filter(|output| output.contains(part)).count();
-    assert_eq!((count("is there now"), count("is there already, whole")), (1, 1), "{outputs:?}");
+    assert_eq!((count("is complete"), count("is already complete")), (1, 1), "{outputs:?}");
     assert_eq!((count("waiting for it to end"), count("trying again")), (1, 1), "{outputs:?}");
     assert_eq!(*asked.lock().unwrap(), [String::new(), format!("bytes={BREAK}-")]);
 

@@ -506,9 +506,9 @@ fn results_are_compared_and_a_regression_fails() {
     // A model that broke is no model that is as good as before.
     fs::remove_file(only_run(&bench.path("after"), "conv").join("done.json")).unwrap();
     let message = bench.refused(&["compare", "after:vit", "before:vit", "--fail-if", "accuracy=-0.5"]);
-    assert!(message.contains("after:vit: 1 run has not ended"), "{message}");
+    assert!(message.contains("after:vit: 1 run has not finished"), "{message}");
     let message = bench.refused(&["compare", "before", "after", "--fail-if", "accuracy=-0.5"]);
-    assert!(message.contains("`conv` is in before and not in after"), "{message}");
+    assert!(message.contains("`conv` is in before but not in after"), "{message}");
 }
 
 #[test]

@@ -13,12 +13,14 @@ use crate::results::ResultsFolder;
 /// Arguments of `vitbench compare`.
 #[derive(Debug, Args)]
 pub(super) struct CompareArgs {
-    /// What the other is held against: a folder of results, or DIR:MODEL for one of its models
+    /// The reference: a results folder, or DIR:MODEL for one of its models
     first: String,
-    /// What is judged: likewise
+    /// What is compared with it: likewise
     second: String,
-    /// End with exit code 1 if the second is worse by more than chance and by more than this: `slower=5%` for a lower rate or a
-    /// longer latency, `accuracy=-0.5` for percentage points of test accuracy; several with commas between them
+    /// Exit with code 1 if the second is worse by more than chance and by more than this limit, such as `slower=5%,accuracy=-0.5`
+    ///
+    /// `slower=5%` limits rates and latencies, `accuracy=-0.5` the test accuracy in percentage points. Exit code 2 means that a limit
+    /// cannot be checked.
     #[arg(long, value_name = "LIMITS", value_delimiter = ',')]
     fail_if: Vec<Limit>,
 }
@@ -28,7 +30,7 @@ pub(super) struct CompareArgs {
 enum Limit {
     /// Fraction by which a step may take longer.
     Slower(f64),
-    /// Change of accuracy that is allowed, as a fraction of the images, below zero.
+    /// Change of accuracy, a fraction below zero.
     Accuracy(f64),
 }
 
@@ -46,11 +48,11 @@ impl FromStr for Limit {
                 .and_then(number)
                 .filter(|percent| *percent >= 0.0)
                 .map(|percent| Self::Slower(percent / 100.0))
-                .ok_or_else(|| format!("`{value}` is no percentage of 0 or more; write `slower=5%`")),
+                .ok_or_else(|| format!("`{value}` is not a percentage of 0 or more; write `slower=5%`")),
             "accuracy" => number(value)
                 .filter(|points| *points <= 0.0)
                 .map(|points| Self::Accuracy(points / 100.0))
-                .ok_or_else(|| format!("`{value}` is no loss in points; write `accuracy=-0.5`")),
+                .ok_or_else(|| format!("`{value}` is not a negative number of points; write `accuracy=-0.5`")),
             _ => Err(format!("`{key}` is not known; {help}")),
         }
     }
@@ -88,14 +90,14 @@ struct Subject {
     results: Compared,
 }
 
-/// Prints what differs between two results, and errs if a limit is broken.
+/// Prints what differs between two results and returns an error if a limit is broken.
 pub(super) fn execute(args: &CompareArgs) -> Result<()> {
     let (first, second) = (open(&args.first)?, open(&args.second)?);
     let pairs = pairs(&first, &second)?;
     let compared = compare(&first.results, &second.results, &pairs)?;
     println!("{}\n", table(&pairs, &compared));
     println!(
-        "{} against {}. Verdicts are on the former: more than chance (5 %, Holm), or no difference.",
+        "{} compared with {}. Verdicts are about the former: a difference larger than chance (5 % level, Holm), or none.",
         args.second, args.first
     );
     let lacks = lacks((&args.first, &first), (&args.second, &second), &pairs);
@@ -103,11 +105,11 @@ pub(super) fn execute(args: &CompareArgs) -> Result<()> {
     let all = || compared.iter().flatten();
     let mut broken = Vec::new();
     for limit in &args.fail_if {
-        // A limit that says nothing of a model would pass where the model broke.
+        // A limit that skips a model would pass where the model broke.
         let unsure = || all().filter(|comparison| limit.concerns(comparison.measure) && comparison.p.is_none());
         let problem = match (unsure().next(), lacks.first()) {
-            (Some(_), _) => Some("not all that it is about can be judged; the table says why".to_owned()),
-            (None, Some(lack)) => Some(format!("it cannot be said of all runs: {lack}")),
+            (Some(_), _) => Some("some comparisons cannot be judged; the table says why".to_owned()),
+            (None, Some(lack)) => Some(format!("it cannot be checked for all runs: {lack}")),
             (None, None) => None,
         };
         if let Some(problem) = problem {
@@ -139,7 +141,7 @@ fn open(text: &str) -> Result<Subject> {
     if let Some(model) = model.filter(|model| !results.models().contains(model)) {
         let models = results.models().join("`, `");
         let help = format!("it has `{models}`");
-        return Err(Error::input(text, format!("the folder has no runs of a model `{model}`"), help));
+        return Err(Error::input(text, format!("the folder has no runs of model `{model}`"), help));
     }
     Ok(Subject { folder: folder.into(), model: model.map(str::to_owned), results })
 }
@@ -156,20 +158,20 @@ fn pairs<'a>(first: &'a Subject, second: &'a Subject) -> Result<Vec<(&'a str, &'
                 let help = "name a model on both sides, as DIR:MODEL";
                 return Err(Error::input(
                     of.folder.display(),
-                    format!("the folder has no runs of a model `{name}`"),
+                    format!("the folder has no runs of model `{name}`"),
                     help,
                 ));
             }
             Ok(vec![(name, name)])
         }
         (None, None) if first.folder == second.folder => {
-            Err(Error::input(place(), "this is one folder", "name two of its models, as DIR:MODEL"))
+            Err(Error::input(place(), "both are the same folder", "name two of its models, as DIR:MODEL"))
         }
         (None, None) => {
             let common: Vec<_> = a.iter().filter(|name| b.contains(name)).map(|name| (*name, *name)).collect();
             if common.is_empty() {
                 let help = "name a model on each side, as DIR:MODEL";
-                return Err(Error::input(place(), "the two have no model of the same name", help));
+                return Err(Error::input(place(), "they have no model in common", help));
             }
             Ok(common)
         }
@@ -184,14 +186,14 @@ fn lacks(first: (&str, &Subject), second: (&str, &Subject), pairs: &[(&str, &str
         if subject.model.is_none() && other.model.is_none() {
             let (models, others) = (subject.results.models(), other.results.models());
             let alone = models.iter().filter(|model| !others.contains(model));
-            lacks.extend(alone.map(|model| format!("`{model}` is in {here} and not in {there}.")));
+            lacks.extend(alone.map(|model| format!("`{model}` is in {here} but not in {there}.")));
         }
         let failed = |model: &str| Some(format!("{here}: `{model}`: {}.", subject.results.lacks(model)?));
         lacks.extend(compared.into_iter().filter_map(failed));
         match subject.results.unfinished() {
             0 => {}
-            1 => lacks.push(format!("{here}: 1 run has not ended.")),
-            runs => lacks.push(format!("{here}: {runs} runs have not ended.")),
+            1 => lacks.push(format!("{here}: 1 run has not finished.")),
+            runs => lacks.push(format!("{here}: {runs} runs have not finished.")),
         }
     }
     lacks
@@ -200,7 +202,7 @@ fn lacks(first: (&str, &Subject), second: (&str, &Subject), pairs: &[(&str, &str
 fn table(pairs: &[(&str, &str)], compared: &[Vec<Comparison>]) -> String {
     let mut table = terminal_table(&["model", "measure", "first", "second", "gain [95 %]", "verdict"]);
     for ((a, b), comparisons) in pairs.iter().zip(compared) {
-        let name = if a == b { (*a).to_owned() } else { format!("{b} against {a}") };
+        let name = if a == b { (*a).to_owned() } else { format!("{b} vs {a}") };
         for (index, comparison) in comparisons.iter().enumerate() {
             let verdict = match &comparison.verdict {
                 Verdict::Better => "better".to_owned(),
@@ -234,10 +236,10 @@ mod tests {
         assert_eq!(" accuracy = -0.5".parse(), Ok(Limit::Accuracy(-0.005)));
         for (text, part) in [
             ("slower", "write `slower=5%`"),
-            ("slower=5", "`5` is no percentage"),
-            ("slower=-5%", "no percentage of 0 or more"),
-            ("accuracy=0.5", "no loss in points"),
-            ("accuracy=NaN", "no loss in points"),
+            ("slower=5", "`5` is not a percentage"),
+            ("slower=-5%", "not a percentage of 0 or more"),
+            ("accuracy=0.5", "not a negative number of points"),
+            ("accuracy=NaN", "not a negative number of points"),
             ("memory=5%", "`memory` is not known"),
         ] {
             let message = text.parse::<Limit>().unwrap_err();

@@ -1,5 +1,6 @@
 use clap::Args;
 
+use super::shared::ThreadsArgs;
 use crate::device;
 use crate::error::{Error, Result};
 use crate::lanes::Lanes;
@@ -9,24 +10,22 @@ use crate::report::{magnitude, terminal_table};
 /// Arguments of `vitbench devices`.
 #[derive(Debug, Args)]
 pub(super) struct DevicesArgs {
-    /// Measure how many operations a second matrix products reach on every device, in a few seconds each
+    /// Also measure each device's peak rate of matrix products in f32, which takes a few seconds each
     #[arg(long)]
     peak: bool,
-    /// Worker threads on the CPU, with --peak [default: all cores]
-    #[arg(long, value_name = "N", requires = "peak", value_parser = clap::value_parser!(u16).range(1..))]
-    threads: Option<u16>,
+    #[command(flatten)]
+    threads: ThreadsArgs,
 }
 
-/// Prints every device, and whether it works here.
+/// Prints every device and whether it works here.
 pub(super) fn execute(args: &DevicesArgs) -> Result<()> {
     let mut header = vec!["device", "here", "remarks"];
     if args.peak {
         header.push("GFLOP/s");
     }
-    let threads = super::threads(args.threads);
-    super::limit_global_threads(threads);
+    let threads = args.threads.limit_global();
     let machine = Machine::this()?;
-    // Runs of other processes pause, and their timing is waited for.
+    // Training in other processes pauses; their timing is waited for.
     let _alone = if args.peak { machine.alone(&GO_ON)? } else { None };
     let mut table = terminal_table(&header);
     for name in device::ALL {
@@ -44,7 +43,7 @@ pub(super) fn execute(args: &DevicesArgs) -> Result<()> {
     }
     println!("{}", table.trim_fmt());
     if args.peak {
-        println!("GFLOP/s: 1e9 floating-point operations a second, in products of square matrices in f32");
+        println!("GFLOP/s: 1e9 floating-point operations per second, in products of square matrices in f32");
     }
     Ok(())
 }

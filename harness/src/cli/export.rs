@@ -11,13 +11,13 @@ use crate::weights::{self, TargetLayout};
 pub(super) struct ExportArgs {
     /// The folder of a finished run, such as `results/quick/runs/vit-s0-0123456789`
     run: PathBuf,
-    /// Kind of file
+    /// File format
     #[arg(long, value_enum, default_value_t = Format::Safetensors)]
     format: Format,
-    /// Names and arrangement of the tensors
+    /// Naming and layout of the tensors
     #[arg(long, value_enum, default_value_t = TargetLayout::Reference)]
     layout: TargetLayout,
-    /// Where to write [default: weights-LAYOUT.safetensors in the run's folder]
+    /// File to write [default: weights-LAYOUT.safetensors in the run's folder]
     #[arg(long, value_name = "FILE")]
     to: Option<PathBuf>,
 }
@@ -28,7 +28,7 @@ enum Format {
     Safetensors,
 }
 
-/// Writes the run's weights and says how many tensors it wrote.
+/// Writes the run's weights and prints how many tensors it wrote.
 pub(super) fn execute(args: &ExportArgs) -> Result<()> {
     let Format::Safetensors = args.format;
     let run = RunFolder::open(&args.run)?;

@@ -1,7 +1,6 @@
 //! The command line: parsing and printing only, a file per command.
 
 mod compare;
-mod config_args;
 mod data;
 mod devices;
 mod export;
@@ -11,6 +10,7 @@ mod plan;
 mod progress;
 mod report;
 mod run;
+mod shared;
 mod slurm;
 mod summary;
 mod time;
@@ -32,34 +32,62 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Train and time the models of a config, then write tables, plots and a report
+    /// Train and time the models of a config, then write tables, plots and the report
+    #[command(
+        after_long_help = "Examples:\n  vitbench run configs/quick.toml\n  vitbench run configs/quick.toml --out results/wide --set model.0.d_model=128\n  vitbench run sweep.toml --max-memory 4GiB --retry failed"
+    )]
     Run(run::RunArgs),
-    /// List the runs of a config, with the time and memory that each will take, without training
+    /// List the runs of a config and estimate their time and memory, without training
+    #[command(
+        after_long_help = "Examples:\n  vitbench plan configs/cifar10-60k.toml\n  vitbench plan sweep.toml --no-estimate --format csv"
+    )]
     Plan(plan::PlanArgs),
-    /// Write the scripts that do the runs of a config on a Slurm cluster, one array task each, and submit them
+    /// Write scripts that do the runs of a config on a Slurm cluster, one array task per run, and submit them
+    #[command(
+        after_long_help = "Example:\n  vitbench slurm sweep.toml --out /shared/sweep --partition gpu --time 2:00:00 --gpus 1 --submit"
+    )]
     Slurm(slurm::SlurmArgs),
-    /// Time training step and inference of a config's models without training them
+    /// Time the training step and inference of a config's models, without training
+    #[command(
+        after_long_help = "Examples:\n  vitbench time configs/speed.toml\n  vitbench time configs/speed.toml --threads 1 --format csv"
+    )]
     Time(time::TimeArgs),
     /// Measure this machine's A/A variation: how much the times of identical runs differ. Verdicts on speed use it
+    #[command(after_long_help = "Examples:\n  vitbench noise\n  vitbench noise --into results/quick")]
     Noise(noise::NoiseArgs),
     /// The name that `noise` had
     #[command(hide = true)]
     Calibrate(Renamed),
     /// Print the models of a config: parameters, tokens, multiply-accumulates
+    #[command(
+        after_long_help = "Examples:\n  vitbench summary vit_base\n  vitbench summary configs/quick.toml --set model.0.depth=6"
+    )]
     Summary(summary::SummaryArgs),
-    /// Make tables, plots and report again from the records of a results folder
+    /// Rebuild tables, plots and report from the records of a results folder
+    #[command(
+        after_long_help = "Examples:\n  vitbench report results/quick --open\n  vitbench report results/monday results/tuesday --out results/both\n  vitbench report results/quick --format json"
+    )]
     Report(report::ReportArgs),
-    /// Hold two results, or two models, against each other: what differs by more than chance
+    /// Compare two results folders, or two models: what differs by more than chance
+    #[command(
+        after_long_help = "Examples:\n  vitbench compare results/before results/after\n  vitbench compare results/quick:vit results/quick:linformer\n  vitbench compare results/before results/after --fail-if slower=5%,accuracy=-0.5"
+    )]
     Compare(compare::CompareArgs),
-    /// Write the trained weights of a run as a file for other programs
+    /// Export the trained weights of a run for other programs
+    #[command(after_long_help = "Example:\n  vitbench export results/quick/runs/RUN --layout huggingface")]
     Export(export::ExportArgs),
-    /// Look at the images that models are trained on
+    /// Fetch, check and inspect datasets
+    #[command(
+        after_long_help = "Examples:\n  vitbench data fetch cifar10\n  vitbench data info my-photos\n  vitbench data verify my-photos"
+    )]
     Data(data::DataArgs),
-    /// Compare models with what PyTorch recorded of them: logits, loss, gradients, optimiser steps
+    /// Compare models with values that PyTorch recorded: logits, loss, gradients, optimiser steps
+    #[command(after_long_help = "Example:\n  vitbench parity harness/tests/fixtures/*.safetensors")]
     Parity(parity::ParityArgs),
-    /// List the devices that this build can compute on
+    /// List the devices that this build can use
+    #[command(after_long_help = "Example:\n  vitbench devices --peak")]
     Devices(devices::DevicesArgs),
-    /// Do one run: what `run` asks of the processes that it starts
+    /// Do one run. `run` starts its worker processes with this
     #[command(hide = true)]
     Work(work::WorkArgs),
 }
@@ -69,17 +97,6 @@ enum Command {
 struct Renamed {
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     _rest: Vec<String>,
-}
-
-/// The number of worker threads that was asked for, or one a core.
-fn threads(given: Option<u16>) -> usize {
-    given.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from)
-}
-
-/// Has what is not done in lanes, such as decoding images, done by as many threads as well.
-fn limit_global_threads(threads: usize) {
-    // Ignored if there is a pool already, as in a test that runs plans one after another.
-    let _ = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
 }
 
 impl Cli {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use comfy_table::CellAlignment;
 
+use super::shared::{DeviceArgs, ThreadsArgs};
 use super::time::{TimeArgs, median_of_row};
 use crate::device::DeviceName;
 use crate::error::{Error, Result};
@@ -23,13 +24,13 @@ pub(super) struct NoiseArgs {
     /// Minimum total time of the steps behind each figure, in seconds
     #[arg(long, value_name = "S", default_value_t = 2.0, value_parser = super::time::seconds)]
     seconds: f64,
-    /// Where to compute [default: flex, or the device of --into]
-    #[arg(long, value_name = "NAME")]
-    device: Option<DeviceName>,
-    /// Worker threads [default: all cores, or the number of --into]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
-    threads: Option<u16>,
-    /// A results folder that was made on this machine: its `noise.json` is written as well
+    #[command(flatten)]
+    device: DeviceArgs,
+    #[command(flatten)]
+    threads: ThreadsArgs,
+    /// Write `noise.json` into this results folder as well, which was made on this machine
+    ///
+    /// Device and number of threads are those of the folder's runs unless given.
     #[arg(long, value_name = "DIR")]
     into: Option<PathBuf>,
 }
@@ -75,10 +76,9 @@ const ROWS: [(usize, &str); 3] = [(0, "training step"), (1, "inference"), (3, "l
 pub(super) fn execute(args: &NoiseArgs) -> Result<()> {
     let into = args.into.as_ref().map(ResultsFolder::open).transpose()?;
     let recorded = into.as_ref().map(ResultsFolder::read_machine).transpose()?.flatten();
-    let threads = args
-        .threads
-        .map_or_else(|| recorded.as_ref().map_or_else(|| super::threads(None), |machine| machine.threads), usize::from);
-    let device = match (args.device, &recorded) {
+    let recorded_threads = recorded.as_ref().map(|machine| machine.threads);
+    let threads = args.threads.given().or(recorded_threads).unwrap_or_else(|| args.threads.count());
+    let device = match (args.device.device, &recorded) {
         (Some(device), _) => device,
         (None, Some(machine)) => DeviceName::from_str(&machine.device, false).map_err(|_| {
             let help = "measure it with a program that knows that device, or name one with --device";

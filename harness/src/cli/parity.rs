@@ -3,6 +3,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use comfy_table::{Cell, CellAlignment, ContentArrangement};
 
+use super::shared::DeviceArgs;
 use crate::device::DeviceName;
 use crate::error::{Error, Result};
 use crate::parity::{self, Comparison, Verdict};
@@ -11,21 +12,21 @@ use crate::report::terminal_table;
 /// Arguments of `vitbench parity`.
 #[derive(Debug, Args)]
 pub(super) struct ParityArgs {
-    /// Fixtures: what PyTorch recorded of a model and a batch, as `harness/tests/fixtures/make_fixtures.py` writes it
+    /// Values that PyTorch recorded for a model and a batch, as `harness/tests/fixtures/make_fixtures.py` writes them
     #[arg(required = true, value_name = "FILE")]
     fixtures: Vec<PathBuf>,
-    /// Where to compute
-    #[arg(long, value_enum, value_name = "NAME", default_value_t)]
-    device: DeviceName,
+    #[command(flatten)]
+    device: DeviceArgs,
 }
 
 /// Prints a table per fixture; errs if a tensor disagrees.
 pub(super) fn execute(args: &ParityArgs) -> Result<()> {
-    let device = args.device.open()?;
+    let name = args.device.device.unwrap_or_default();
+    let device = name.open()?;
     let (mut out, mut total) = (0, 0);
     for path in &args.fixtures {
         let comparisons = parity::compare(path, &device)?;
-        print(path, args.device, &comparisons);
+        print(path, name, &comparisons);
         out += count(&comparisons, Verdict::Disagrees);
         total += comparisons.len();
     }

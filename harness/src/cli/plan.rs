@@ -1,11 +1,9 @@
-use std::path::PathBuf;
-
 use burn::tensor::Device;
 use clap::{Args, ValueEnum};
 use comfy_table::{CellAlignment, ColumnConstraint};
 use serde::Serialize;
 
-use super::config_args::ConfigArgs;
+use super::shared::{ConfigArgs, DataDirArgs, ThreadsArgs};
 use crate::config::{DataConfig, Plan, RunConfig, TimedModel};
 use crate::data::{self, SplitSizes};
 use crate::error::{Error, Result};
@@ -20,20 +18,18 @@ use crate::train::{self, StepCost};
 pub(super) struct PlanArgs {
     #[command(flatten)]
     source: ConfigArgs,
-    /// Where datasets are, besides $VITBENCH_DATA and the cache folder
-    #[arg(long, value_name = "DIR")]
-    data_dir: Option<PathBuf>,
-    /// Worker threads [default: all cores]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
-    threads: Option<u16>,
-    /// List the runs alone, without measuring what they will take
+    #[command(flatten)]
+    data: DataDirArgs,
+    #[command(flatten)]
+    threads: ThreadsArgs,
+    /// Only list the runs, without measuring a few steps to estimate time and memory
     #[arg(long)]
     no_estimate: bool,
-    /// How to print
+    /// Output format
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
-    /// Measure the steps of this model alone and print them as JSON: what the program asks of itself, so that every model has a
-    /// process of its own
+    /// Measure the steps of this model only and print them as JSON. The program starts itself with this, so that every model is
+    /// measured in a process of its own
     #[arg(long, hide = true)]
     model: Option<usize>,
 }
@@ -48,7 +44,7 @@ enum Format {
 /// A run of the plan.
 #[derive(Debug, Serialize)]
 struct Row {
-    /// The run's name; absent where the images are not there that it depends on.
+    /// The run's name; absent if the images that it depends on cannot be read.
     run: Option<String>,
     model: String,
     architecture: &'static str,
@@ -67,21 +63,20 @@ struct Row {
     memory_bytes: Option<u64>,
 }
 
-/// Lists the runs. Measures a few steps of every model to say what they will take.
+/// Lists the runs. Measures a few steps of every model to estimate time and memory.
 pub(super) fn execute(args: &PlanArgs) -> Result<()> {
     let mut plan = args.source.plan()?;
     let device = plan.device.open()?;
-    let threads = super::threads(args.threads);
-    super::limit_global_threads(threads);
+    let threads = args.threads.limit_global();
     if let Some(index) = args.model {
         let timed = models_to_measure(&plan.runs(), plan.classes);
         return measure(args, &plan, &device, &timed, index);
     }
     let (configs, names): (Vec<RunConfig>, Vec<Option<String>>) =
-        match runner::identify(&mut plan, &args.source.config, args.data_dir.as_deref(), threads) {
+        match runner::identify(&mut plan, &args.source.config, args.data.path(), threads) {
             Ok((runs, _)) => runs.into_iter().map(|run| (run.config, Some(run.identity.run))).unzip(),
             Err(error) => {
-                eprintln!("The runs' names depend on their images and are left out: {error}");
+                eprintln!("Run names are left out because they depend on the images: {error}");
                 plan.runs().into_iter().map(|config| (config, None)).unzip()
             }
         };
@@ -101,7 +96,7 @@ pub(super) fn execute(args: &PlanArgs) -> Result<()> {
             Some(known) => known,
             None => {
                 // Without the folder of images there are no epochs to foresee, but everything else.
-                let found = data::split_sizes(&images, args.data_dir.as_deref())?;
+                let found = data::split_sizes(&images, args.data.path())?;
                 sizes.push((images, found));
                 found
             }
@@ -117,7 +112,7 @@ pub(super) fn execute(args: &PlanArgs) -> Result<()> {
     Ok(())
 }
 
-/// What a run's steps cost depends on this.
+/// What the cost of a run's steps depends on.
 fn to_measure(run: &RunConfig, classes: Option<usize>) -> TimedModel {
     let mut timed = TimedModel::of_run(run, classes);
     timed.model.name.clear();
@@ -140,7 +135,7 @@ fn measure(args: &PlanArgs, plan: &Plan, device: &Device, models: &[TimedModel],
         let help = format!("it has {}", models.len());
         Error::input(format!("--model {index}"), "the config has no such model", help)
     })?;
-    let lanes = Lanes::on(plan.device, super::threads(args.threads));
+    let lanes = Lanes::on(plan.device, args.threads.count());
     let machine = Machine::this()?;
     let _alone = machine.alone(&GO_ON)?;
     let cost = StepCost::measure(plan.device, timed, device, &lanes)?;
@@ -150,10 +145,10 @@ fn measure(args: &PlanArgs, plan: &Plan, device: &Device, models: &[TimedModel],
 
 fn in_process_of_its_own(args: &PlanArgs, index: usize) -> Result<StepCost> {
     let mut more = vec!["--model".to_owned(), index.to_string()];
-    more.extend(args.threads.iter().flat_map(|threads| ["--threads".to_owned(), threads.to_string()]));
+    more.extend(args.threads.words());
     args.source.ask_own_process("plan", &more, |status| {
         let place = format!("{}: model.{index}", args.source.config.display());
-        let problem = format!("the process that measured it ended without a result ({status})");
+        let problem = format!("the process that measured it returned no result ({status})");
         Error::input(place, problem, "see its output above; a smaller `micro_batch` needs less memory")
     })
 }
@@ -221,8 +216,8 @@ fn table(rows: &[Row], threads: usize) -> String {
         return format!("{}\n{what}.", table.trim_fmt());
     }
     format!(
-        "{}\n{what} take about {} with {}, one after the other.\n\
-         Foreseen from a few steps of every model; reading images and whatever else the machine does come on top.",
+        "{}\n{what} will take about {} with {}, one after another.\n\
+         Estimated from a few steps of every model, without reading images and other work on the machine.",
         table.trim_fmt(),
         duration(rows.iter().filter_map(|row| row.run_s).sum()),
         plural(threads, "thread"),

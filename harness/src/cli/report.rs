@@ -11,13 +11,13 @@ use crate::results::ResultsFolder;
 /// Arguments of `vitbench report`.
 #[derive(Debug, Args)]
 pub(super) struct ReportArgs {
-    /// The folder that `vitbench run` wrote; or several, whose runs stand in one report
+    /// A results folder, or several to combine in one report
     #[arg(required = true)]
     folders: Vec<PathBuf>,
-    /// Where the report of several folders goes
+    /// Folder for the report; needed if several folders are given
     #[arg(long, value_name = "DIR", conflicts_with = "format")]
     out: Option<PathBuf>,
-    /// Show `report.html` in the browser
+    /// Open `report.html` in the browser
     #[arg(long)]
     open: bool,
     /// Print the report in this format instead of writing files
@@ -31,13 +31,13 @@ enum Format {
     Html,
     /// The report as Markdown, without plots
     Md,
-    /// A row for every run: `summary.csv`
+    /// One row per run: `summary.csv`
     Csv,
-    /// Verdicts, figures of all models, and their differences
+    /// Verdicts, figures of all models, and differences between them
     Json,
 }
 
-/// Makes tables, plots and report again, and prints the table.
+/// Rebuilds tables, plots and report, and prints the table.
 pub(super) fn execute(args: &ReportArgs) -> Result<()> {
     let folders = args.folders.iter().map(ResultsFolder::open).collect::<Result<Vec<_>>>()?;
     let (mut models, mut references) = (Vec::new(), Vec::new());
@@ -63,7 +63,7 @@ pub(super) fn execute(args: &ReportArgs) -> Result<()> {
             Format::Json => Printed::Json,
         };
         let text = report::print(&source, format)?;
-        // A reader that has seen enough, such as `head`, closes the pipe.
+        // Readers such as `head` close the pipe early.
         return match std::io::stdout().write_all(&text) {
             Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
                 Err(Error::io("write", "standard output".as_ref())(error))
@@ -75,8 +75,8 @@ pub(super) fn execute(args: &ReportArgs) -> Result<()> {
         (Some(out), _) => out,
         (None, [folder]) => folder,
         (None, _) => {
-            let help = "name a folder for the tables, plots and report of all of them with --out";
-            return Err(Error::input("report", "several folders are given, and none to write to", help));
+            let help = "give a folder for the combined report with --out";
+            return Err(Error::input("report", "several folders are given, but no folder to write to", help));
         }
     };
     write(out, &source)?;
@@ -87,7 +87,7 @@ pub(super) fn execute(args: &ReportArgs) -> Result<()> {
     Ok(())
 }
 
-/// Makes tables, plots and report of a plan's folder, prints the table, and says where the rest is.
+/// Writes tables, plots and report of a plan's folder and prints the table and where the report is.
 pub(super) fn write_and_print(folder: &ResultsFolder, plan: &Plan) -> Result<()> {
     let models = plan.model_names();
     let source = Source { folders: std::slice::from_ref(folder), models: &models, references: &plan.reference };

@@ -1,4 +1,4 @@
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -6,9 +6,9 @@ use bytesize::ByteSize;
 use clap::{Args, ValueEnum};
 use jiff::SignedDuration;
 
-use super::config_args::ConfigArgs;
 use super::progress::Progress;
 use super::report::write_and_print;
+use super::shared::{ConfigArgs, DataDirArgs, OutArgs, ThreadsArgs};
 use crate::config::Plan;
 use crate::error::{Error, Result};
 use crate::results::ResultsFolder;
@@ -20,42 +20,45 @@ use crate::runner::{self, Options, PlannedRun, Stop, Summary, WorkOptions};
 pub(super) struct RunArgs {
     #[command(flatten)]
     source: ConfigArgs,
-    /// Folder for the results [default: results/NAME, with the config's name]
-    #[arg(long, value_name = "DIR")]
-    out: Option<PathBuf>,
-    /// Where datasets are, besides $VITBENCH_DATA and the cache folder
-    #[arg(long, value_name = "DIR")]
-    data_dir: Option<PathBuf>,
-    /// Worker threads of all runs together; results do not depend on their number [default: all cores]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
-    threads: Option<u16>,
-    /// Runs that train at once, for accuracy; what is timed is timed alone all the same
+    #[command(flatten)]
+    out: OutArgs,
+    #[command(flatten)]
+    data: DataDirArgs,
+    #[command(flatten)]
+    threads: ThreadsArgs,
+    /// Runs that train at the same time
+    ///
+    /// They share the worker threads. Accuracies stay the same; the seconds of their epochs do not compare with those of a run that
+    /// trains alone. Timing waits until nothing else runs.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
     jobs: u16,
-    /// Do this run alone, by its name in `vitbench plan`, and make no report; may be given more than once
+    /// Do only this run, named as in `vitbench plan`, and write no report; repeatable
     #[arg(long, value_name = "RUN", conflicts_with = "shard")]
     only: Vec<String>,
-    /// Do a part of the runs, as 3/8 for the third of eight; the one that ends last makes the report
+    /// Do one of several equal parts of the runs: 3/8 is the third of eight
+    ///
+    /// Parts may run on several machines that share the results folder. The one that finishes last writes the report.
     #[arg(long, value_name = "PART/PARTS")]
     shard: Option<Shard>,
     #[command(flatten)]
     limits: LimitArgs,
-    /// Do all runs in this process instead of one process each
+    /// Do all runs in this process instead of a process per run
     #[arg(long, conflicts_with_all = ["jobs", "max_memory", "max_time"])]
     in_process: bool,
 }
 
-/// What a run may take, and whether it may be tried again.
+/// Limits of a run, and whether a failed one is repeated.
 #[derive(Debug, Args)]
 pub(super) struct LimitArgs {
-    /// Try runs again that have ended so
+    /// Repeat runs that ended like this
     #[arg(long, value_name = "WHICH", value_enum)]
     retry: Option<Retry>,
-    /// End a run that needs more memory than this, such as 4GiB
+    /// Stop a run that needs more memory than this, such as 4GiB
     #[arg(long, value_name = "SIZE")]
     max_memory: Option<ByteSize>,
-    /// End a run whose process takes longer than this, such as "1h 30m"; waiting while others are timed counts, and a run that is taken
-    /// up again has as much time again
+    /// Stop a run whose process takes longer than this, such as "1h 30m"
+    ///
+    /// Waiting for the timing of other runs counts. A resumed run gets the whole time again.
     #[arg(long, value_name = "TIME")]
     max_time: Option<SignedDuration>,
 }
@@ -99,21 +102,20 @@ impl FromStr for Shard {
     }
 }
 
-/// Does the runs that are missing, then makes tables, plots and report.
+/// Does the runs that are missing, then writes tables, plots and report.
 pub(super) fn execute(args: &RunArgs) -> Result<()> {
     let stop = Stop::on_signals()?;
     let mut plan = args.source.plan()?;
     plan.device.open()?;
-    let threads = super::threads(args.threads);
-    super::limit_global_threads(threads);
-    let (runs, notes) = runner::identify(&mut plan, &args.source.config, args.data_dir.as_deref(), threads)?;
+    let threads = args.threads.limit_global();
+    let (runs, notes) = runner::identify(&mut plan, &args.source.config, args.data.path(), threads)?;
     notes.iter().for_each(|note| println!("{note}"));
-    let path = args.out.clone().unwrap_or_else(|| default_folder(&args.source.config));
+    let path = args.out.folder(&args.source.config);
     let folder = run_folder::open(&path, &plan, &runner::names(&runs), threads)?;
     let chosen = chosen(args, &runs)?;
     let options = Options {
         work: WorkOptions {
-            data_dir: args.data_dir.clone(),
+            data_dir: args.data.path().map(Path::to_owned),
             threads,
             jobs: args.jobs.into(),
             checkpoint_every: Duration::from_secs_f64(60.0 * plan.checkpoint_minutes),
@@ -134,11 +136,6 @@ pub(super) fn execute(args: &RunArgs) -> Result<()> {
     if summary.busy > 0 { Err(Error::RunsBusy { busy: summary.busy }) } else { Ok(()) }
 }
 
-/// Where results go unless told otherwise.
-pub(super) fn default_folder(config: &Path) -> PathBuf {
-    Path::new("results").join(config.file_stem().unwrap_or(config.as_os_str()))
-}
-
 /// The runs that were asked for.
 fn chosen(args: &RunArgs, runs: &[PlannedRun]) -> Result<Vec<PlannedRun>> {
     if let Some(only) = args.only.iter().find(|only| runs.iter().all(|run| run.identity.run != **only)) {
@@ -152,7 +149,7 @@ fn chosen(args: &RunArgs, runs: &[PlannedRun]) -> Result<Vec<PlannedRun>> {
     Ok(runs.iter().enumerate().filter(wanted).map(|(_, run)| run.clone()).collect())
 }
 
-/// Makes the report, where it is this process's to make, and says what is left.
+/// Writes the report, if that is this process's task, and prints what is left to do.
 fn conclude(
     args: &RunArgs,
     plan: &Plan,
@@ -163,7 +160,7 @@ fn conclude(
 ) -> Result<()> {
     let place = folder.path().display();
     if summary.before == chosen.len() {
-        println!("All {} runs are recorded in {place}; nothing to train.", chosen.len());
+        println!("All {} runs are already in {place}; nothing to train.", chosen.len());
     }
     if !args.only.is_empty() {
         return Ok(());
@@ -175,7 +172,7 @@ fn conclude(
     }
     if args.shard.is_some() && missing > 0 {
         println!(
-            "{missing} of the plan's {} runs are still to be recorded; the part that ends last makes the report.",
+            "{missing} of the plan's {} runs are missing; the part that finishes last writes the report.",
             runs.len()
         );
         return Ok(());

@@ -4,8 +4,8 @@ use std::process::Command;
 
 use clap::Args;
 
-use super::config_args::ConfigArgs;
-use super::run::{LimitArgs, default_folder};
+use super::run::LimitArgs;
+use super::shared::{ConfigArgs, DataDirArgs, OutArgs, ThreadsArgs};
 use crate::error::{Error, Result};
 use crate::results::write_atomic;
 use crate::run_folder;
@@ -16,48 +16,48 @@ use crate::runner;
 pub(super) struct SlurmArgs {
     #[command(flatten)]
     source: ConfigArgs,
-    /// Folder for the results, which all nodes must see [default: results/NAME, with the config's name]
-    #[arg(long, value_name = "DIR")]
-    out: Option<PathBuf>,
-    /// Where datasets are, besides $VITBENCH_DATA and the cache folder; all nodes must see it
-    #[arg(long, value_name = "DIR")]
-    data_dir: Option<PathBuf>,
-    /// Slurm's partition
+    #[command(flatten)]
+    out: OutArgs,
+    #[command(flatten)]
+    data: DataDirArgs,
+    /// Slurm partition
     #[arg(long, value_name = "NAME")]
     partition: Option<String>,
-    /// Time limit of a run, as Slurm writes it: 2:00:00 or 1-0; a run that needs more is requeued
+    /// Time limit of an array task, in Slurm's notation: 2:00:00 or 1-0
+    ///
+    /// A run that needs longer leaves a checkpoint before the limit and is requeued until it is done.
     #[arg(long, value_name = "TIME")]
     time: Option<String>,
-    /// GPUs of a run, as Slurm writes them: 1 or h100:1
+    /// GPUs per run, in Slurm's notation: 1 or h100:1
     #[arg(long, value_name = "GPUS")]
     gpus: Option<String>,
-    /// CPUs of a run
+    /// CPUs per run
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     cpus: Option<u16>,
-    /// Runs at a time
+    /// Maximum number of runs at the same time
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     array_limit: Option<u32>,
     #[command(flatten)]
     limits: LimitArgs,
-    /// Submit the jobs as well
+    /// Submit the jobs after writing the scripts
     #[arg(long)]
     submit: bool,
 }
 
-/// Slurm's own default of the greatest array, where it cannot be asked.
+/// Slurm's default limit of array sizes, if Slurm cannot be asked.
 const USUAL_MAX_ARRAY: usize = 1001;
 
 /// Seconds before the time limit at which a run is told to leave a checkpoint.
 const NOTICE_SECONDS: u32 = 120;
 
-/// Writes the scripts, and submits them if that is asked for.
+/// Writes the scripts and, with `--submit`, submits them.
 pub(super) fn execute(args: &SlurmArgs) -> Result<()> {
     let mut plan = args.source.plan()?;
-    let threads = args.cpus.map_or_else(|| super::threads(None), usize::from);
-    let data_dir = args.data_dir.as_deref().map(absolute).transpose()?;
+    let threads = args.cpus.map_or_else(|| ThreadsArgs::default().count(), usize::from);
+    let data_dir = args.data.path().map(absolute).transpose()?;
     let (runs, notes) = runner::identify(&mut plan, &args.source.config, data_dir.as_deref(), threads)?;
     notes.iter().for_each(|note| println!("{note}"));
-    let out = args.out.clone().unwrap_or_else(|| default_folder(&args.source.config));
+    let out = args.out.folder(&args.source.config);
     run_folder::open(&out, &plan, &runner::names(&runs), threads)?;
     let out = absolute(&out)?;
     let folder = out.join("slurm");
@@ -85,7 +85,7 @@ pub(super) fn execute(args: &SlurmArgs) -> Result<()> {
     if status.success() {
         return Ok(());
     }
-    let help = "Slurm's own words stand above; the script can be tried again as it is";
+    let help = "see Slurm's output above; the script can be run again as it is";
     Err(Error::input(submit.display(), format!("the jobs were not submitted ({status})"), help))
 }
 
@@ -93,7 +93,7 @@ fn absolute(path: &Path) -> Result<PathBuf> {
     std::path::absolute(path).map_err(Error::io("find", path))
 }
 
-/// What the cluster allows, where this machine can ask it.
+/// The cluster's limit, if this machine can ask for it.
 fn max_array_size() -> Option<usize> {
     let output = Command::new("scontrol").args(["show", "config"]).output().ok()?;
     let text = String::from_utf8(output.stdout).ok()?;
@@ -101,8 +101,8 @@ fn max_array_size() -> Option<usize> {
     line.split('=').nth(1)?.trim().parse().ok()
 }
 
-/// A task is told to stop before its time is up (USR1), or because it is pre-empted or cancelled (TERM), and tells the program. A signal may
-/// come before the program is there.
+/// A task is signalled before its time limit (USR1), and when it is pre-empted or cancelled (TERM), and passes the signal on. It may
+/// arrive before the program has started.
 const TASK_START: &str = r#"pid=
 asked=
 stop() {

@@ -4,7 +4,7 @@ use clap::{Args, ValueEnum};
 use comfy_table::CellAlignment;
 use serde::{Deserialize, Serialize};
 
-use super::config_args::ConfigArgs;
+use super::shared::{ConfigArgs, DeviceArgs, SetArgs, ThreadsArgs};
 use crate::config::{self, TimedModel, TimingPlan};
 use crate::device::DeviceName;
 use crate::error::{Error, Result};
@@ -19,16 +19,16 @@ use crate::train::{self, TimingBench};
 pub(super) struct TimeArgs {
     #[command(flatten)]
     source: ConfigArgs,
-    /// Worker threads [default: all cores]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
-    threads: Option<u16>,
-    /// Time that the samples of a figure take together at least [default: the config's `measure.min_seconds`]
+    #[command(flatten)]
+    threads: ThreadsArgs,
+    /// Minimum total time of the samples behind each figure, in seconds [default: the config's `measure.min_seconds`]
     #[arg(long, value_name = "S", value_parser = seconds)]
     seconds: Option<f64>,
-    /// How to print
+    /// Output format
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
-    /// Measure this row alone and print it as JSON: what the program asks of itself, so that every row has a process of its own
+    /// Measure this row only and print it as JSON. The program starts itself with this, so that every row is measured in a process of
+    /// its own
     #[arg(long, hide = true)]
     row: Option<usize>,
 }
@@ -50,8 +50,12 @@ impl TimeArgs {
     /// For the rows of a config one by one.
     pub(super) fn of(config: &Path, device: DeviceName, threads: usize, seconds: f64) -> Self {
         Self {
-            source: ConfigArgs { config: config.to_owned(), assignments: Vec::new(), device: Some(device) },
-            threads: u16::try_from(threads).ok(),
+            source: ConfigArgs {
+                config: config.to_owned(),
+                set: SetArgs::default(),
+                device: DeviceArgs { device: Some(device) },
+            },
+            threads: ThreadsArgs::of(threads),
             seconds: Some(seconds),
             format: Format::Json,
             row: None,
@@ -95,12 +99,11 @@ struct Subject<'a> {
 
 /// Times every model of a config and prints a table.
 pub(super) fn execute(args: &TimeArgs) -> Result<()> {
-    let mut plan = config::load_timing(&args.source.config, &args.source.assignments)?;
-    plan.device = args.source.device.unwrap_or(plan.device);
+    let mut plan = config::load_timing(&args.source.config, &args.source.set.assignments)?;
+    plan.device = args.source.device.device.unwrap_or(plan.device);
     plan.measure.min_seconds = args.seconds.unwrap_or(plan.measure.min_seconds);
     let device = plan.device.open()?;
-    let threads = super::threads(args.threads);
-    super::limit_global_threads(threads);
+    let threads = args.threads.limit_global();
     let lanes = Lanes::on(plan.device, threads);
     let subjects = subjects(&plan);
     let machine = Machine::this()?;
@@ -144,11 +147,11 @@ fn subjects(plan: &TimingPlan) -> Vec<Subject<'_>> {
 
 fn in_process_of_its_own(args: &TimeArgs, index: usize) -> Result<Row> {
     let mut more = vec!["--row".to_owned(), index.to_string()];
-    more.extend(args.threads.iter().flat_map(|threads| ["--threads".to_owned(), threads.to_string()]));
+    more.extend(args.threads.words());
     more.extend(args.seconds.iter().flat_map(|seconds| ["--seconds".to_owned(), seconds.to_string()]));
     args.source.ask_own_process("time", &more, |status| {
         let place = format!("{}, row {index}", args.source.config.display());
-        let problem = format!("its process ended without a result ({status})");
+        let problem = format!("its process returned no result ({status})");
         Error::input(place, problem, "see its output above; a smaller `batch_size` needs less memory")
     })
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 
+use super::shared::limit_global_threads;
 use crate::error::Result;
 use crate::results::RunFolder;
 use crate::runner::{self, BUSY, Message, Stop, WorkOptions, WorkOutcome};
@@ -29,12 +30,12 @@ pub(super) struct WorkArgs {
     max_seconds: Option<f64>,
 }
 
-/// Does a run and answers the process's exit code.
+/// Does a run and returns the process's exit code.
 pub(super) fn execute(args: &WorkArgs) -> Result<u8> {
     runner::sum_up_panics();
     let stop = Stop::on_signals()?;
     runner::exit_when_supervisor_ends(stop.clone());
-    super::limit_global_threads(args.threads);
+    limit_global_threads(args.threads);
     let options = WorkOptions {
         data_dir: args.data_dir.clone(),
         threads: args.threads,
@@ -47,7 +48,7 @@ pub(super) fn execute(args: &WorkArgs) -> Result<u8> {
     let mut out = std::io::stdout();
     let outcome = runner::work(&RunFolder::open(&args.folder)?, &options, &stop, &mut |message: Message| {
         let line = serde_json::to_string(&message).expect("messages are JSON");
-        // Nobody listens any more if it fails, and then this process is about to end.
+        // If it fails, nobody listens any more, and this process is about to end.
         let _ = writeln!(out, "{line}");
     })?;
     Ok(match outcome {

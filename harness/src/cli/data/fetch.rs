@@ -10,17 +10,17 @@ use crate::error::Result;
 /// Arguments of `vitbench data fetch`.
 #[derive(Debug, Args)]
 pub(super) struct FetchArgs {
-    /// Which dataset
+    /// The dataset
     dataset: Fetchable,
-    /// An archive that you have, or another place to download it from; its files are checked all the same
+    /// Use this archive, or download it from this URL; its files are checked like any others
     #[arg(long, value_name = "URL|FILE")]
     from: Option<String>,
-    /// The data folder to put it into [default: $VITBENCH_DATA, or `vitbench` in the user's cache folder]
+    /// Data folder to put it into [default: $VITBENCH_DATA, or `vitbench` in the user's cache folder]
     #[arg(long, value_name = "DIR")]
     to: Option<PathBuf>,
 }
 
-/// Fetches a dataset and says where it lies.
+/// Fetches a dataset and prints where it is.
 pub(super) fn execute(args: &FetchArgs) -> Result<()> {
     let request = Fetch { dataset: args.dataset, from: args.from.as_deref(), to: args.to.as_deref() };
     // Hidden by indicatif itself where standard error is no terminal.
@@ -35,10 +35,10 @@ pub(super) fn execute(args: &FetchArgs) -> Result<()> {
     let fetched = data::fetch(&request, &mut |event| show(&bar, &event));
     bar.finish_and_clear();
     let fetched = fetched?;
-    let verb = if fetched.was_there { "is there already, whole" } else { "is there now" };
+    let verb = if fetched.was_there { "is already complete" } else { "is complete" };
     println!("{} {verb}: {}", fetched.folder.display(), fetched.contents);
     if let Some(folder) = &args.to {
-        println!("Name the same folder to the commands that read it: --data-dir {}", folder.display());
+        println!("Pass the same folder to the commands that read it: --data-dir {}", folder.display());
     }
     if photos {
         println!("`vitbench data verify {}` decodes every photo.", fetched.folder.display());
@@ -48,8 +48,8 @@ pub(super) fn execute(args: &FetchArgs) -> Result<()> {
 
 fn show(bar: &ProgressBar, event: &FetchEvent) {
     match event {
-        FetchEvent::Waiting => eprintln!("Another process fetches the same dataset; waiting for it to end."),
-        FetchEvent::Retrying(reason) => bar.suspend(|| eprintln!("{reason}; trying again")),
+        FetchEvent::Waiting => eprintln!("Another process is fetching the same dataset; waiting for it."),
+        FetchEvent::Retrying(reason) => bar.suspend(|| eprintln!("{reason}; retrying")),
         FetchEvent::Downloading { done, total } => {
             bar.set_message("downloading");
             if let Some(total) = total {

@@ -1,7 +1,6 @@
-use std::path::PathBuf;
-
 use clap::Args;
 
+use super::super::shared::DataDirArgs;
 use crate::data::{self, Info};
 use crate::error::Result;
 
@@ -10,9 +9,8 @@ use crate::error::Result;
 pub(super) struct InfoArgs {
     /// A dataset's name, such as `cifar10`, or a folder
     dataset: String,
-    /// Where datasets are, besides $VITBENCH_DATA and the cache folder
-    #[arg(long, value_name = "DIR")]
-    data_dir: Option<PathBuf>,
+    #[command(flatten)]
+    data: DataDirArgs,
 }
 
 /// Pairs of the same image that are shown.
@@ -23,7 +21,7 @@ const COUNTED: usize = 20;
 
 /// Prints what a dataset holds.
 pub(super) fn execute(args: &InfoArgs) -> Result<()> {
-    let info = data::inspect(&args.dataset, args.data_dir.as_deref())?;
+    let info = data::inspect(&args.dataset, args.data.path())?;
     print_splits(&info);
     if let Some([[narrow, width, wide], [low, height, high]]) = info.sizes {
         println!("width   {narrow} to {wide} pixels, median {width}");
@@ -33,17 +31,17 @@ pub(super) fn execute(args: &InfoArgs) -> Result<()> {
         println!("kind    {kind}: {count}");
     }
     if info.turned > 0 {
-        println!("        {} of them are to be turned or mirrored, which is done when they are read", info.turned);
+        println!("        {} of them have an EXIF orientation, which is applied when they are read", info.turned);
     }
     if info.unreadable > 0 {
         println!("bad     {} files cannot be read; `vitbench data verify` lists them", info.unreadable);
     }
-    println!("copies  {} images are there more than once", info.copies);
+    println!("copies  {} images occur more than once", info.copies);
     if info.splits.len() > 1 {
-        println!("leaks   {} test images are training images as well", info.leaks.len());
+        println!("leaks   {} test images are also training images", info.leaks.len());
     }
     for (test, train) in info.leaks.iter().take(SHOWN) {
-        println!("        {test} is {train}");
+        println!("        {test} = {train}");
     }
     println!("fingerprint {}", info.fingerprint);
     Ok(())
@@ -55,7 +53,7 @@ fn print_splits(info: &Info) {
         let total: usize = counts.iter().sum();
         let least = counts.iter().min().copied().unwrap_or_default();
         let greatest = counts.iter().max().copied().unwrap_or_default();
-        println!("{split:<7} {total} images, {least} to {greatest} of a class");
+        println!("{split:<7} {total} images, {least} to {greatest} per class");
         if info.classes.len() <= COUNTED && least != greatest {
             for (class, count) in info.classes.iter().zip(counts) {
                 println!("        {class}: {count}");

@@ -19,15 +19,15 @@ pub(super) struct DataArgs {
 
 #[derive(Debug, Subcommand)]
 enum DataCommand {
-    /// Get a dataset: download it, check every byte, and put it where the other commands look for it
+    /// Download a dataset, check every byte, and put it where the other commands look for it
     Fetch(fetch::FetchArgs),
     /// List the datasets that configs can name, and where they are
     List(list::ListArgs),
-    /// Look into a dataset: classes, counts, sizes, kinds of images, images that are there twice, fingerprint
+    /// Inspect a dataset: classes, counts, sizes, file types, duplicate images, fingerprint
     Info(info::InfoArgs),
-    /// Read every file of a folder to its end and list the bad ones; exit code 3 if there are any
+    /// Decode every file of a folder and list the bad ones; exit code 3 if there are any
     Verify(verify::VerifyArgs),
-    /// Write a sheet of training images as PNG: each as it is, then as some epochs see it
+    /// Write a PNG sheet of training images: each as it is, then as training sees it in some epochs
     Preview(preview::PreviewArgs),
 }
 

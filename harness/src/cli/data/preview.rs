@@ -3,6 +3,7 @@ use std::path::PathBuf;
 use clap::Args;
 use image::RgbImage;
 
+use super::super::shared::{DataDirArgs, SetArgs};
 use crate::config::{self, Plan};
 use crate::data::{self, BatchReader, Dataset};
 use crate::error::{Error, Result};
@@ -12,40 +13,41 @@ use crate::error::{Error, Result};
 pub(super) struct PreviewArgs {
     /// The config, such as `configs/quick.toml`
     config: PathBuf,
-    /// Change a value of the config, such as `data.augment.horizontal_flip=false`; may be given more than once
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    assignments: Vec<String>,
-    /// Where datasets are, besides $VITBENCH_DATA and the cache folder
-    #[arg(long, value_name = "DIR")]
-    data_dir: Option<PathBuf>,
-    /// Where the sheet goes
+    #[command(flatten)]
+    set: SetArgs,
+    #[command(flatten)]
+    data: DataDirArgs,
+    /// File to write
     #[arg(long, value_name = "FILE", default_value = "preview.png")]
     out: PathBuf,
-    /// How many images
+    /// Number of images
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=100))]
     images: u16,
-    /// How many epochs of each
+    /// Number of epochs to show of each
     #[arg(long, value_name = "N", default_value_t = 11, value_parser = clap::value_parser!(u16).range(1..=100))]
     epochs: u16,
 }
 
 /// Writes the sheet.
 pub(super) fn execute(args: &PreviewArgs) -> Result<()> {
-    let plan = config::load(&args.config, &args.assignments)?;
-    let dataset = data::load(&plan.data, args.data_dir.as_deref())?;
+    let plan = config::load(&args.config, &args.set.assignments)?;
+    let dataset = data::load(&plan.data, args.data.path())?;
     let sheet = sheet(&plan, &dataset, args.images.into(), args.epochs.into());
     sheet.save_with_format(&args.out, image::ImageFormat::Png).map_err(|error| match error {
         image::ImageError::IoError(source) => Error::io("write", &args.out)(source),
         error => Error::input(args.out.display(), error, "name a file that can be written"),
     })?;
-    println!("{}: images in rows; the first column as they are, the others as epochs see them", args.out.display());
+    println!(
+        "{}: one image per row; the first column shows it as it is, the others as training sees it, epoch by epoch",
+        args.out.display()
+    );
     if plan.data.augment.mixup.or(plan.data.augment.cutmix).is_some() {
         println!(
-            "Each epoch mixes the images of the sheet as one batch: every image with the one above it, the first with the last."
+            "Mixing treats the sheet as one batch: every image is mixed with the one above it, the first with the last."
         );
     }
     if plan.sweep.is_some() {
-        println!("What `[sweep]` varies is as the rest of the config has it.");
+        println!("Keys that `[sweep]` varies have the values of the rest of the config.");
     }
     Ok(())
 }

@@ -13,12 +13,12 @@ use crate::results::write_atomic;
 pub(super) struct VerifyArgs {
     /// A folder of images, or of the files of CIFAR
     folder: PathBuf,
-    /// Where the list of bad files goes, if there are any
+    /// File for the list of bad files, if there are any
     #[arg(long, value_name = "FILE", default_value = "bad-files.csv")]
     out: PathBuf,
 }
 
-/// Reads all files and prints the verdict.
+/// Decodes all files and prints the counts.
 pub(super) fn execute(args: &VerifyArgs) -> Result<()> {
     let candidates = Candidates::of(&args.folder)?;
     let started = Instant::now();

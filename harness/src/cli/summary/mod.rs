@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use super::shared::SetArgs;
 use crate::architecture::{ArchitectureConfig, PUBLISHED};
 use crate::config::{self, TimedModel};
 use crate::error::{Error, Result};
@@ -15,10 +16,9 @@ pub(super) struct SummaryArgs {
     /// A config, or a published model: `vit_base`, `linformer_published`, `conv_vit_published`
     #[arg(value_name = "CONFIG or MODEL")]
     source: PathBuf,
-    /// Change a value of the config, such as `data.image_size=64`; may be given more than once
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    assignments: Vec<String>,
-    /// How to print
+    #[command(flatten)]
+    set: SetArgs,
+    /// Output format
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
 }
@@ -30,7 +30,7 @@ enum Format {
     Json,
 }
 
-/// A model to print, with its place in a config or its published name.
+/// A model to print, from a config or by its name.
 struct Model {
     name: String,
     architecture: ArchitectureConfig,
@@ -52,7 +52,7 @@ pub(super) fn execute(args: &SummaryArgs) -> Result<()> {
 fn models(args: &SummaryArgs) -> Result<Vec<Model>> {
     let name = args.source.display().to_string();
     if let Some((_, published)) = PUBLISHED.iter().find(|(known, _)| *known == name) {
-        if let Some(assignment) = args.assignments.first() {
+        if let Some(assignment) = args.set.assignments.first() {
             let problem = format!("`{name}` is a published model, not a config");
             return Err(Error::input(format!("--set {assignment}"), problem, "give a config to change values of"));
         }
@@ -64,7 +64,7 @@ fn models(args: &SummaryArgs) -> Result<Vec<Model>> {
         let help = format!("give the path of a config, or one of {}", published.join(", "));
         return Err(Error::input(name, "there is no such config and no published model of that name", help));
     }
-    let plan = config::load_timing(&args.source, &args.assignments)?;
+    let plan = config::load_timing(&args.source, &args.set.assignments)?;
     let model = |TimedModel { model, .. }| {
         let (image_size, classes) = model.architecture.images();
         Model { name: model.name, architecture: model.architecture, image_size, classes }
