@@ -1,11 +1,10 @@
 //! The parts of the report about how real differences are, as Markdown.
 
-use super::Material;
 use super::format::{NONE, counted, magnitude, or_none, points};
 use super::leads::{self, Lead, Leads};
-use super::markdown::{Align, table};
+use super::markdown::{Align, section, table};
+use super::material::Material;
 use super::names::{markdown, markdown_name};
-use super::sections::section;
 use crate::results::{Noise, NoiseRecord};
 
 /// Whether the lead in accuracy is more than chance.

@@ -2,10 +2,10 @@
 
 use serde::Serialize;
 
-use super::Material;
 use super::comparability;
 use super::figures::{Estimate, ModelFigures};
 use super::leads::{self, Leads};
+use super::material::Material;
 use super::verdict::{self, Piece};
 use crate::results::SCHEMA;
 

@@ -1,4 +1,4 @@
-//! GitHub's Markdown tables.
+//! GitHub's Markdown: sections and tables.
 
 /// Which side a column's cells keep to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,4 +23,9 @@ pub(crate) fn table(columns: &[(&str, Align)], rows: &[Vec<String>]) -> String {
 fn line<'a>(cells: impl Iterator<Item = &'a str>) -> String {
     let cells: Vec<&str> = cells.collect();
     format!("| {} |\n", cells.join(" | "))
+}
+
+/// A section under a heading of the second level.
+pub(crate) fn section(title: &str, body: &str) -> String {
+    format!("\n## {title}\n\n{body}")
 }

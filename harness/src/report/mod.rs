@@ -11,6 +11,7 @@ mod html;
 mod json;
 mod leads;
 mod markdown;
+mod material;
 mod names;
 mod pairs;
 mod plots;
@@ -27,84 +28,16 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
-use crate::config::ReferenceRun;
 use crate::error::{Error, Result};
-use crate::results::{
-    MachineRecord, NoiseRecord, ResultsFolder, Run, Runs, epochs_csv, models_csv, summary_csv, throughput_csv,
-    write_atomic,
-};
+use crate::results::{Run, epochs_csv, models_csv, summary_csv, throughput_csv, write_atomic};
 
-use evidence::{AllPredictions, Evidence};
-use figures::ModelFigures;
+use material::{Material, Records};
 use plots::{Format, Plot};
 
 pub use compare::{Compared, Comparison, Measure, Verdict, compare};
 pub use format::{count, magnitude};
+pub use material::Source;
 pub use terminal::{short_name, terminal_table};
-
-/// All that a report is made from.
-pub(crate) struct Material<'a> {
-    /// The runs with their records.
-    pub(crate) runs: &'a Runs,
-    /// Where they were made.
-    pub(crate) machines: &'a [MachineRecord],
-    /// The A/A variation of the machines, as far as it was measured.
-    pub(crate) noises: &'a [NoiseRecord],
-    /// What others reported of the models.
-    pub(crate) references: &'a [ReferenceRun],
-    /// The figures of every model.
-    pub(crate) models: Vec<ModelFigures<'a>>,
-    /// What the runs said of every test image.
-    pub(crate) predictions: AllPredictions<'a>,
-    /// Every two models held against each other.
-    pub(crate) evidence: Evidence<'a>,
-}
-
-impl<'a> Material<'a> {
-    /// Condenses the records and holds the models against each other.
-    pub(crate) fn new(
-        runs: &'a Runs,
-        machines: &'a [MachineRecord],
-        noises: &'a [NoiseRecord],
-        references: &'a [ReferenceRun],
-    ) -> Result<Self> {
-        let models = figures::of_models(&runs.ended);
-        let predictions = AllPredictions::read(&runs.ended)?;
-        let evidence = Evidence::of(&models, &predictions, noises);
-        Ok(Self { runs, machines, noises, references, models, predictions, evidence })
-    }
-}
-
-/// What a report is made of: the runs of one folder of results, or of several, as from several machines.
-#[derive(Debug, Clone)]
-pub struct Source<'a> {
-    /// Where the records are.
-    pub folders: &'a [ResultsFolder],
-    /// The plans' model names in their order.
-    pub models: &'a [String],
-    /// What others reported of them.
-    pub references: &'a [ReferenceRun],
-}
-
-/// What is read of a source.
-struct Records {
-    runs: Runs,
-    machines: Vec<MachineRecord>,
-    noises: Vec<NoiseRecord>,
-}
-
-impl Source<'_> {
-    fn read(&self) -> Result<Records> {
-        let mut machines = Vec::new();
-        let mut noises = Vec::new();
-        for folder in self.folders {
-            machines.extend(folder.read_machine()?);
-            noises.extend(folder.read_noise()?);
-        }
-        noises.dedup();
-        Ok(Records { runs: Runs::read(self.folders, self.models)?, machines, noises })
-    }
-}
 
 /// What [`write`] has made.
 #[derive(Debug, Clone)]

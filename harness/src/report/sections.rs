@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use super::Material;
 use super::comparability;
 use super::differences;
 use super::figures::{Estimate, ModelFigures};
 use super::format::{NONE, count, counted, gibibytes, grouped, magnitude, or_none, percent};
-use super::markdown::{Align, table};
+use super::markdown::{Align, section, table};
+use super::material::Material;
 use super::names::{code, markdown, markdown_name, shorten};
 use super::plots::{Format, Plot, data};
 use super::reference;
@@ -30,10 +30,6 @@ pub(crate) fn report(material: &Material<'_>, plots: Option<&[Plot]>) -> String 
     text += &cost(models, plots);
     text += &section("How this was made", &(provenance(&runs.ended, machines) + &differences::noise(material)));
     text
-}
-
-pub(crate) fn section(title: &str, body: &str) -> String {
-    format!("\n## {title}\n\n{body}")
 }
 
 /// What a report is called.

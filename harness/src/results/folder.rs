@@ -8,9 +8,9 @@ use super::files::{WRITING, csv_text, read_csv, read_json, write_atomic, write_j
 use super::noise::NoiseRecord;
 use super::predictions::{self, Predictions};
 use super::records::{
-    EpochRecord, ExcludedRecord, FailureRecord, KeptImage, MachineRecord, PartSample, PredictionRecord, RunRecord,
-    TimingSample,
+    EpochRecord, ExcludedRecord, FailureRecord, KeptImage, MachineRecord, PredictionRecord, RunRecord,
 };
+use super::samples::{PartSample, TimingSample};
 use crate::bounded;
 use crate::error::{Error, Result};
 

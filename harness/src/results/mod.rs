@@ -14,6 +14,7 @@ mod predictions;
 mod records;
 mod run_timing;
 mod runs;
+mod samples;
 mod tables;
 mod timing;
 
@@ -33,5 +34,6 @@ pub use noise::{Noise, NoiseRecord};
 pub use predictions::Predictions;
 pub use records::*;
 pub use runs::{Outcome, Run, Runs};
+pub use samples::{PartSample, StepPart, TimingMode, TimingSample};
 pub use tables::{epochs_csv, models_csv, summary_csv, throughput_csv};
 pub use timing::TimingSummary;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::records::TimingMode;
+use super::samples::TimingMode;
 
 /// Size and cost of a model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

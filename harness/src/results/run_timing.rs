@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::records::{StepPart, TimingMode};
 use super::runs::Run;
+use super::samples::{StepPart, TimingMode};
 use super::timing::TimingSummary;
 use crate::stats::median;
 

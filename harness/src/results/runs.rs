@@ -7,7 +7,8 @@ use std::sync::{Arc, OnceLock};
 use rayon::prelude::*;
 
 use super::folder::{ResultsFolder, RunFolder};
-use super::records::{EpochRecord, FailureRecord, MachineRecord, PartSample, RunIdentity, RunRecord, TimingSample};
+use super::records::{EpochRecord, FailureRecord, MachineRecord, RunIdentity, RunRecord};
+use super::samples::{PartSample, TimingSample};
 use super::timing::TimingSummary;
 use crate::error::{Error, Result};
 

@@ -7,8 +7,9 @@ use super::cells::text_cell;
 use super::files::csv_text;
 use super::model_size::ModelSizeRecord;
 use super::models::{ModelRuns, by_model};
-use super::records::{EpochRecord, FailureReason, SCHEMA, TimingMode};
+use super::records::{EpochRecord, FailureReason, SCHEMA};
 use super::runs::Run;
+use super::samples::TimingMode;
 use super::timing::TimingSummary;
 
 /// `models.csv`: size and cost of each model. Multiply-accumulates and FLOPs are those of one image's forward pass; there is a column

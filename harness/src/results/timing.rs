@@ -1,7 +1,7 @@
 //! Raw times, condensed.
 
 use super::model_size::ModelSizeRecord;
-use super::records::TimingMode;
+use super::samples::TimingMode;
 use crate::stats::{median, quantile};
 
 /// The times of one mode at one batch size in one run.

@@ -2,7 +2,7 @@
 
 use super::embed::csv_uri;
 use crate::error::Result;
-use crate::report::Material;
+use crate::report::material::Material;
 use crate::report::plots::Chart;
 use crate::report::plots::curve_data::{self, Along};
 use crate::report::plots::curves::{Curves, Spot};

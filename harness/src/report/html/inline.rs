@@ -1,4 +1,6 @@
-//! The Markdown that other parts of the report write, as HTML: bold, code and escaped signs within a line.
+//! Text within a line: the Markdown that other parts of the report write, as HTML (bold, code and escaped signs), and names.
+
+use crate::report::names::{plain, shorten};
 
 /// A line of our own Markdown as HTML. What is no markup of ours is escaped already: `&lt;` stays as it is.
 pub(super) fn html(markdown: &str) -> String {
@@ -68,6 +70,11 @@ fn escaped(c: char) -> Vec<char> {
         '&' => "&amp;".chars().collect(),
         _ => vec![c],
     }
+}
+
+/// A name of a length that leaves a page readable, without characters that turn the rest of a line around.
+pub(super) fn shown_name(name: &str) -> String {
+    shorten(&plain(name), 72)
 }
 
 #[cfg(test)]

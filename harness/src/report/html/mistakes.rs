@@ -6,11 +6,11 @@ use std::io::Cursor;
 use image::{ImageFormat, ImageReader, Limits, RgbImage};
 
 use super::embed::png_uri;
-use super::shown_name;
+use super::inline::shown_name;
 use crate::error::{Error, Result};
-use crate::report::Material;
 use crate::report::figures::ModelFigures;
 use crate::report::format::{counted, magnitude, or_none, percent};
+use crate::report::material::Material;
 use crate::report::plots::curves::Spot;
 use crate::report::plots::data::Shown;
 use crate::results::{KeptImage, Predictions, Run};

@@ -20,13 +20,13 @@ use std::collections::BTreeSet;
 use askama::Template;
 
 use self::charts::Charts;
+use self::inline::shown_name;
 use self::view::{Card, Failure, LeadRow, Legend, Origin, Page};
-use super::Material;
 use super::comparability;
 use super::differences;
 use super::format::{counted, gibibytes, or_none, points};
 use super::leads::{self, Leads};
-use super::names::{plain, shorten};
+use super::material::Material;
 use super::plots::data::{Shown, shown};
 use super::plots::page::Colors;
 use super::sections;
@@ -142,11 +142,6 @@ fn without_headline(pieces: Vec<Piece>, has_winner: bool) -> Vec<Piece> {
         *text = text.trim_start_matches([',', ' ']).to_owned();
     }
     pieces
-}
-
-/// A name of a length that leaves a page readable, without characters that turn the rest of a line around.
-fn shown_name(name: &str) -> String {
-    shorten(&plain(name), 72)
 }
 
 fn unfinished(material: &Material<'_>) -> String {

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::shown_name;
+use super::inline::shown_name;
 use crate::bounded;
 use crate::error::{Error, Result};
 use crate::report::format::{counted, gibibytes, magnitude, or_none, percent};

@@ -1,6 +1,6 @@
 //! The summary table: a row for each model, with the value that each cell is sorted by.
 
-use super::shown_name;
+use super::inline::shown_name;
 use crate::report::figures::{Estimate, ModelFigures};
 use crate::report::format::{NONE, count, gibibytes, magnitude, percent};
 use crate::report::plots::data::Shown;

@@ -1,6 +1,6 @@
 //! How long models train until they reach an accuracy.
 
-use super::shown_name;
+use super::inline::shown_name;
 use crate::report::format::{NONE, magnitude, percent};
 use crate::report::plots::data::Shown;
 use crate::results::Run;

@@ -5,6 +5,7 @@
 
 mod axis;
 mod canvas;
+mod chart;
 pub(crate) mod curve_data;
 pub(crate) mod curves;
 pub(crate) mod data;
@@ -22,8 +23,7 @@ mod tests;
 
 use std::fs;
 
-use plotters::prelude::{BitMapBackend, DrawingBackend, IntoDrawingArea, SVGBackend};
-use plotters::style::WHITE;
+use plotters::prelude::{BitMapBackend, SVGBackend};
 
 use crate::config::ReferenceRun;
 use crate::error::{Error, Result};
@@ -31,7 +31,9 @@ use crate::report::figures::ModelFigures;
 use curve_data::Along;
 use data::Cost;
 
-use canvas::{Canvas, Drawn, Hint, Letters, Sheet};
+use canvas::{Letters, Sheet};
+pub(crate) use chart::Chart;
+use chart::{draw, size};
 
 /// A plot of the report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -127,28 +129,12 @@ impl Plot {
     }
 }
 
-/// A chart that knows all that it shows.
-pub(crate) trait Chart {
-    /// Height in pixels.
-    fn height(&self, sheet: Sheet) -> i32;
-
-    /// What the chart shows, for those who want to go on with it: names of columns, and rows of cells.
-    fn data(&self) -> (Vec<String>, Vec<Vec<String>>);
-
-    /// Draws the chart on an empty canvas of that height.
-    fn draw<DB: DrawingBackend>(&self, canvas: &Canvas<'_, DB>) -> Drawn<DB>;
-}
-
 fn render(chart: Option<impl Chart>, format: Format) -> Result<Option<Vec<u8>>> {
     let bytes = chart.map(|chart| match format {
         Format::Svg => svg(&chart),
         Format::Png => png(&chart),
     });
     bytes.transpose()
-}
-
-fn size(chart: &impl Chart, sheet: Sheet) -> (u32, u32) {
-    (sheet.width() as u32, chart.height(sheet) as u32)
 }
 
 fn svg(chart: &impl Chart) -> Result<Vec<u8>> {
@@ -166,16 +152,4 @@ fn png(chart: &impl Chart) -> Result<Vec<u8>> {
     let path = folder.path().join("plot.png");
     draw(chart, BitMapBackend::new(&path, size(chart, Sheet::File)), Letters::Ours, Sheet::File)?;
     fs::read(&path).map_err(Error::io("read", &path))
-}
-
-fn draw<DB: DrawingBackend>(chart: &impl Chart, backend: DB, letters: Letters, sheet: Sheet) -> Result<Vec<Hint>> {
-    let area = backend.into_drawing_area();
-    let canvas = Canvas::new(&area, letters, sheet);
-    // A page has a ground of its own, light or dark.
-    let filled = if sheet.is_file() { area.fill(&WHITE) } else { Ok(()) };
-    let drawn = filled.and_then(|()| chart.draw(&canvas)).and_then(|()| area.present());
-    drawn.map_err(|error| {
-        Error::io("draw a plot in", &std::env::temp_dir())(std::io::Error::other(error.to_string()))
-    })?;
-    Ok(canvas.into_hints())
 }

@@ -7,8 +7,8 @@ use plotters::prelude::SVGBackend;
 use plotters::style::{Color, RGBColor, WHITE};
 
 use super::canvas::{Hint, Letters, Sheet};
+use super::chart::{Chart, draw, size};
 use super::look::{FAINT_INK, GRID, INK, Look, PARTS, on_grounds};
-use super::{Chart, draw, size};
 use crate::error::Result;
 use crate::report::names::html;
 

@@ -3,9 +3,9 @@
 use plotters::prelude::DrawingBackend;
 use plotters::style::WHITE;
 
-use super::Chart;
 use super::axis::Axis;
 use super::canvas::{Anchor, Canvas, Drawn, Sheet, Size, fitted, text_width};
+use super::chart::Chart;
 use super::frame::{self, BOTTOM, Frame};
 use super::look::{FAINT_INK, GRID, INK, Look};
 use crate::report::format::{csv_number, magnitude};

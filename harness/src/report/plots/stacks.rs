@@ -2,9 +2,9 @@
 
 use plotters::prelude::DrawingBackend;
 
-use super::Chart;
 use super::axis::Axis;
 use super::canvas::{Anchor, Canvas, Drawn, Sheet, Size, fitted, text_width};
+use super::chart::Chart;
 use super::frame::{self, BOTTOM, Frame};
 use super::look::{INK, PARTS};
 use crate::report::format::{csv_number, magnitude};

@@ -1,5 +1,6 @@
 use super::super::fixture;
-use super::super::records::{EpochRecord, TimingSample};
+use super::super::records::EpochRecord;
+use super::super::samples::TimingSample;
 use super::*;
 
 fn text(csv: Vec<u8>) -> String {
