@@ -27,6 +27,7 @@ use super::differences;
 use super::format::{counted, gibibytes, or_none, points};
 use super::leads::{self, Leads};
 use super::material::Material;
+use super::names::{plain, shorten};
 use super::plots::data::{Shown, shown};
 use super::plots::page::Colors;
 use super::sections;
