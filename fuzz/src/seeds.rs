@@ -1,11 +1,10 @@
 //! Whole, honest files to begin with.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use vitbench::architecture::ArchitectureConfig;
 use vitbench::device::DeviceName;
-use vitbench::weights;
+use vitbench::weights::{self, WeightsFile};
 
 use crate::target::Target;
 
@@ -62,21 +61,21 @@ fn first_lines(bytes: &[u8], name: &str) -> Vec<u8> {
     bytes.split_inclusive(|byte| *byte == b'\n').take(LINES).flatten().copied().collect()
 }
 
-/// The smallest model of each architecture, written by the program.
+/// The models of the parity fixtures, which are small and of every architecture, written by the program.
 fn models() -> Vec<Seed> {
     let folder = tempfile::tempdir().expect("a folder for temporary files");
     let device = DeviceName::Flex.open().expect("the default device is always there");
-    [
-        ("vit", "patch_size = 2\nd_model = 2\ndepth = 1\nheads = 1\nd_ff = 2"),
-        ("linformer", "patch_size = 2\nd_model = 2\ndepth = 1\nheads = 1\nd_ff = 2\nk = 2"),
-        ("conv_vit", "patch_size = 2\nd_model = 2\ndepth = 1\nhead_channels = 1\nd_ff = 2"),
-    ]
-    .map(|(architecture, sizes)| {
-        let table = format!("architecture = '{architecture}'\n{sizes}");
-        let config: ArchitectureConfig = toml::from_str(&table).expect("the table is well-formed");
-        let (config, path) = (config.for_images(4, 2), folder.path().join(architecture));
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../harness/tests/fixtures");
+    let entries = fs::read_dir(fixtures).expect("the fixtures are in the repository");
+    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.expect("the folder can be listed").path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "safetensors"));
+    paths.sort();
+    let seed = |path: PathBuf| {
+        let name = path.file_name().expect("a file has a name").to_string_lossy().into_owned();
+        let config = weights::described(&WeightsFile::open(&path).expect("fixtures can be read"));
+        let (config, path) = (config.expect("fixtures describe their models"), folder.path().join(&name));
         weights::save(&path, &config, &config.init(0, &device)).expect("a temporary file can be written");
-        Seed { name: format!("{architecture}.safetensors"), bytes: fs::read(path).expect("it was just written") }
-    })
-    .into()
+        Seed { name, bytes: fs::read(path).expect("it was just written") }
+    };
+    paths.into_iter().map(seed).collect()
 }

@@ -3,6 +3,8 @@
 use std::ffi::c_long;
 
 use libmimalloc_sys::{mi_option_set, mi_option_t};
+/// The allocator, for the `#[global_allocator]` of a program of your own.
+pub use mimalloc::MiMalloc;
 
 /// `mi_option_purge_delay` of mimalloc's header, which the binding does not name.
 const PURGE_DELAY: mi_option_t = 15;

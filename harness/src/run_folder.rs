@@ -33,7 +33,11 @@ impl<'a> Hashed<'a> {
         if let Some(init) = &mut model.init {
             init.path = PathBuf::new();
         }
-        let model = config::renamed::with_first_names(model.into());
+        let version = model.architecture.version();
+        let mut model = config::renamed::with_first_names(model.into());
+        if version > 0 {
+            model.insert("architecture_version".into(), version.into());
+        }
         Self { seed: *seed, device: *device, data, train, measure, model }
     }
 }

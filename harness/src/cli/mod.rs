@@ -25,7 +25,7 @@ use crate::error::{Error, Result};
 /// Trains and times Vision Transformer architectures on identical images and writes tables, plots and a report.
 #[derive(Debug, Parser)]
 #[command(name = "vitbench", version, arg_required_else_help = true)]
-pub struct Cli {
+struct Cli {
     #[command(subcommand)]
     command: Command,
 }
@@ -99,9 +99,13 @@ struct Renamed {
     _rest: Vec<String>,
 }
 
+/// Parses the command line and does what it says. Returns the exit code of a process that met no error.
+pub(crate) fn execute() -> Result<u8> {
+    Cli::parse().execute()
+}
+
 impl Cli {
-    /// Does what was asked for, and answers the exit code of a process that met no error.
-    pub fn execute(self) -> Result<u8> {
+    fn execute(self) -> Result<u8> {
         match self.command {
             Command::Work(args) => return work::execute(&args),
             Command::Run(args) => run::execute(&args),

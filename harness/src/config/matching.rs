@@ -1,8 +1,8 @@
 //! Models of equal size: a model's width is chosen so that it has as many parameters, or multiply-accumulates, as all others.
 
-use layers::Macs;
+use layers::architecture::Widths;
+use layers::macs_by_part;
 use serde::{Deserialize, Serialize};
-use toml::{Table, Value};
 
 use crate::architecture::ArchitectureConfig;
 
@@ -16,7 +16,7 @@ pub(super) enum Quantity {
     Macs,
 }
 
-/// Greatest share by which a model may miss the target.
+/// Largest fraction by which a model may miss the target.
 const TOLERANCE: f64 = 0.03;
 
 impl Quantity {
@@ -31,43 +31,36 @@ impl Quantity {
     fn of(self, architecture: &ArchitectureConfig) -> u64 {
         let layers = architecture.layers();
         match self {
-            Self::Params => layers.iter().map(|layer| layer.params as u64).sum(),
-            Self::Macs => {
-                let macs = Macs::of(&layers);
-                macs.patches + macs.projections + macs.attention + macs.mlp + macs.head
-            }
+            Self::Params => layers.iter().map(|layer| layer.params() as u64).sum(),
+            Self::Macs => macs_by_part(&layers).iter().map(|(_, macs)| macs).sum(),
         }
     }
 }
 
-/// The architecture with `d_model` and `d_ff` changed so that it has `target` of `quantity`, within 3 %, on images of this size and
-/// number of classes. Heads, depth and patches stay; so does the ratio of `d_ff` to `d_model`, unless only another one comes close enough.
+/// The architecture with its widths changed so that it has `target` of `quantity`, within 3 %, on images of this size and number of
+/// classes. Heads, depth and patches stay; so does the ratio of the inner width to the outer one, unless only another one comes close
+/// enough.
+///
+/// # Errors
+/// If the architecture has no widths to choose, or none comes close enough.
 pub(super) fn fit_width(
     architecture: &ArchitectureConfig,
     (image_size, classes): (usize, usize),
     quantity: Quantity,
     target: u64,
 ) -> Result<ArchitectureConfig, String> {
-    let table = Table::try_from(architecture).expect("an architecture's sizes are a TOML table");
-    let number = |key: &str| table.get(key).and_then(Value::as_integer).map(|value| value as usize);
-    let (Some(d_model), Some(d_ff)) = (number("d_model"), number("d_ff")) else {
-        return Err("it has no `d_model` and `d_ff` to choose".into());
+    let Widths { width: own_width, multiple_of, inner: own_inner } =
+        architecture.widths().ok_or("its architecture has no widths to choose")?;
+    let usual = |width: usize| {
+        let ratio = own_inner? as f64 / own_width as f64;
+        Some(((width as f64 * ratio).round() as usize).max(1))
     };
-    let ratio = d_ff as f64 / d_model as f64;
-    // Heads share the width equally.
-    let unit = number("heads").or(number("head_channels")).unwrap_or(1);
-    let with = |d_model: usize, d_ff: usize| {
-        let mut table = table.clone();
-        table.insert("d_model".into(), Value::Integer(d_model as i64));
-        table.insert("d_ff".into(), Value::Integer(d_ff as i64));
-        table.try_into::<ArchitectureConfig>().expect("only two sizes are others")
-    };
-    let size = |d_model, d_ff| quantity.of(&with(d_model, d_ff).for_images(image_size, classes));
+    let with = |width, inner| architecture.with_widths(width, inner);
+    let size = |width, inner| quantity.of(&with(width, inner).for_images(image_size, classes));
     let miss = |size: u64| (size as f64 / target as f64).ln().abs();
 
-    let usual = |d_model: usize| ((d_model as f64 * ratio).round() as usize).max(1);
     let mut widths: Vec<(f64, usize)> = Vec::new();
-    for width in (1..).map(|count| count * unit) {
+    for width in (1..).map(|count| count * multiple_of) {
         let size = size(width, usual(width));
         widths.push((miss(size), width));
         if size > 2 * target {
@@ -75,34 +68,37 @@ pub(super) fn fit_width(
         }
     }
     widths.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let (best, width) = widths[0];
-    if best <= TOLERANCE.ln_1p() {
-        return Ok(with(width, usual(width)));
+    let (mut missed, mut width) = widths[0];
+    let mut inner = usual(width);
+    if missed > TOLERANCE.ln_1p() && own_inner.is_some() {
+        let nearest = widths.iter().take(3).map(|(_, width)| *width);
+        let tried = nearest.flat_map(|width| {
+            let usual = usual(width).unwrap_or(1);
+            let inner = closest_inner(usual, |inner| size(width, Some(inner)) < target);
+            inner.map(|inner| (miss(size(width, Some(inner))), width, Some(inner)))
+        });
+        (missed, width, inner) = tried.min_by(|a, b| a.0.total_cmp(&b.0)).expect("three widths were tried");
     }
-    // The size grows with d_ff, so the closest one is found by halving.
-    let mut closest: Option<(f64, usize, usize)> = None;
-    for (_, width) in widths.into_iter().take(3) {
-        let (mut low, mut high) = (usual(width).div_ceil(2), 2 * usual(width));
-        while low < high {
-            let middle = (low + high) / 2;
-            if size(width, middle) < target { low = middle + 1 } else { high = middle }
-        }
-        for d_ff in [low.saturating_sub(1).max(1), low] {
-            let candidate = (miss(size(width, d_ff)), width, d_ff);
-            if closest.is_none_or(|closest| candidate.0 < closest.0) {
-                closest = Some(candidate);
-            }
-        }
-    }
-    let (missed, width, d_ff) = closest.expect("three widths were tried");
     if missed <= TOLERANCE.ln_1p() {
-        return Ok(with(width, d_ff));
+        return Ok(with(width, inner));
     }
+    let inner_text = inner.map_or_else(String::new, |inner| format!(" and an inner width of {inner}"));
+    let closest = size(width, inner);
+    let quantity = quantity.key();
     Err(format!(
-        "no width gives {target} {} within 3 %: the closest is {}, with d_model = {width} and d_ff = {d_ff}",
-        quantity.key(),
-        size(width, d_ff)
+        "no width gives {target} {quantity} within 3 %: the closest is {closest}, with a width of {width}{inner_text}"
     ))
+}
+
+/// The two inner widths around the target, between half and twice the usual one. The size grows with the inner width, so they are found by
+/// halving.
+fn closest_inner(usual: usize, is_below: impl Fn(usize) -> bool) -> [usize; 2] {
+    let (mut low, mut high) = (usual.div_ceil(2), 2 * usual);
+    while low < high {
+        let middle = (low + high) / 2;
+        if is_below(middle) { low = middle + 1 } else { high = middle }
+    }
+    [low.saturating_sub(1).max(1), low]
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::architecture::ArchitectureConfig;
+use crate::architecture::{self, ArchitectureConfig};
 use crate::error::{Error, Result};
 
 /// A `[[model]]` table.
@@ -36,13 +36,45 @@ pub(super) fn take<T: serde::de::DeserializeOwned>(table: &mut toml::Table, key:
     value.map_err(|error| format!("{key}: {}", error.message()))
 }
 
+/// Puts the sizes of the key `preset` into a `[[model]]` table. What the table states itself stays.
+fn fill_from_preset(table: &mut toml::Table) -> Result<(), String> {
+    let Some(name) = take::<String>(table, "preset")? else { return Ok(()) };
+    let sizes = architecture::preset(&name).ok_or_else(|| {
+        format!("preset: there is no preset `{name}`; the presets are {}", architecture::preset_names().join(", "))
+    })?;
+    let kind = toml::Value::from(sizes.kind());
+    if let Some(stated) = table.get("architecture").filter(|stated| **stated != kind) {
+        return Err(format!("architecture: preset `{name}` is a {kind}, not a {stated}; leave out one of the two"));
+    }
+    for (key, value) in sizes.table() {
+        table.entry(key).or_insert(value);
+    }
+    Ok(())
+}
+
 impl ModelConfig {
     /// Says what is wrong with the sizes, if anything; the model is the `index`th of the config at `place`.
-    pub(super) fn check(&self, place: &str, index: usize) -> Result<()> {
-        self.architecture.check().map_err(|invalid| {
-            let place = format!("{place}: model.{index} (`{}`): {}", self.name, invalid.key);
-            Error::input(place, invalid.problem, invalid.remedy)
-        })
+    pub(super) fn check(&self, place: &str, index: usize, gradient_checkpointing: bool) -> Result<()> {
+        let wrong = |key: &str, problem: String, help: String| {
+            Err(Error::input(format!("{place}: model.{index} (`{}`): {key}", self.name), problem, help))
+        };
+        if let Err(invalid) = self.architecture.check() {
+            return wrong(invalid.key, invalid.problem, invalid.remedy);
+        }
+        if !self.architecture.batch_statistics() {
+            return Ok(());
+        }
+        let kind = self.architecture.kind();
+        if self.micro_batch.is_some() {
+            let problem = format!("`{kind}` has statistics of whole batches, which micro-batches would change");
+            return wrong("micro_batch", problem, "leave it out: the whole batch is one micro-batch".into());
+        }
+        if gradient_checkpointing {
+            let problem =
+                format!("`{kind}` has statistics of whole batches, which a second forward pass would count twice");
+            return wrong("architecture", problem, "set `train.gradient_checkpointing = false`".into());
+        }
+        Ok(())
     }
 }
 
@@ -60,6 +92,7 @@ impl TryFrom<toml::Table> for ModelConfig {
             (None, None) => None,
             (None, Some(_)) => return Err("init_blake3: a digest without `init`; name the file as well".into()),
         };
+        fill_from_preset(&mut table)?;
         let text = |error: toml::de::Error| error.message().to_owned();
         let architecture: ArchitectureConfig = table.try_into().map_err(text)?;
         let name = name.unwrap_or_else(|| architecture.kind().to_owned());
@@ -81,8 +114,38 @@ impl From<ModelConfig> for toml::Table {
             table.insert("init".into(), init.path.to_string_lossy().into_owned().into());
             table.extend(init.blake3.map(|digest| ("init_blake3".to_owned(), digest.into())));
         }
-        let sizes = toml::Table::try_from(model.architecture).expect("an architecture's sizes are a TOML table");
-        table.extend(sizes);
+        table.extend(model.architecture.table());
         table
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn model(text: &str) -> Result<ModelConfig, String> {
+        ModelConfig::try_from(text.parse::<toml::Table>().unwrap())
+    }
+
+    #[test]
+    fn a_preset_gives_the_sizes_that_the_table_does_not() {
+        let whole = model("preset = 'vit_tiny'").unwrap();
+        assert_eq!(whole.name, "vit");
+        assert_eq!(whole.architecture.for_images(224, 1000), architecture::preset("vit_tiny").unwrap());
+        let changed = model("preset = 'vit_tiny'\nname = 'shallow'\ndepth = 3\npatch_size = 4").unwrap();
+        assert_eq!((changed.architecture.depth(), changed.name.as_str()), (3, "shallow"));
+        // What is recorded has the sizes, so that a changed preset changes no finished run.
+        let recorded = toml::Table::from(changed.clone());
+        assert!(!recorded.contains_key("preset") && recorded["d_model"].as_integer() == Some(192));
+        assert_eq!(ModelConfig::try_from(recorded).unwrap(), changed);
+    }
+
+    #[test]
+    fn presets_that_do_not_exist_or_fit_are_refused() {
+        let unknown = model("preset = 'vit_huge'").unwrap_err();
+        assert!(unknown.contains("there is no preset `vit_huge`; the presets are vit_base, vit_small"), "{unknown}");
+        let other = model("preset = 'vit_tiny'\narchitecture = 'linformer'").unwrap_err();
+        assert!(other.contains("preset `vit_tiny` is a \"vit\", not a \"linformer\""), "{other}");
+        assert!(model("preset = 'vit_tiny'\nk = 3").unwrap_err().contains("unknown field `k`"));
     }
 }

@@ -52,7 +52,7 @@ pub enum OptimizerConfig {
         #[serde(default)]
         weight_decay: f32,
     },
-    /// Orthogonalised momentum for the matrices within the blocks (Jordan et al. 2024, <https://kellerjordan.github.io/posts/muon>), AdamW
+    /// Orthogonalised momentum for the matrices inside the stages (Jordan et al. 2024, <https://kellerjordan.github.io/posts/muon>), AdamW
     /// for all other parameters. Steps are scaled to AdamW's size (Liu et al. 2025, <https://arxiv.org/abs/2502.16982>), so that one
     /// learning rate and one weight decay serve both.
     Muon {

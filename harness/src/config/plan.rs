@@ -142,7 +142,8 @@ impl Plan {
         }
         for (index, model) in self.models.iter().enumerate() {
             let architecture = model.architecture.for_images(self.data.image_size, classes);
-            ModelConfig { architecture, ..model.clone() }.check(place, index)?;
+            let model = ModelConfig { architecture, ..model.clone() };
+            model.check(place, index, self.train.gradient_checkpointing)?;
         }
         Ok(())
     }

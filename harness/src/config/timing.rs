@@ -137,7 +137,7 @@ impl TimingPlan {
             return wrong("measure", problem, "leave them out");
         }
         for (index, SizedModel { model, .. }) in models.iter().enumerate() {
-            model.check(place, index)?;
+            model.check(place, index, step.gradient_checkpointing)?;
         }
         let timed = |SizedModel { model, batch_size }| TimedModel {
             model,

@@ -42,7 +42,7 @@ fn loss(batch: &MicroBatch, logits: Tensor<2>) -> Tensor<1> {
     cross_entropy_sum(logits, batch.targets.clone()) / batch.labels.len() as f64
 }
 
-/// Logits and loss, and for a ViT all hidden states and attention maps.
+/// Logits, loss, hidden states and attention weights.
 fn outputs(fixture: &Fixture, model: &Architecture, device: &Device) -> Vec<Comparison> {
     let batch = batch(fixture, device);
     let logits = model.forward(batch.images.clone());
@@ -54,13 +54,12 @@ fn outputs(fixture: &Fixture, model: &Architecture, device: &Device) -> Vec<Comp
         row("logits", parameters::host(logits), &fixture.logits),
         row("loss", parameters::host(loss), &fixture.loss),
     ];
-    if let Some(full) = model.forward_full(batch.images) {
-        rows.push(row("logits, with all states", parameters::host(full.logits), &fixture.logits));
-        let hidden = full.hidden_states.into_iter().map(parameters::host).zip(&fixture.hidden_states).enumerate();
-        rows.extend(hidden.map(|(index, (found, expected))| row(&format!("hidden.{index}"), found, expected)));
-        let attentions = full.attentions.into_iter().map(parameters::host).zip(&fixture.attentions).enumerate();
-        rows.extend(attentions.map(|(index, (found, expected))| row(&format!("attention.{index}"), found, expected)));
-    }
+    let full = model.forward_full(batch.images);
+    rows.push(row("logits, with all states", parameters::host(full.logits), &fixture.logits));
+    let hidden = full.hidden_states.into_iter().map(parameters::host).zip(&fixture.hidden_states).enumerate();
+    rows.extend(hidden.map(|(index, (found, expected))| row(&format!("hidden.{index}"), found, expected)));
+    let attentions = full.attentions.into_iter().map(parameters::host).zip(&fixture.attentions).enumerate();
+    rows.extend(attentions.map(|(index, (found, expected))| row(&format!("attention.{index}"), found, expected)));
     rows
 }
 
@@ -91,7 +90,7 @@ fn optimizer_steps(fixture: &Fixture, model: &Architecture, device: &Device) -> 
     let fetch = |_| micro_batch.clone();
     let batch = Batch { images: fixture.labels.len(), micro_batches: 1, fetch: &fetch };
     let options = StepOptions { lr: ADAM_LR, clip_norm: None, gradient_checkpointing: false };
-    let mut optimizer = optimizer::build(&ADAM, Decay::All, model);
+    let mut optimizer = optimizer::build(&ADAM, Decay::All, &fixture.config, model);
     let mut model = model.clone();
     let mut losses = Vec::new();
     while losses.len() < ADAM_STEPS {

@@ -23,9 +23,9 @@ pub(super) struct Fixture {
     pub(super) logits: Values,
     pub(super) loss: Values,
     pub(super) adam_losses: Values,
-    /// Of a ViT only, and then `depth + 1`.
+    /// The input of the first stage and the output of each.
     pub(super) hidden_states: Vec<Values>,
-    /// Of a ViT only, and then `depth`.
+    /// The attention weights of each stage that has any.
     pub(super) attentions: Vec<Values>,
 }
 
@@ -77,8 +77,7 @@ impl Fixture {
                 "make the fixture again",
             ));
         }
-        let depth = self.config.depth();
-        let (states, maps) = if self.config.has_states() { (depth + 1, depth) } else { (0, 0) };
+        let (states, maps) = (self.config.stages().len(), attentions(&self.config));
         for (name, found, expected) in
             [("hidden", self.hidden_states.len(), states), ("attention", self.attentions.len(), maps)]
         {
@@ -100,6 +99,12 @@ impl Fixture {
         }
         Ok(())
     }
+}
+
+/// The number of stages with attention, of whose weights a fixture has a tensor each.
+fn attentions(config: &ArchitectureConfig) -> usize {
+    let stages = config.layers().into_iter().filter(|layer| layer.kind == "Attention").filter_map(|layer| layer.stage);
+    stages.collect::<std::collections::BTreeSet<_>>().len()
 }
 
 /// The tensors `prefix0`, `prefix1` and so on, as many as there are.

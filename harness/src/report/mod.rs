@@ -34,6 +34,9 @@ use crate::results::{Run, epochs_csv, models_csv, summary_csv, throughput_csv, w
 use material::{Material, Records};
 use plots::{Format, Plot};
 
+#[cfg(test)]
+pub(crate) use plots::look::COLORS;
+
 pub use compare::{Compared, Comparison, Measure, Verdict, compare};
 pub use format::{count, magnitude};
 pub use material::Source;

@@ -3,7 +3,7 @@ use std::fs;
 
 use super::*;
 use crate::results::fixture::{self, Model};
-use crate::results::{Outcome, Run};
+use crate::results::{Outcome, ResultsFolder, Run, Runs};
 
 /// Every file of the report with its bytes.
 fn files(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {

@@ -40,6 +40,21 @@ pub struct WorkOptions {
     pub max_time: Option<Duration>,
 }
 
+impl Default for WorkOptions {
+    /// One run at a time on all cores, a checkpoint every ten minutes, no limits.
+    fn default() -> Self {
+        Self {
+            data_dir: None,
+            threads: std::thread::available_parallelism().map_or(1, usize::from),
+            jobs: 1,
+            checkpoint_every: Duration::from_secs(600),
+            retry_failed: false,
+            max_memory: None,
+            max_time: None,
+        }
+    }
+}
+
 /// What became of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WorkOutcome {

@@ -114,7 +114,7 @@ impl Checkpoints {
         }
         write_atomic(&to.join(OPTIMIZER), &learner.optimizer().to_bytes())?;
         RunFolder::open(to)?.write_epochs(&position.epochs)?;
-        let places = parameters::places(learner.model());
+        let ids = parameters::ids(learner.model());
         let state = State {
             schema: SCHEMA,
             run: self.run.clone(),
@@ -125,7 +125,7 @@ impl Checkpoints {
             batch_digest: position.batches.to_hex(),
             resumes: position.resumes,
             average_steps: learner.average().map_or(0, WeightAverage::steps),
-            parameters: places.into_iter().map(|place| (place.path, place.id.val())).collect(),
+            parameters: ids.into_iter().map(|(path, id)| (path, id.val())).collect(),
         };
         write_atomic(&to.join(STATE), &serde_json::to_vec_pretty(&state).expect("names and numbers are JSON"))?;
         let mut sums = String::new();
@@ -297,8 +297,7 @@ impl Checkpoint {
     /// `model`, made from `config`, with the weights of the last step.
     pub(super) fn model(&self, config: &ArchitectureConfig, model: Architecture) -> Result<Architecture> {
         let (model, _) = weights::load(&self.folder.join(MODEL), config, model)?;
-        let known = |place: parameters::ParameterPlace| self.state.parameters.contains_key(&place.path);
-        if !parameters::places(&model).into_iter().all(known) {
+        if !parameters::ids(&model).keys().all(|path| self.state.parameters.contains_key(path)) {
             return Err(self.unusable(STATE, &"it does not list all parameters"));
         }
         Ok(parameters::with_ids(model, &self.state.parameters))

@@ -205,7 +205,7 @@ fn learner(context: &RunContext<'_>, architecture: &ArchitectureConfig, from: Op
         (Some(ema), None) => Some(WeightAverage::new(ema, &model)),
         (Some(ema), Some(checkpoint)) => Some(checkpoint.average(ema, architecture, model.valid())?),
     };
-    let mut optimizer = optimizer::build(&config.train.optimizer, config.train.decay, &model);
+    let mut optimizer = optimizer::build(&config.train.optimizer, config.train.decay, architecture, &model);
     if let Some(checkpoint) = from {
         optimizer = checkpoint.optimizer(optimizer)?;
     }

@@ -12,6 +12,7 @@ mod fit;
 mod forecast;
 mod gradients;
 mod learner;
+mod muon;
 pub mod optimizer;
 mod position;
 mod recompute;

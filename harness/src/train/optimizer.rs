@@ -1,17 +1,19 @@
 //! Burn's optimiser for a recipe's, and global-norm clipping of gradients.
 
+use std::collections::BTreeMap;
+
 use burn::module::{Module, ModuleVisitor, Param, ParamGroup, ParamId};
 use burn::optim::decay::WeightDecayConfig;
 use burn::optim::momentum::MomentumConfig;
-use burn::optim::{
-    AdamConfig, AdamWConfig, AdjustLrFn, GradientsParams, LionConfig, ModuleOptimizer, MuonConfig, SgdConfig,
-};
+use burn::optim::{AdamConfig, AdamWConfig, GradientsParams, LionConfig, ModuleOptimizer, SgdConfig};
 use burn::store::RecordError;
 use burn::tensor::{Bytes, Tensor};
 
+use super::muon::FusedMuon;
+use crate::architecture::{Architecture, ArchitectureConfig};
 use crate::config::{Decay, OptimizerConfig};
 use crate::lanes::Lanes;
-use crate::weights::parameters::{self, ParameterPlace};
+use crate::weights::parameters;
 
 /// An optimiser with its state.
 pub struct Optimizer {
@@ -44,20 +46,22 @@ impl Optimizer {
     }
 }
 
-/// The optimiser that a recipe names, for the parameters of `model`.
+/// The optimiser that a recipe names, for the parameters of `model`, whose roles `architecture` states.
 ///
 /// Burn's defaults differ from PyTorch's (epsilon 1e-5, dampening 0.1), so every value is set here.
-pub fn build<M: Module>(config: &OptimizerConfig, decay: Decay, model: &M) -> Optimizer {
-    let places = parameters::places(model);
-    let decays = |place: &ParameterPlace| match decay {
+pub fn build(
+    config: &OptimizerConfig,
+    decay: Decay,
+    architecture: &ArchitectureConfig,
+    model: &Architecture,
+) -> Optimizer {
+    let ids = parameters::ids(model);
+    let roles = architecture.parameters();
+    let decays = |path: &String| match decay {
         Decay::All => true,
-        Decay::Matrices => place.rank == 2,
+        Decay::Matrices => roles[path].0.role.is_matrix(),
     };
-    let group = |belongs: &dyn Fn(&ParameterPlace) -> bool| {
-        let ids: Vec<ParamId> = places.iter().filter(|place| belongs(place)).map(|place| place.id).collect();
-        ParamGroup::from_ids(ids)
-    };
-    let spared = group(&|place| !decays(place));
+    let spared = ParamGroup::from_ids(ids.iter().filter(|(path, _)| !decays(path)).map(|(_, id)| *id).collect());
     let l2 = |penalty: f32| (penalty > 0.0).then(|| WeightDecayConfig::new(penalty));
     let mut on_one_lane = false;
     let burn = match *config {
@@ -81,16 +85,31 @@ pub fn build<M: Module>(config: &OptimizerConfig, decay: Decay, model: &M) -> Op
         }
         OptimizerConfig::Muon { momentum, betas, eps, weight_decay } => {
             on_one_lane = true;
-            let hidden = group(&|place| place.rank == 2 && place.path.starts_with("blocks."));
-            let muon = MuonConfig::new()
-                .with_momentum(MomentumConfig { momentum, dampening: 0.0, nesterov: true })
-                .with_adjust_lr_fn(AdjustLrFn::MatchRmsAdamW)
-                .with_weight_decay(l2(weight_decay));
             let others = adamw(betas, eps, weight_decay).init();
-            others.with_group(spared, adamw(betas, eps, 0.0).build(), None).with_group(hidden, muon.build(), None)
+            let mut burn = others.with_group(spared, adamw(betas, eps, 0.0).build(), None);
+            for (matrices, ids) in hidden_matrices(architecture, &ids) {
+                let muon = FusedMuon::new(momentum, weight_decay, matrices);
+                burn = burn.with_group(ParamGroup::from_ids(ids), muon, None);
+            }
+            burn
         }
     };
     Optimizer { burn, on_one_lane }
+}
+
+/// The matrices inside the stages, by how many of them lie side by side in a parameter.
+fn hidden_matrices(
+    architecture: &ArchitectureConfig,
+    ids: &BTreeMap<String, ParamId>,
+) -> BTreeMap<usize, Vec<ParamId>> {
+    let mut groups: BTreeMap<usize, Vec<ParamId>> = BTreeMap::new();
+    for (path, (parameter, stage)) in architecture.parameters() {
+        // Newton and Schulz's iteration is of matrices; the kernels of convolutions have more axes.
+        if stage.is_some() && parameter.role.is_matrix() && parameter.shape.len() == 2 {
+            groups.entry(parameter.fused).or_default().push(ids[&path]);
+        }
+    }
+    groups
 }
 
 fn adamw([beta_1, beta_2]: [f32; 2], eps: f32, weight_decay: f32) -> AdamWConfig {
@@ -133,19 +152,19 @@ pub(super) fn scale_gradients<M: Module>(model: &M, gradients: &mut GradientsPar
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use burn::module::ModuleMapper;
     use burn::tensor::Device;
 
     use super::*;
-    use crate::architecture::{Architecture, ArchitectureConfig};
     use crate::weights::Values;
 
-    fn model() -> Architecture {
+    fn architecture() -> ArchitectureConfig {
         let config = "architecture = 'conv_vit'\npatch_size = 4\nd_model = 16\ndepth = 2\nhead_channels = 4\nd_ff = 32";
-        let config: ArchitectureConfig = toml::from_str(config).unwrap();
-        config.for_images(16, 5).init(1, &Device::flex().autodiff())
+        toml::from_str::<ArchitectureConfig>(config).unwrap().for_images(16, 5)
+    }
+
+    fn model() -> Architecture {
+        architecture().init(1, &Device::flex().autodiff())
     }
 
     /// A gradient for every parameter: small numbers without a pattern, times `scale`.
@@ -175,7 +194,7 @@ mod tests {
         // All weights are one, so that decay shows in all of them alike.
         let ones = model().map(&mut Ones);
         let slopes = gradients(&ones, scale);
-        let mut optimizer = build(&config, decay, &ones);
+        let mut optimizer = build(&config, decay, &architecture(), &ones);
         let after = parameters::values(&optimizer.step(&Lanes::new(2), 0.1, ones, slopes));
         let moved = |values: Values| values.data.into_iter().map(|value| value - 1.0).collect();
         after.into_iter().map(|(path, values)| (path, moved(values))).collect()

@@ -1,11 +1,11 @@
 //! Gradient checkpointing (Chen et al. 2016, "Training Deep Nets with Sublinear Memory Cost",
-//! <https://arxiv.org/abs/1604.06174>), with a checkpoint before every block: a lane holds the inputs of all blocks and the
-//! graph of one, instead of the graphs of all, and computes every block twice. The gradients are the same.
+//! <https://arxiv.org/abs/1604.06174>), with a checkpoint before every stage: a lane holds the inputs of all stages and the
+//! graph of one, instead of the graphs of all, and computes every stage twice. The gradients are the same.
 
 use burn::module::Module;
 use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::tensor::{Gradients, Tensor};
-use layers::SampleKeys;
+use layers::architecture::Pass;
 
 use super::batch::MicroBatch;
 use super::gradients::{LaneGradients, cross_entropy_sum, host_values};
@@ -14,7 +14,8 @@ use crate::architecture::Architecture;
 /// As [`plain_gradients`](super::gradients::plain_gradients), in less memory.
 pub(super) fn checkpointed_gradients(model: &Architecture, part: MicroBatch, total: usize) -> LaneGradients {
     let MicroBatch { images, targets, keys, .. } = part;
-    let (inputs, last) = block_inputs(model, images.clone(), &keys);
+    let pass = Pass::Training(&keys);
+    let (inputs, last) = stage_inputs(model, images.clone(), pass);
     // A part of the model has gradients of its own parameters only, so adding up puts them side by side.
     let mut collected = GradientsAccumulator::new();
     let mut collect = |gradients: Gradients| collected.accumulate(model, GradientsParams::from_grads(gradients, model));
@@ -28,24 +29,24 @@ pub(super) fn checkpointed_gradients(model: &Architecture, part: MicroBatch, tot
     let mut doutput = take_gradient(&last, &mut gradients);
     collect(gradients);
 
-    for (block, input) in inputs.into_iter().enumerate().rev() {
+    for (stage, input) in inputs.into_iter().enumerate().rev() {
         let input = Tensor::from_inner(input).require_grad();
-        let mut gradients = backward(model.block_training(block, input.clone(), &keys), doutput);
+        let mut gradients = backward(model.stage(stage, input.clone(), pass), doutput);
         doutput = take_gradient(&input, &mut gradients);
         collect(gradients);
     }
-    collect(backward(model.embed_training(images, &keys), doutput));
+    collect(backward(model.embed(images, pass), doutput));
     LaneGradients { loss_sum, logits, gradients: collected.grads() }
 }
 
-/// The input of every block and the output of the last, computed without a graph.
-fn block_inputs(model: &Architecture, images: Tensor<4>, keys: &SampleKeys) -> (Vec<Tensor<3>>, Tensor<3>) {
+/// The input of every stage and the output of the last, computed without a graph.
+fn stage_inputs(model: &Architecture, images: Tensor<4>, pass: Pass<'_>) -> (Vec<Tensor<3>>, Tensor<3>) {
     let model = model.valid();
-    let mut x = model.embed_training(images.inner(), keys);
+    let mut x = model.embed(images.inner(), pass);
     let mut inputs = Vec::with_capacity(model.depth());
-    for block in 0..model.depth() {
+    for stage in 0..model.depth() {
         inputs.push(x.clone());
-        x = model.block_training(block, x, keys);
+        x = model.stage(stage, x, pass);
     }
     (inputs, x)
 }
@@ -67,12 +68,13 @@ mod tests {
     use crate::weights::parameters;
     use burn::tensor::{Device, Distribution};
     use conv_vit::ConvVitConfig;
+    use layers::SampleKeys;
     use linformer::LinformerConfig;
     use vit::{Head, VitConfig, VitDropout};
 
     fn models() -> [ArchitectureConfig; 3] {
         let vit = VitConfig { d_model: 24, depth: 3, heads: 3, d_ff: 40, ..VitConfig::tiny_cifar(7) };
-        // The blocks that are computed again must draw what they drew before.
+        // The stages that are computed again must draw what they drew before.
         let dropout = VitDropout { embeddings: 0.2, attention: 0.2, hidden: 0.2 };
         let linformer = LinformerConfig {
             patch_size: 8,
@@ -84,9 +86,9 @@ mod tests {
             ..LinformerConfig::published()
         };
         [
-            ArchitectureConfig::Vit(VitConfig { head: Head::Pooler, dropout, ..vit }),
-            ArchitectureConfig::Linformer(linformer),
-            ArchitectureConfig::ConvVit(ConvVitConfig { patch_size: 4, ..ConvVitConfig::published() }),
+            ArchitectureConfig::from(VitConfig { head: Head::Pooler, dropout, ..vit }),
+            ArchitectureConfig::from(linformer),
+            ArchitectureConfig::from(ConvVitConfig { patch_size: 4, ..ConvVitConfig::published() }),
         ]
         .map(|config| config.for_images(32, 7))
     }

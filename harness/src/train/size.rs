@@ -1,6 +1,6 @@
 //! What follows from a model's sizes alone.
 
-use layers::Macs;
+use layers::{Layer, Part, macs_by_part};
 
 use crate::architecture::ArchitectureConfig;
 use crate::config::ModelConfig;
@@ -26,27 +26,23 @@ pub(super) fn micro_batch_on(
     architecture: &ArchitectureConfig,
     batch_size: usize,
 ) -> usize {
-    let usual = if device.is_cpu() { micro_batch(architecture) } else { batch_size };
+    // The statistics of a batch are of all its images, so nobody may divide it.
+    let divided = device.is_cpu() && !architecture.batch_statistics();
+    let usual = if divided { micro_batch(architecture) } else { batch_size };
     model.micro_batch.unwrap_or(usual)
 }
 
 /// Parameters and multiply-accumulates of a model.
 pub fn model_size(architecture: &ArchitectureConfig) -> ModelSizeRecord {
     let layers = architecture.layers();
-    let macs = Macs::of(&layers);
     ModelSizeRecord {
-        params: layers.iter().map(|layer| layer.params).sum(),
-        params_module_wise: layers.iter().filter(|layer| !layer.bare).map(|layer| layer.params).sum(),
+        params: layers.iter().map(Layer::params).sum(),
+        params_module_wise: layers.iter().filter(|layer| !layer.bare).map(Layer::params).sum(),
         tokens: architecture.tokens(),
-        macs_by_part: [
-            ("patches", macs.patches),
-            ("projections", macs.projections),
-            ("attention", macs.attention),
-            ("mlp", macs.mlp),
-            ("head", macs.head),
-        ]
-        .map(|(part, macs)| PartMacs { part: part.to_owned(), macs })
-        .to_vec(),
+        macs_by_part: macs_by_part(&layers)
+            .into_iter()
+            .map(|(Part(part), macs)| PartMacs { part: part.to_owned(), macs })
+            .collect(),
     }
 }
 
@@ -56,6 +52,7 @@ mod tests {
     use burn::module::Module;
     use burn::tensor::{Device, Tensor};
     use conv_vit::ConvVitConfig;
+    use layers::architecture::Images;
     use layers::ops;
     use linformer::LinformerConfig;
     use vit::{Head, VitConfig};
@@ -64,10 +61,10 @@ mod tests {
     fn odd_models() -> [ArchitectureConfig; 4] {
         let vit = VitConfig { d_model: 24, depth: 3, heads: 3, d_ff: 40, ..VitConfig::tiny_cifar(7) };
         [
-            ArchitectureConfig::Vit(vit.clone()),
-            ArchitectureConfig::Vit(VitConfig { head: Head::Pooler, ..vit }),
-            ArchitectureConfig::Linformer(LinformerConfig {
-                image_size: 32,
+            ArchitectureConfig::from(vit.clone()),
+            ArchitectureConfig::from(VitConfig { head: Head::Pooler, ..vit }),
+            ArchitectureConfig::from(LinformerConfig {
+                images: Images { size: 32, channels: 3, classes: 2 },
                 patch_size: 8,
                 d_model: 20,
                 depth: 2,
@@ -76,7 +73,7 @@ mod tests {
                 k: 11,
                 ..LinformerConfig::published()
             }),
-            ArchitectureConfig::ConvVit(ConvVitConfig {
+            ArchitectureConfig::from(ConvVitConfig {
                 patch_size: 4,
                 d_model: 18,
                 depth: 3,
@@ -109,20 +106,20 @@ mod tests {
 
     #[test]
     fn published_models() {
-        let size = model_size(&ArchitectureConfig::Linformer(LinformerConfig::published()));
+        let size = model_size(&ArchitectureConfig::from(LinformerConfig::published()));
         assert_eq!((size.params, size.params_module_wise), (2_851_842, 2_768_514));
-        let size = model_size(&ArchitectureConfig::ConvVit(ConvVitConfig::published()));
+        let size = model_size(&ArchitectureConfig::from(ConvVitConfig::published()));
         assert_eq!((size.params, size.params_module_wise), (59_818, 59_818));
-        assert_eq!(model_size(&ArchitectureConfig::Vit(VitConfig::base(2))).params, 86_390_786);
+        assert_eq!(model_size(&ArchitectureConfig::from(VitConfig::base(2))).params, 86_390_786);
     }
 
     #[test]
     fn micro_batches_of_the_published_models() {
         for (architecture, images) in [
-            (ArchitectureConfig::ConvVit(ConvVitConfig::published()), 2),
-            (ArchitectureConfig::Linformer(LinformerConfig::published()), 8),
-            (ArchitectureConfig::Vit(VitConfig::tiny_cifar(10)), 8),
-            (ArchitectureConfig::Vit(VitConfig::base(2)), 2),
+            (ArchitectureConfig::from(ConvVitConfig::published()), 2),
+            (ArchitectureConfig::from(LinformerConfig::published()), 8),
+            (ArchitectureConfig::from(VitConfig::tiny_cifar(10)), 8),
+            (ArchitectureConfig::from(VitConfig::base(2)), 2),
         ] {
             assert_eq!(micro_batch(&architecture), images, "{}", architecture.kind());
         }

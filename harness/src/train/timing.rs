@@ -163,7 +163,7 @@ impl<'a> TimingBench<'a> {
         let micro_batch = micro_batch_on(on, &timed.model, architecture, batch_size);
         let device = device.clone().autodiff();
         let model = architecture.init(0, &device);
-        let optimizer = optimizer::build(&timed.step.optimizer, Decay::All, &model);
+        let optimizer = optimizer::build(&timed.step.optimizer, Decay::All, architecture, &model);
         Self { timed, learner: Learner::new(model, optimizer, device, micro_batch, classes) }
     }
 

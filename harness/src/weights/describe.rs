@@ -25,7 +25,7 @@ pub(super) fn describe(config: &ArchitectureConfig) -> String {
 ///
 /// # Errors
 /// If it says nothing, or nothing that describes a model.
-pub(crate) fn described(file: &WeightsFile) -> Result<ArchitectureConfig> {
+pub fn described(file: &WeightsFile) -> Result<ArchitectureConfig> {
     let place = format!("{}: {KEY}", file.path().display());
     let wrong = |problem: String| {
         Error::input(&place, problem, "the metadata should hold architecture, sizes, image_size and classes as JSON")

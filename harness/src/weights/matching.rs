@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use layers::layout::{Entry, Layout, Role};
+use layers::layout::{Entry, Layout, Leeway};
 use safetensors::Dtype;
 
 use super::detect::{Detected, detect};
@@ -48,8 +48,8 @@ impl Matching {
         let unused: Vec<Assignment> = layout.unused.into_iter().map(with_prefix).collect();
         let help = format!("the file is read in the layout `{}`; give one of a model of these sizes", layout.name);
         matching.check_surplus(file, &unused, &help)?;
-        matching.leave_absent(file, Role::Pooler);
-        matching.leave_absent(file, Role::Classifier);
+        matching.leave_absent(file, Leeway::Pooler);
+        matching.leave_absent(file, Leeway::Classifier);
         matching.check_presence(file, &help)?;
         matching.leave_other_classes(file);
         matching.check_shapes(file)?;
@@ -77,16 +77,16 @@ impl Matching {
         Ok(())
     }
 
-    /// Leaves initial values to all parameters of `role` if the file has none of their tensors.
-    fn leave_absent(&mut self, file: &WeightsFile, role: Role) {
-        let of_role = |assignment: &Assignment| assignment.entry.role == role;
+    /// Leaves initial values to all parameters of this leeway if the file has none of their tensors.
+    fn leave_absent(&mut self, file: &WeightsFile, leeway: Leeway) {
+        let of_leeway = |assignment: &Assignment| assignment.entry.leeway == leeway;
         let absent = |assignment: &Assignment| assignment.names.iter().all(|name| file.shape(name).is_none());
-        if !self.assignments.iter().any(of_role) || !self.assignments.iter().filter(|a| of_role(a)).all(absent) {
+        if !self.assignments.iter().any(of_leeway) || !self.assignments.iter().filter(|a| of_leeway(a)).all(absent) {
             return;
         }
-        self.assignments.retain(|assignment| !of_role(assignment));
-        self.notes.push(match role {
-            Role::Pooler => "the file has no pooler; the model's starts untrained".to_owned(),
+        self.assignments.retain(|assignment| !of_leeway(assignment));
+        self.notes.push(match leeway {
+            Leeway::Pooler => "the file has no pooler; the model's starts untrained".to_owned(),
             _ => "the file has no classifier; the model's starts untrained".to_owned(),
         });
     }
@@ -104,7 +104,7 @@ impl Matching {
 
     /// Leaves initial values to a classifier that differs from the file's in the number of classes alone.
     fn leave_other_classes(&mut self, file: &WeightsFile) {
-        let of_classifier = |assignment: &Assignment| assignment.entry.role == Role::Classifier;
+        let of_classifier = |assignment: &Assignment| assignment.entry.leeway == Leeway::Classifier;
         let parts = self.assignments.iter().filter(|a| of_classifier(a));
         let found: Option<HashSet<usize>> = parts.map(|part| part.classes_in(file)).collect();
         let wanted = self.assignments.iter().find(|a| of_classifier(a)).and_then(|a| a.entry.shape.last());
@@ -154,12 +154,12 @@ impl Matching {
 impl Assignment {
     /// The parameter's values.
     fn read(&self, file: &WeightsFile) -> Result<Values> {
-        let Entry { shape, form, role, .. } = &self.entry;
+        let Entry { shape, form, leeway, .. } = &self.entry;
         let read = |name: &String| Ok(file.read(name)?.into_ours(*form));
         let parts: Vec<Values> = self.names.iter().map(read).collect::<Result<_>>()?;
         let values = Values::join(&parts);
-        Ok(match *role {
-            Role::Positions { class_tokens } if values.shape != *shape => {
+        Ok(match *leeway {
+            Leeway::Positions { class_tokens } if values.shape != *shape => {
                 interpolate_positions(&values, class_tokens, (shape[1] - class_tokens).isqrt())
             }
             _ => values,
@@ -177,7 +177,7 @@ impl Assignment {
 
     /// Rows of the square of positions in the file and in the model, if that is what they differ in.
     fn grids(&self, found: &[usize]) -> Option<(usize, usize)> {
-        let Role::Positions { class_tokens } = self.entry.role else { return None };
+        let Leeway::Positions { class_tokens } = self.entry.leeway else { return None };
         let found = our_shape(self.entry.form, found)?;
         let (&[1, here, d_model], &[1, there, our_d_model]) = (&found[..], &self.entry.shape[..]) else { return None };
         let grid = |tokens: usize| {

@@ -22,11 +22,11 @@ use std::path::{Path, PathBuf};
 
 use layers::layout::Layout;
 
+pub use describe::described;
 pub use file::WeightsFile;
 pub use initial::{check_initial, resolve_initial, resolve_runs};
 pub use values::Values;
 
-pub(crate) use describe::described;
 pub(crate) use matching::{Assignment, Matching};
 
 use crate::architecture::{Architecture, ArchitectureConfig};

@@ -8,21 +8,17 @@ use burn::tensor::{Tensor, TensorData};
 
 use super::Values;
 
-/// Where a visit stands. An enum's variant is no part of the path: `Architecture` is our own wrapper.
+/// Where a visit stands.
 #[derive(Default)]
 struct PathStack(Vec<String>);
 
 impl PathStack {
-    fn enter(&mut self, name: &str, container: &str) {
-        if !container.starts_with("Enum:") {
-            self.0.push(name.to_owned());
-        }
+    fn enter(&mut self, name: &str) {
+        self.0.push(name.to_owned());
     }
 
-    fn exit(&mut self, container: &str) {
-        if !container.starts_with("Enum:") {
-            self.0.pop();
-        }
+    fn exit(&mut self) {
+        self.0.pop();
     }
 
     fn join(&self) -> String {
@@ -54,11 +50,11 @@ fn visit<M: Module>(model: &M, gradients: Option<&GradientsParams>) -> BTreeMap<
             };
             self.found.insert(self.path.join(), host(tensor));
         }
-        fn enter_module(&mut self, name: &str, container: &str) {
-            self.path.enter(name, container);
+        fn enter_module(&mut self, name: &str, _: &str) {
+            self.path.enter(name);
         }
-        fn exit_module(&mut self, _: &str, container: &str) {
-            self.path.exit(container);
+        fn exit_module(&mut self, _: &str, _: &str) {
+            self.path.exit();
         }
     }
     let mut visitor = Collect { path: PathStack::default(), gradients, found: BTreeMap::new() };
@@ -66,32 +62,22 @@ fn visit<M: Module>(model: &M, gradients: Option<&GradientsParams>) -> BTreeMap<
     visitor.found
 }
 
-/// A parameter's place in its module.
-pub struct ParameterPlace {
-    /// Names from the module down, with dots between.
-    pub path: String,
-    /// Number of axes.
-    pub rank: usize,
-    /// What optimisers know it by.
-    pub id: ParamId,
-}
-
-/// The places of all parameters.
-pub fn places<M: Module>(model: &M) -> Vec<ParameterPlace> {
+/// What optimisers know every parameter by, by its path.
+pub fn ids<M: Module>(model: &M) -> BTreeMap<String, ParamId> {
     #[derive(Default)]
     struct Collect {
         path: PathStack,
-        found: Vec<ParameterPlace>,
+        found: BTreeMap<String, ParamId>,
     }
     impl ModuleVisitor for Collect {
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            self.found.push(ParameterPlace { path: self.path.join(), rank: D, id: param.id });
+            self.found.insert(self.path.join(), param.id);
         }
-        fn enter_module(&mut self, name: &str, container: &str) {
-            self.path.enter(name, container);
+        fn enter_module(&mut self, name: &str, _: &str) {
+            self.path.enter(name);
         }
-        fn exit_module(&mut self, _: &str, container: &str) {
-            self.path.exit(container);
+        fn exit_module(&mut self, _: &str, _: &str) {
+            self.path.exit();
         }
     }
     let mut visitor = Collect::default();
@@ -118,11 +104,11 @@ pub(crate) fn replace<M: Module>(model: M, values: BTreeMap<String, Values>) -> 
             let tensor = Tensor::from_data(TensorData::new(values.data, values.shape), &device);
             param.transform_for_load(tensor, id)
         }
-        fn enter_module(&mut self, name: &str, container: &str) {
-            self.path.enter(name, container);
+        fn enter_module(&mut self, name: &str, _: &str) {
+            self.path.enter(name);
         }
-        fn exit_module(&mut self, _: &str, container: &str) {
-            self.path.exit(container);
+        fn exit_module(&mut self, _: &str, _: &str) {
+            self.path.exit();
         }
     }
     let mut mapper = Replace { path: PathStack::default(), values };
@@ -147,11 +133,11 @@ pub(crate) fn with_ids<M: Module>(model: M, ids: &BTreeMap<String, u64>) -> M {
             let values = param.val().detach();
             param.transform_for_load(values, ParamId::from(id))
         }
-        fn enter_module(&mut self, name: &str, container: &str) {
-            self.path.enter(name, container);
+        fn enter_module(&mut self, name: &str, _: &str) {
+            self.path.enter(name);
         }
-        fn exit_module(&mut self, _: &str, container: &str) {
-            self.path.exit(container);
+        fn exit_module(&mut self, _: &str, _: &str) {
+            self.path.exit();
         }
     }
     model.map(&mut Rename { path: PathStack::default(), ids })

@@ -1,9 +1,13 @@
+//! Attention between channels.
+
 use burn::module::Module;
 use burn::tensor::Tensor;
-use layers::{Init, Linear, ops};
+use layers::{Attention, Init, Linear, ops};
 
-/// Attention between the channels of a head. Scores are `[head_channels, head_channels]`, sums over all positions; the softmax
-/// runs over the query axis, as published.
+/// Attention between the channels of a head: scores are `[head_dim, head_dim]`, sums over all positions, so that the cost is linear in
+/// their number. XCiT's cross-covariance attention (El-Nouby et al. 2021, <https://arxiv.org/abs/2106.09681>) is its kin: it scores
+/// channels as well, but normalises queries and keys along the positions, learns a temperature for each head, and takes the softmax over
+/// the keys. Here, as published, nothing is normalised and the softmax runs over the queries.
 #[derive(Module, Debug)]
 pub struct MhSelfAttention {
     /// Queries, keys and values side by side: `d_model` to `3 * d_model`.
@@ -22,22 +26,19 @@ impl MhSelfAttention {
             head_channels,
         }
     }
+}
 
-    /// `residual + attention(x)`.
-    ///
-    /// # Shapes
-    /// - `x`, `residual` and output: `[batch, positions, d_model]`
-    pub fn forward_residual(&self, x: Tensor<3>, residual: Tensor<3>) -> Tensor<3> {
+impl Attention for MhSelfAttention {
+    /// `residual + unify_heads(softmax(q kᵀ / √head_channels) v)`, with `q`, `k` and `v` as `[head_channels, positions]` and the
+    /// softmax over the queries.
+    fn forward_residual(&self, x: Tensor<3>, residual: Tensor<3>) -> Tensor<3> {
         let mixed = ops::channel_attention(self.qkv.forward(x), self.head_channels);
         self.unify_heads.forward_residual(mixed, residual)
     }
 
-    /// The weights with which the channels of `x`'s values are mixed; columns (fixed key channel) sum to one.
-    ///
-    /// # Shapes
-    /// - `x`: `[batch, positions, d_model]`
-    /// - output: `[batch, heads, head_channels (query), head_channels (key)]`
-    pub fn weights(&self, x: Tensor<3>) -> Tensor<4> {
-        ops::channel_attention_weights(self.qkv.forward(x), self.head_channels)
+    /// The weights with which the channels of the values are mixed, `[batch, heads, head_channels (query), head_channels (key)]`;
+    /// columns (fixed key channel) sum to one.
+    fn weights(&self, x: Tensor<3>) -> Option<Tensor<4>> {
+        Some(ops::channel_attention_weights(self.qkv.forward(x), self.head_channels))
     }
 }

@@ -1,16 +1,18 @@
-use layers::layout::{Entry, Form, Layout, Role};
+//! The layout of the reference implementation.
+
+use layers::layout::{Entry, Form, Layout, Leeway};
 
 use crate::ConvVitConfig;
 
 impl ConvVitConfig {
     /// The layout of the published PyTorch model, with convolutions and with queries, keys and values apart.
-    pub fn layouts(&self) -> Vec<Layout> {
+    pub(crate) fn pytorch_layout(&self) -> Layout {
         let d_model = self.d_model;
         let positions = Entry::new("positions", [1, self.tokens(), d_model], "position", Form::PositionMap);
-        let mut entries = vec![positions.with_role(Role::Positions { class_tokens: 0 })];
+        let mut entries = vec![positions.with_leeway(Leeway::Positions { class_tokens: 0 })];
         entries.extend(Entry::linear(
             "patch_embedding",
-            [self.patch_values(), d_model],
+            [self.images.patch_values(self.patch_size), d_model],
             "patch",
             Form::PatchConvolution { patch_size: self.patch_size },
         ));
@@ -18,9 +20,9 @@ impl ConvVitConfig {
             entries.extend(self.block(&format!("blocks.{block}")));
         }
         entries.extend(Entry::layer_norm("norm", d_model, "norm"));
-        let classifier = Entry::linear("classifier", [d_model, self.classes], "head", Form::Linear);
-        entries.extend(classifier.map(|entry| entry.with_role(Role::Classifier)));
-        vec![Layout { name: "pytorch", entries, unused: Vec::new() }]
+        let classifier = Entry::linear("classifier", [d_model, self.images.classes], "head", Form::Linear);
+        entries.extend(classifier.map(|entry| entry.with_leeway(Leeway::Classifier)));
+        Layout { name: "pytorch", entries, unused: Vec::new() }
     }
 
     /// A block, which has the same place in both.

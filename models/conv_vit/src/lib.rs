@@ -13,4 +13,5 @@ mod model;
 
 pub use attention::MhSelfAttention;
 pub use config::ConvVitConfig;
-pub use model::{Block, ConvVit, ConvVitOutput};
+pub use layers::architecture::{Config, Model};
+pub use model::ConvVit;

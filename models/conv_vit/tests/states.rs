@@ -1,7 +1,8 @@
 //! Hidden states and attention maps.
 
 use burn::tensor::{Device, Distribution, Tensor};
-use conv_vit::ConvVitConfig;
+use conv_vit::{Config, ConvVitConfig, Model};
+use layers::Attention;
 
 #[test]
 fn states_and_maps_belong_to_the_logits_of_the_plain_pass() {

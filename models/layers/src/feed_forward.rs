@@ -1,3 +1,5 @@
+//! The feed-forward layers of a block.
+
 use burn::module::Module;
 use burn::tensor::Tensor;
 

@@ -4,13 +4,57 @@ use burn::module::Param;
 use burn::tensor::{Device, Tensor, TensorData};
 use rand::RngExt;
 use rand_distr::{Distribution, StandardNormal};
+use serde::{Deserialize, Serialize};
 
 use crate::random::{Purpose, stream};
 use crate::{LayerNorm, Linear};
 
+/// Standard deviation of the ViT's initial weights.
+const VIT_STD: f32 = 0.02;
+
+/// How linear maps, tokens and positions start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scheme {
+    /// As the ViT of Hugging Face transformers: maps from N(0, 0.02²), biases, CLS token and positions zero.
+    Vit,
+    /// As PyTorch's layers: maps and biases from U(±1/√`d_input`), CLS token and positions from N(0, 1).
+    PyTorch,
+}
+
+/// A model's `initialisation` key: its architecture's own scheme, or another's, so that the effect of the scheme can be told from that
+/// of the architecture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Initialisation {
+    /// The architecture's own.
+    #[default]
+    Own,
+    /// The standard ViT's: [`Scheme::Vit`].
+    Vit,
+    /// The convolutional ViT's: [`Scheme::PyTorch`].
+    ConvVit,
+}
+
+impl Initialisation {
+    /// Whether it is the default, which is not written.
+    pub fn is_own(&self) -> bool {
+        *self == Self::Own
+    }
+
+    /// The scheme, for an architecture whose own is `own`.
+    pub fn scheme(self, own: Scheme) -> Scheme {
+        match self {
+            Self::Own => own,
+            Self::Vit => Scheme::Vit,
+            Self::ConvVit => Scheme::PyTorch,
+        }
+    }
+}
+
 /// Hands out initialised parameters. Every parameter has a stream of its own, numbered in the order of the requests, so a
 /// model's initial weights depend on its configuration and seed alone.
 pub struct Init<'a> {
+    scheme: Scheme,
     seed: u64,
     requests: u64,
     device: &'a Device,
@@ -18,8 +62,13 @@ pub struct Init<'a> {
 
 impl<'a> Init<'a> {
     /// Initial values for `seed`, placed on `device`.
-    pub fn new(seed: u64, device: &'a Device) -> Self {
-        Self { seed, requests: 0, device }
+    pub fn new(scheme: Scheme, seed: u64, device: &'a Device) -> Self {
+        Self { scheme, seed, requests: 0, device }
+    }
+
+    /// How maps, tokens and positions start.
+    pub fn scheme(&self) -> Scheme {
+        self.scheme
     }
 
     /// Where the parameters are placed.
@@ -44,20 +93,36 @@ impl<'a> Init<'a> {
         self.parameter(shape, || value)
     }
 
-    /// A linear layer as PyTorch's `nn.Linear` (and a convolution of the same fan-in) starts: weights and bias from
-    /// U(±1/√`d_input`).
+    /// A linear layer, or a convolution of the fan-in `d_input`.
     pub fn linear(&mut self, d_input: usize, d_output: usize, bias: bool) -> Linear {
-        let bound = (d_input as f32).sqrt().recip();
-        let weight = self.uniform([d_input, d_output], bound);
-        let bias = bias.then(|| self.uniform([d_output], bound));
-        Linear { weight, bias }
+        match self.scheme {
+            Scheme::Vit => {
+                let weight = self.normal([d_input, d_output], VIT_STD);
+                Linear { weight, bias: bias.then(|| self.constant([d_output], 0.0)) }
+            }
+            Scheme::PyTorch => {
+                let bound = (d_input as f32).sqrt().recip();
+                let weight = self.uniform([d_input, d_output], bound);
+                Linear { weight, bias: bias.then(|| self.uniform([d_output], bound)) }
+            }
+        }
     }
 
-    /// A linear layer as the ViT of Hugging Face transformers starts: weights from N(0, `std`²), bias zero.
-    pub fn linear_normal(&mut self, d_input: usize, d_output: usize, std: f32) -> Linear {
-        let weight = self.normal([d_input, d_output], std);
-        let bias = Some(self.constant([d_output], 0.0));
-        Linear { weight, bias }
+    /// A learned map without bias along an axis of `d_input` values, `[d_input, d_output]`. PyTorch has none; `bound` is what the
+    /// architecture's reference draws it from under [`Scheme::PyTorch`], U(±`bound`).
+    pub fn projection(&mut self, d_input: usize, d_output: usize, bound: f32) -> Param<Tensor<2>> {
+        match self.scheme {
+            Scheme::Vit => self.normal([d_input, d_output], VIT_STD),
+            Scheme::PyTorch => self.uniform([d_input, d_output], bound),
+        }
+    }
+
+    /// Learned tokens or positions, `[1, tokens, d_model]`.
+    pub fn tokens(&mut self, tokens: usize, d_model: usize) -> Param<Tensor<3>> {
+        match self.scheme {
+            Scheme::Vit => self.constant([1, tokens, d_model], 0.0),
+            Scheme::PyTorch => self.normal([1, tokens, d_model], 1.0),
+        }
     }
 
     /// A layer norm over `d_model` channels that starts as the plain normalisation.
@@ -87,7 +152,7 @@ mod tests {
     #[test]
     fn moments_are_those_asked_for() {
         let device = Device::flex();
-        let mut init = Init::new(7, &device);
+        let mut init = Init::new(Scheme::PyTorch, 7, &device);
         for (values, std) in [
             (values(&init.normal([100, 500], 0.02)), 0.02),
             (values(&init.uniform([100, 500], 0.3)), 0.3 / 3f32.sqrt()),
@@ -100,10 +165,29 @@ mod tests {
     }
 
     #[test]
+    fn schemes_start_maps_and_tokens_differently() {
+        let device = Device::flex();
+        let largest = |param: Vec<f32>| param.into_iter().fold(0.0_f32, |largest, value| largest.max(value.abs()));
+        let mut vit = Init::new(Scheme::Vit, 7, &device);
+        let map = vit.linear(400, 100, true);
+        assert!((0.06..0.12).contains(&largest(values(&map.weight))), "4 or 5 standard deviations of 0.02");
+        assert_eq!(largest(values(&map.bias.unwrap())), 0.0);
+        assert_eq!(largest(values(&vit.tokens(3, 50))), 0.0);
+        let mut pytorch = Init::new(Scheme::PyTorch, 7, &device);
+        let map = pytorch.linear(400, 100, true);
+        assert!((0.0499..=0.05).contains(&largest(values(&map.weight))), "1 / sqrt(400)");
+        assert!((0.04..=0.05).contains(&largest(values(&map.bias.unwrap()))));
+        assert!(largest(values(&pytorch.tokens(3, 50))) > 1.5, "of a standard normal distribution");
+        assert_eq!(Initialisation::Own.scheme(Scheme::PyTorch), Scheme::PyTorch);
+        assert_eq!(Initialisation::Vit.scheme(Scheme::PyTorch), Scheme::Vit);
+        assert_eq!(Initialisation::ConvVit.scheme(Scheme::Vit), Scheme::PyTorch);
+    }
+
+    #[test]
     fn a_seed_fixes_the_values_and_parameters_differ() {
         let device = Device::flex();
         let draw = |seed| {
-            let mut init = Init::new(seed, &device);
+            let mut init = Init::new(Scheme::PyTorch, seed, &device);
             [values(&init.normal([3], 1.0)), values(&init.normal([3], 1.0))]
         };
         assert_eq!(draw(1), draw(1));

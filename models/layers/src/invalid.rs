@@ -1,3 +1,5 @@
+//! Sizes that describe no model, and the checks that find them.
+
 /// A model configuration that describes no model: which key, what is wrong with it, and what would be right.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{key}: {problem}; {remedy}")]

@@ -1,6 +1,9 @@
 //! How the parameters of a model correspond to the tensors of another implementation, stated as data. Who reads and writes
 //! files applies it; nothing here knows any.
 
+use crate::Role;
+use crate::architecture::Config;
+
 /// One naming of a model's weights.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Layout {
@@ -24,7 +27,7 @@ pub struct Entry {
     /// How each of them is arranged.
     pub form: Form,
     /// What may be done if the tensors do not fit.
-    pub role: Role,
+    pub leeway: Leeway,
 }
 
 /// How a tensor of another implementation is arranged, against ours.
@@ -46,9 +49,9 @@ pub enum Form {
     PositionMap,
 }
 
-/// What a parameter is for, as far as it decides what may be done if a file's tensors do not fit.
+/// What may be done if a file's tensors do not fit a parameter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Role {
+pub enum Leeway {
     /// Needed as it is.
     #[default]
     Body,
@@ -66,7 +69,7 @@ pub enum Role {
 impl Entry {
     /// A parameter that is one tensor of the other implementation.
     pub fn new(ours: impl Into<String>, shape: impl Into<Vec<usize>>, theirs: impl Into<String>, form: Form) -> Self {
-        Self { ours: ours.into(), shape: shape.into(), theirs: vec![theirs.into()], form, role: Role::Body }
+        Self { ours: ours.into(), shape: shape.into(), theirs: vec![theirs.into()], form, leeway: Leeway::Body }
     }
 
     /// Weight and bias of a layer from `d_input` to `d_output`, whose weight is arranged as `form` says.
@@ -81,7 +84,7 @@ impl Entry {
             shape,
             theirs: theirs.iter().map(|name| format!("{name}.{part}")).collect(),
             form,
-            role: Role::Body,
+            leeway: Leeway::Body,
         };
         [tensor("weight", vec![d_input, d_output], form), tensor("bias", vec![d_output], Form::Same)]
     }
@@ -93,16 +96,35 @@ impl Entry {
         })
     }
 
-    /// The same with another role.
-    pub fn with_role(self, role: Role) -> Self {
-        Self { role, ..self }
+    /// The same with another leeway.
+    pub fn with_leeway(self, leeway: Leeway) -> Self {
+        Self { leeway, ..self }
     }
 }
 
 impl Layout {
+    /// Our own naming of a model's parameters: every one by its path, as it is. A layer named `classifier` may differ in its classes,
+    /// learned positions in their grid.
+    pub fn own<C: Config>(config: &C) -> Self {
+        let class_tokens = config.stages()[0].class_tokens;
+        let mut entries = Vec::new();
+        for layer in &config.layers() {
+            entries.extend(layer.paths().map(|(path, parameter)| {
+                let leeway = match parameter.role {
+                    Role::Position => Leeway::Positions { class_tokens },
+                    _ if layer.name == "classifier" => Leeway::Classifier,
+                    _ => Leeway::Body,
+                };
+                Entry::new(&path, &*parameter.shape, &path, Form::Same).with_leeway(leeway)
+            }));
+        }
+        Self { name: "ours", entries, unused: Vec::new() }
+    }
+
     /// Our own naming of the same parameters: every one by its path, as it is.
     pub fn ours(&self) -> Self {
-        let own = |entry: &Entry| Entry::new(&entry.ours, &*entry.shape, &entry.ours, Form::Same).with_role(entry.role);
+        let own =
+            |entry: &Entry| Entry::new(&entry.ours, &*entry.shape, &entry.ours, Form::Same).with_leeway(entry.leeway);
         Self {
             name: "ours",
             entries: self.entries.iter().map(own).collect(),

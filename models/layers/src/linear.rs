@@ -1,3 +1,5 @@
+//! Linear maps.
+
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 

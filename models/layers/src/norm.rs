@@ -1,3 +1,5 @@
+//! Layer normalisation.
+
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 

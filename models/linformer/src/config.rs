@@ -1,23 +1,23 @@
+//! The sizes of a [`Linformer`], and what they state of it.
+
 use burn::tensor::Device;
-use layers::{InvalidConfig, LayerCost, Part, check_depth, check_divides, check_positive};
+use layers::architecture::{Config, Images, Preset, StageShape, Widths};
+use layers::layout::Layout;
+use layers::{
+    Initialisation, InvalidConfig, Layer, Part, Pool, Role, block_layers, check_depth, check_divides, check_positive,
+    pooled_norm_layer, token_layers,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::Linformer;
 
-/// Sizes of a [`Linformer`]. What comes with the images (size, channels, classes) is set by the caller and no part of the
-/// serialised form.
+/// Sizes of a [`Linformer`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LinformerConfig {
-    /// Height and width of the images in pixels.
+    /// Set from the data; no part of the serialised form.
     #[serde(skip)]
-    pub image_size: usize,
-    /// Channels of the images.
-    #[serde(skip)]
-    pub channels: usize,
-    /// Number of classes.
-    #[serde(skip)]
-    pub classes: usize,
+    pub images: Images,
     /// Height and width of a patch in pixels.
     pub patch_size: usize,
     /// Width of a token.
@@ -34,19 +34,31 @@ pub struct LinformerConfig {
     /// Added to the variance in every layer norm.
     #[serde(default = "default_layer_norm_eps")]
     pub layer_norm_eps: f64,
+    /// CLS by default.
+    #[serde(default = "default_pool", skip_serializing_if = "is_default_pool")]
+    pub pool: Pool,
+    /// As the `linformer` package and PyTorch draw them by default.
+    #[serde(default, skip_serializing_if = "Initialisation::is_own")]
+    pub initialisation: Initialisation,
 }
 
 fn default_layer_norm_eps() -> f64 {
     1e-5
 }
 
+fn default_pool() -> Pool {
+    Pool::Cls
+}
+
+fn is_default_pool(pool: &Pool) -> bool {
+    *pool == default_pool()
+}
+
 impl LinformerConfig {
-    /// The published Cats vs Dogs model, known as "2.77M parameters": 2,851,842 in truth.
+    /// The published Cats vs Dogs model, known as "2.77M parameters". It actually has 2,851,842.
     pub fn published() -> Self {
         Self {
-            image_size: 224,
-            channels: 3,
-            classes: 2,
+            images: Images { size: 224, channels: 3, classes: 2 },
             patch_size: 32,
             d_model: 128,
             depth: 12,
@@ -54,78 +66,97 @@ impl LinformerConfig {
             d_ff: 512,
             k: 64,
             layer_norm_eps: default_layer_norm_eps(),
+            pool: default_pool(),
+            initialisation: Initialisation::Own,
         }
     }
 
-    /// Says what is wrong with the sizes, if anything.
-    pub fn check(&self) -> Result<(), InvalidConfig> {
-        check_positive("classes", self.classes)?;
+    /// Patches, and the CLS token if there is one.
+    pub fn tokens(&self) -> usize {
+        self.images.patches(self.patch_size) + self.pool.class_tokens()
+    }
+
+    /// The layers of a block's attention, whose names start with `attention`.
+    fn attention_layers(&self, attention: &str) -> Vec<Layer> {
+        let Self { d_model, k, .. } = *self;
+        let tokens = self.tokens();
+        let rows = [tokens, d_model];
+        let name = |layer: &str| format!("{attention}.{layer}");
+        let map = |layer| Layer::linear(name(layer), d_model, &rows, false, Part::PROJECTIONS);
+        let macs = (tokens * k * d_model) as u64;
+        let project = |layer| Layer {
+            output: vec![k, d_model],
+            ..Layer::parameter(name(layer), &[tokens, k], Role::Projection).with_macs(Part::PROJECTIONS, macs)
+        };
+        vec![
+            map("query"),
+            map("key"),
+            map("value"),
+            project("key_projection"),
+            project("value_projection"),
+            Layer::new(attention, "Attention", &rows).with_macs(Part::ATTENTION, 2 * macs),
+            Layer::linear(name("output"), d_model, &rows, true, Part::PROJECTIONS),
+        ]
+    }
+}
+
+impl Config for LinformerConfig {
+    type Model = Linformer;
+
+    const NAME: &'static str = "linformer";
+
+    fn images(&self) -> Images {
+        self.images
+    }
+
+    fn images_mut(&mut self) -> &mut Images {
+        &mut self.images
+    }
+
+    fn check(&self) -> Result<(), InvalidConfig> {
+        check_positive("classes", self.images.classes)?;
         check_depth(self.depth)?;
         check_positive("d_ff", self.d_ff)?;
         check_positive("k", self.k)?;
-        check_divides("patch_size", self.patch_size, "image_size", self.image_size)?;
+        check_divides("patch_size", self.patch_size, "image_size", self.images.size)?;
         check_divides("heads", self.heads, "d_model", self.d_model)
     }
 
-    /// Patches and the CLS token.
-    pub fn tokens(&self) -> usize {
-        (self.image_size / self.patch_size).pow(2) + 1
+    fn presets() -> Vec<Preset<Self>> {
+        vec![Preset { name: "linformer_published", config: Self::published() }]
     }
 
-    /// Values of a flattened patch.
-    pub fn patch_values(&self) -> usize {
-        self.patch_size * self.patch_size * self.channels
+    fn stages(&self) -> Vec<StageShape> {
+        let grid = self.images.size / self.patch_size;
+        vec![StageShape::square(grid, self.pool.class_tokens(), self.d_model); self.depth + 1]
     }
 
-    /// The model with initial weights of seed 0.
-    ///
-    /// # Panics
-    /// If [`check`](Self::check) errs.
-    pub fn init(&self, device: &Device) -> Linformer {
-        self.init_seeded(0, device)
+    fn layers(&self) -> Vec<Layer> {
+        let Self { d_model, d_ff, images, patch_size, pool, .. } = *self;
+        let tokens = self.tokens();
+        let mut layers = token_layers(images, patch_size, d_model, pool);
+        for index in 0..self.depth {
+            layers.extend(block_layers(index, [tokens, d_model], d_ff, |name| self.attention_layers(name)));
+        }
+        layers.push(pooled_norm_layer(tokens, d_model, pool));
+        layers.push(Layer::linear("classifier", d_model, &[images.classes], true, Part::HEAD));
+        layers
     }
 
-    /// The model with initial weights of `seed`: linear layers as PyTorch's, projections from U(±1/√k), CLS token
-    /// and positions from N(0, 1).
-    ///
-    /// # Panics
-    /// If [`check`](Self::check) errs.
-    pub fn init_seeded(&self, seed: u64, device: &Device) -> Linformer {
+    fn init_seeded(&self, seed: u64, device: &Device) -> Linformer {
         Linformer::new(self, seed, device)
     }
 
-    /// The model's layers in the order of computation. This is the one place that counts; sums are taken of it.
-    pub fn layers(&self) -> Vec<LayerCost> {
-        let Self { d_model, d_ff, classes, k, .. } = *self;
-        let tokens = self.tokens();
-        let (rows, projected) = ([tokens, d_model], [k, d_model]);
-        let mut layers = vec![
-            LayerCost::linear("patch_embedding", self.patch_values(), &[tokens - 1, d_model], true, Part::Patches),
-            LayerCost::parameter("cls_token", &[1, d_model]),
-            LayerCost::parameter("positions", &rows),
-        ];
-        for block in 0..self.depth {
-            let name = |layer: &str| format!("blocks.{block}.{layer}");
-            layers.push(LayerCost::layer_norm(name("attention_norm"), &rows));
-            for map in ["attention.query", "attention.key", "attention.value"] {
-                layers.push(LayerCost::linear(name(map), d_model, &rows, false, Part::Projections));
-            }
-            let macs = (tokens * k * d_model) as u64;
-            for map in ["attention.key_projection", "attention.value_projection"] {
-                layers.push(LayerCost {
-                    output: projected.to_vec(),
-                    macs: Some((Part::Projections, macs)),
-                    ..LayerCost::parameter(name(map), &[tokens, k])
-                });
-            }
-            layers.push(LayerCost::new(name("attention"), "Attention", &rows, 0, Some((Part::Attention, 2 * macs))));
-            layers.push(LayerCost::linear(name("attention.output"), d_model, &rows, true, Part::Projections));
-            layers.push(LayerCost::layer_norm(name("mlp_norm"), &rows));
-            layers.push(LayerCost::linear(name("mlp.up"), d_model, &[tokens, d_ff], true, Part::Mlp));
-            layers.push(LayerCost::linear(name("mlp.down"), d_ff, &rows, true, Part::Mlp));
-        }
-        layers.push(LayerCost::layer_norm("norm", &[d_model]));
-        layers.push(LayerCost::linear("classifier", d_model, &[classes], true, Part::Head));
-        layers
+    fn layouts(&self) -> Vec<Layout> {
+        // The reference has a CLS token.
+        vec![if self.pool == default_pool() { self.package_layout() } else { Layout::own(self) }]
+    }
+
+    fn widths(&self) -> Option<Widths> {
+        Some(Widths { width: self.d_model, multiple_of: self.heads, inner: Some(self.d_ff) })
+    }
+
+    fn with_widths(&self, width: usize, inner: Option<usize>) -> Self {
+        Self { d_model: width, d_ff: inner.unwrap_or(self.d_ff), ..self.clone() }
     }
 }

@@ -1,25 +1,27 @@
-use layers::layout::{Entry, Form, Layout, Role};
+//! The layout of the reference implementation.
+
+use layers::layout::{Entry, Form, Layout, Leeway};
 
 use crate::LinformerConfig;
 
 impl LinformerConfig {
     /// The layout of the `linformer` package's encoder inside the plain ViT wrapper of the Cats vs Dogs example.
-    pub fn layouts(&self) -> Vec<Layout> {
+    pub(crate) fn package_layout(&self) -> Layout {
         let d_model = self.d_model;
         let mut entries = vec![
             Entry::new("cls_token", [1, 1, d_model], "cls_token", Form::Same),
             Entry::new("positions", [1, self.tokens(), d_model], "pos_embedding", Form::Same)
-                .with_role(Role::Positions { class_tokens: 1 }),
+                .with_leeway(Leeway::Positions { class_tokens: 1 }),
         ];
-        let patches = [self.patch_values(), d_model];
+        let patches = [self.images.patch_values(self.patch_size), d_model];
         entries.extend(Entry::linear("patch_embedding", patches, "to_patch_embedding", Form::Linear));
         for block in 0..self.depth {
             entries.extend(self.block(&format!("blocks.{block}"), &format!("transformer.net.layers.{block}")));
         }
         entries.extend(Entry::layer_norm("norm", d_model, "norm"));
-        let classifier = Entry::linear("classifier", [d_model, self.classes], "head", Form::Linear);
-        entries.extend(classifier.map(|entry| entry.with_role(Role::Classifier)));
-        vec![Layout { name: "linformer-package", entries, unused: Vec::new() }]
+        let classifier = Entry::linear("classifier", [d_model, self.images.classes], "head", Form::Linear);
+        entries.extend(classifier.map(|entry| entry.with_leeway(Leeway::Classifier)));
+        Layout { name: "linformer-package", entries, unused: Vec::new() }
     }
 
     fn block(&self, ours: &str, theirs: &str) -> Vec<Entry> {

@@ -15,4 +15,5 @@ mod model;
 
 pub use attention::LinformerAttention;
 pub use config::LinformerConfig;
-pub use model::{Block, Linformer, LinformerOutput};
+pub use layers::architecture::{Config, Model};
+pub use model::Linformer;

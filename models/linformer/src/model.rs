@@ -1,60 +1,33 @@
+//! The module. Its block is [`layers::Block`]; what is the Linformer's own is the attention and the norm in the head.
+
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
-use layers::{FeedForward, Init, LayerNorm, Linear, ops};
+use layers::architecture::{Config, Model, Pass};
+use layers::{Block, Init, LayerNorm, Linear, Pool, Scheme, ops, token_sequence};
 
 use crate::{LinformerAttention, LinformerConfig};
 
-/// A pre-norm transformer block.
-#[derive(Module, Debug)]
-pub struct Block {
-    /// Before attention.
-    pub attention_norm: LayerNorm,
-    /// Attention.
-    pub attention: LinformerAttention,
-    /// Before the feed-forward layers.
-    pub mlp_norm: LayerNorm,
-    /// Feed-forward layers.
-    pub mlp: FeedForward,
-}
-
-/// A Linformer Vision Transformer; made by [`LinformerConfig::init`].
+/// A Vision Transformer with Linformer's attention (Wang et al. 2020, <https://arxiv.org/abs/2006.04768>); made by
+/// [`LinformerConfig::init`](Config::init).
 #[derive(Module, Debug)]
 pub struct Linformer {
     /// From a flattened patch to a token.
     pub patch_embedding: Linear,
-    /// `[1, 1, d_model]`.
-    pub cls_token: Param<Tensor<3>>,
+    /// `[1, 1, d_model]`; with [`Pool::Cls`] only.
+    pub cls_token: Option<Param<Tensor<3>>>,
     /// Learned positions, `[1, tokens, d_model]`, the CLS token's first.
     pub positions: Param<Tensor<3>>,
     /// The encoder.
-    pub blocks: Vec<Block>,
-    /// Of the CLS token, before the classifier.
+    pub blocks: Vec<Block<LinformerAttention>>,
+    /// Before the classifier.
     pub norm: LayerNorm,
-    /// From the CLS token to logits.
+    /// From the pooled token to logits.
     pub classifier: Linear,
     /// Height and width of a patch in pixels.
     pub patch_size: usize,
-}
-
-/// What [`Linformer::forward_full`] sees on the way to the logits.
-#[derive(Debug, Clone)]
-pub struct LinformerOutput {
-    /// `[batch, classes]`.
-    pub logits: Tensor<2>,
-    /// The embeddings, then the output of every block, each `[batch, tokens, d_model]`; the last without the final norm.
-    pub hidden_states: Vec<Tensor<3>>,
-    /// The weights of every block's attention over the projected sequence, each `[batch, heads, tokens, k]`;
-    /// rows sum to one.
-    pub attentions: Vec<Tensor<4>>,
-}
-
-impl Block {
-    /// # Shapes
-    /// - `x` and output: `[batch, tokens, d_model]`
-    pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        let x = self.attention.forward_residual(self.attention_norm.forward(x.clone()), x);
-        self.mlp.forward_residual(self.mlp_norm.forward(x.clone()), x)
-    }
+    /// What the classifier reads.
+    #[module(skip)]
+    pub pool: Pool,
 }
 
 impl Linformer {
@@ -62,119 +35,72 @@ impl Linformer {
         if let Err(error) = config.check() {
             panic!("{error}");
         }
-        let mut init = Init::new(seed, device);
+        let mut init = Init::new(config.initialisation.scheme(Scheme::PyTorch), seed, device);
         let tokens = config.tokens();
-        let LinformerConfig { d_model, d_ff, heads, k, layer_norm_eps: eps, .. } = *config;
+        let LinformerConfig { d_model, d_ff, heads, k, patch_size, layer_norm_eps, pool, images, .. } = *config;
+        let attention = |init: &mut Init<'_>| LinformerAttention::new(tokens, k, d_model, heads, init);
         Self {
-            patch_embedding: init.linear(config.patch_values(), d_model, true),
-            cls_token: init.normal([1, 1, d_model], 1.0),
-            positions: init.normal([1, tokens, d_model], 1.0),
+            patch_embedding: init.linear(images.patch_values(patch_size), d_model, true),
+            cls_token: (pool == Pool::Cls).then(|| init.tokens(1, d_model)),
+            positions: init.tokens(tokens, d_model),
             blocks: (0..config.depth)
-                .map(|_| Block {
-                    attention_norm: init.layer_norm(d_model, eps),
-                    attention: LinformerAttention::new(tokens, k, d_model, heads, &mut init),
-                    mlp_norm: init.layer_norm(d_model, eps),
-                    mlp: FeedForward { up: init.linear(d_model, d_ff, true), down: init.linear(d_ff, d_model, true) },
-                })
+                .map(|_| Block::new(d_model, d_ff, layer_norm_eps, &mut init, attention))
                 .collect(),
-            norm: init.layer_norm(d_model, eps),
-            classifier: init.linear(d_model, config.classes, true),
-            patch_size: config.patch_size,
+            norm: init.layer_norm(d_model, layer_norm_eps),
+            classifier: init.linear(d_model, images.classes, true),
+            patch_size,
+            pool,
         }
     }
+}
 
-    /// # Shapes
-    /// - `images`: `[batch, channels, height, width]`
-    /// - output: logits, `[batch, classes]`
-    ///
-    /// # Panics
-    /// If the images are not of the configured size.
-    pub fn forward(&self, images: Tensor<4>) -> Tensor<2> {
-        let mut x = self.embed(images);
-        for block in &self.blocks {
-            x = block.forward(x);
-        }
-        self.classify(x)
+impl Model for Linformer {
+    /// `x = [cls; patches W + b] + positions`.
+    fn embed(&self, images: Tensor<4>, _: Pass<'_>) -> Tensor<3> {
+        let patches = self.patch_embedding.forward(ops::patches(images, self.patch_size));
+        token_sequence(patches, self.cls_token.as_ref(), &self.positions)
     }
 
-    /// As [`forward`](Self::forward), with all hidden states and attention maps. It forms the maps apart from the blocks'
-    /// own passes, which never hold them, so it costs more.
-    ///
-    /// # Shapes
-    /// - `images`: `[batch, channels, height, width]`
-    ///
-    /// # Panics
-    /// If the images are not of the configured size.
-    pub fn forward_full(&self, images: Tensor<4>) -> LinformerOutput {
-        let mut x = self.embed(images);
-        let mut hidden_states = vec![x.clone()];
-        let mut attentions = Vec::with_capacity(self.blocks.len());
-        for block in &self.blocks {
-            attentions.push(block.attention.weights(block.attention_norm.forward(x.clone())));
-            x = block.forward(x);
-            hidden_states.push(x.clone());
-        }
-        LinformerOutput { logits: self.classify(x), hidden_states, attentions }
+    fn depth(&self) -> usize {
+        self.blocks.len()
     }
 
-    /// Patches to tokens, with CLS token and positions.
-    ///
-    /// # Shapes
-    /// - `images`: `[batch, channels, height, width]`
-    /// - output: `[batch, tokens, d_model]`
-    ///
-    /// # Panics
-    /// If the images are not of the configured size.
-    pub fn embed(&self, images: Tensor<4>) -> Tensor<3> {
-        let x = self.patch_embedding.forward(ops::patches(images, self.patch_size));
-        let [batch, patch_tokens, d_model] = x.dims();
-        let [_, tokens, _] = self.positions.val().dims();
-        assert_eq!(patch_tokens + 1, tokens, "the images have {patch_tokens} patches, the model {}", tokens - 1);
-        let cls = self.cls_token.val().expand([batch, 1, d_model]);
-        Tensor::cat(vec![cls, x], 1) + self.positions.val()
+    /// `x = block(x)`.
+    fn stage(&self, index: usize, x: Tensor<3>, _: Pass<'_>) -> Tensor<3> {
+        self.blocks[index].forward(x)
     }
 
-    /// The last block's output to logits. Only the CLS token is normalised, since nothing else is read.
-    ///
-    /// # Shapes
-    /// - `x`: `[batch, tokens, d_model]`
-    /// - output: `[batch, classes]`
-    pub fn classify(&self, x: Tensor<3>) -> Tensor<2> {
-        let [batch, _, d_model] = x.dims();
-        let cls = x.slice([0..batch, 0..1]).reshape([batch, d_model]);
-        self.classifier.forward(self.norm.forward(cls))
+    /// `logits = classifier(pool(norm(x)))`.
+    fn classify(&self, x: Tensor<3>) -> Tensor<2> {
+        self.classifier.forward(self.pool.reduce(self.norm.forward(self.pool.select(x))))
+    }
+
+    fn attention_weights(&self, index: usize, x: Tensor<3>) -> Option<Tensor<4>> {
+        self.blocks[index].attention_weights(x)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use burn::tensor::Distribution;
-    use layers::Macs;
+    use layers::{Part, macs_by_part};
 
     #[test]
     fn published_parameter_counts() {
         let config = LinformerConfig::published();
         assert_eq!(config.init(&Device::flex()).num_params(), 2_851_842);
         let layers = config.layers();
-        assert_eq!(layers.iter().map(|layer| layer.params).sum::<usize>(), 2_851_842);
+        assert_eq!(layers.iter().map(|layer| layer.params()).sum::<usize>(), 2_851_842);
         // The published summary, made by a counter that visits modules only.
-        let module_wise = layers.iter().filter(|layer| !layer.bare).map(|layer| layer.params).sum::<usize>();
+        let module_wise = layers.iter().filter(|layer| !layer.bare).map(|layer| layer.params()).sum::<usize>();
         assert_eq!(module_wise, 2_768_514);
     }
 
     #[test]
     fn published_costs_of_a_layer() {
         // k = 64 is larger than n = 50, so Linformer costs more than full attention, 4.92 against 3.92 MMAC a layer.
-        let macs = Macs::of(&LinformerConfig::published().layers());
-        assert_eq!((macs.projections + macs.attention) / 12, 4_915_200);
-    }
-
-    #[test]
-    fn forward_gives_logits_of_the_batch() {
-        let device = Device::flex();
-        let config = LinformerConfig { image_size: 32, patch_size: 8, depth: 2, ..LinformerConfig::published() };
-        let images = Tensor::random([2, 3, 32, 32], Distribution::Normal(0.0, 1.0), &device);
-        assert_eq!(config.init(&device).forward(images).dims(), [2, 2]);
+        let macs = macs_by_part(&LinformerConfig::published().layers());
+        let of = |part| macs.iter().find(|(known, _)| *known == part).unwrap().1;
+        assert_eq!((of(Part::PROJECTIONS) + of(Part::ATTENTION)) / 12, 4_915_200);
     }
 }

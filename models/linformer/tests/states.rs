@@ -1,13 +1,15 @@
 //! Hidden states and attention maps.
 
 use burn::tensor::{Device, Distribution, Tensor};
-use linformer::LinformerConfig;
+use layers::Attention;
+use layers::architecture::Images;
+use linformer::{Config, LinformerConfig, Model};
 
 #[test]
 fn states_and_maps_belong_to_the_logits_of_the_plain_pass() {
     let device = Device::flex();
     let config = LinformerConfig {
-        image_size: 32,
+        images: Images { size: 32, channels: 3, classes: 2 },
         patch_size: 8,
         d_model: 24,
         depth: 3,

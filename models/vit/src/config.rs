@@ -1,5 +1,12 @@
+//! The sizes of a [`Vit`], and what they state of it.
+
 use burn::tensor::Device;
-use layers::{InvalidConfig, LayerCost, Part, check_depth, check_divides, check_positive};
+use layers::architecture::{Config, Images, Preset, StageShape, Widths};
+use layers::layout::Layout;
+use layers::{
+    Initialisation, InvalidConfig, Layer, Part, Pool, block_layers, check_depth, check_divides, check_positive,
+    pooled_norm_layer, token_layers,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::Vit;
@@ -8,10 +15,10 @@ use crate::Vit;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Head {
-    /// Nothing: the classifier reads the CLS token (`ViTForImageClassification`).
+    /// Nothing: the classifier reads the pooled token (`ViTForImageClassification`).
     #[default]
     Cls,
-    /// A linear layer with tanh on the CLS token (`ViTModel`'s pooler).
+    /// A linear layer with tanh on the pooled token (`ViTModel`'s pooler).
     Pooler,
 }
 
@@ -41,28 +48,21 @@ impl VitDropout {
         match probabilities.into_iter().find(|(_, probability)| !(0.0..1.0).contains(probability)) {
             Some((key, probability)) => Err(InvalidConfig {
                 key,
-                problem: format!("{probability} is no probability of dropping a value"),
-                remedy: "take one from 0 to below 1".into(),
+                problem: format!("must be in [0, 1), got {probability}"),
+                remedy: "0 drops nothing, 0.1 a tenth of the values".into(),
             }),
             None => Ok(()),
         }
     }
 }
 
-/// Sizes of a [`Vit`]. What comes with the images (size, channels, classes) is set by the caller and no part of the serialised
-/// form.
+/// Sizes of a [`Vit`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct VitConfig {
-    /// Height and width of the images in pixels.
+    /// Set from the data; no part of the serialised form.
     #[serde(skip)]
-    pub image_size: usize,
-    /// Channels of the images.
-    #[serde(skip)]
-    pub channels: usize,
-    /// Number of classes.
-    #[serde(skip)]
-    pub classes: usize,
+    pub images: Images,
     /// Height and width of a patch in pixels.
     pub patch_size: usize,
     /// Width of a token.
@@ -82,19 +82,40 @@ pub struct VitConfig {
     /// None by default.
     #[serde(default, skip_serializing_if = "VitDropout::is_none")]
     pub dropout: VitDropout,
+    /// CLS by default.
+    #[serde(default = "default_pool", skip_serializing_if = "is_default_pool")]
+    pub pool: Pool,
+    /// As Hugging Face transformers' by default.
+    #[serde(default, skip_serializing_if = "Initialisation::is_own")]
+    pub initialisation: Initialisation,
 }
 
 fn default_layer_norm_eps() -> f64 {
     1e-12
 }
 
+fn default_pool() -> Pool {
+    Pool::Cls
+}
+
+fn is_default_pool(pool: &Pool) -> bool {
+    *pool == default_pool()
+}
+
 impl VitConfig {
     /// ViT-Base/16 at 224x224 with pooler: 86,390,786 parameters with 2 classes.
+    ///
+    /// ```
+    /// use vit::{Config, Head, VitConfig};
+    ///
+    /// let params = |config: VitConfig| config.layers().iter().map(|layer| layer.params()).sum::<usize>();
+    /// assert_eq!(params(VitConfig::base(2)), 86_390_786);
+    /// // Without the pooler, and with the classes of ImageNet.
+    /// assert_eq!(params(VitConfig { head: Head::Cls, ..VitConfig::base(1000) }), 86_567_656);
+    /// ```
     pub fn base(classes: usize) -> Self {
         Self {
-            image_size: 224,
-            channels: 3,
-            classes,
+            images: Images { size: 224, channels: 3, classes },
             patch_size: 16,
             d_model: 768,
             depth: 12,
@@ -103,86 +124,111 @@ impl VitConfig {
             head: Head::Pooler,
             layer_norm_eps: default_layer_norm_eps(),
             dropout: VitDropout::default(),
+            pool: default_pool(),
+            initialisation: Initialisation::Own,
         }
+    }
+
+    /// ViT-Small/16 at 224x224 (Touvron et al. 2021, <https://arxiv.org/abs/2012.12877>): 22,050,664 parameters with 1,000 classes.
+    pub fn small(classes: usize) -> Self {
+        Self { d_model: 384, heads: 6, d_ff: 1536, head: Head::Cls, ..Self::base(classes) }
+    }
+
+    /// ViT-Tiny/16 at 224x224 (Touvron et al. 2021, <https://arxiv.org/abs/2012.12877>): 5,717,416 parameters with 1,000 classes.
+    pub fn tiny(classes: usize) -> Self {
+        Self { d_model: 192, heads: 3, d_ff: 768, ..Self::small(classes) }
     }
 
     /// The ViT-Tiny widths at 32x32 with patches of 4 (5.4 M parameters with 10 classes).
     pub fn tiny_cifar(classes: usize) -> Self {
-        Self {
-            image_size: 32,
-            patch_size: 4,
-            d_model: 192,
-            heads: 3,
-            d_ff: 768,
-            head: Head::Cls,
-            ..Self::base(classes)
-        }
+        Self { images: Images { size: 32, channels: 3, classes }, patch_size: 4, ..Self::tiny(classes) }
     }
 
-    /// Says what is wrong with the sizes, if anything.
-    pub fn check(&self) -> Result<(), InvalidConfig> {
-        check_positive("classes", self.classes)?;
+    /// Patches, and the CLS token if there is one.
+    pub fn tokens(&self) -> usize {
+        self.images.patches(self.patch_size) + self.pool.class_tokens()
+    }
+
+    /// The layers of a block's attention, whose names start with `attention`.
+    fn attention_layers(&self, attention: &str) -> Vec<Layer> {
+        let (tokens, d_model) = (self.tokens(), self.d_model);
+        let rows = [tokens, d_model];
+        let map = |name| Layer::linear(format!("{attention}.{name}"), d_model, &rows, true, Part::PROJECTIONS);
+        let mixing = Layer::new(attention, "Attention", &rows);
+        vec![
+            map("query"),
+            map("key"),
+            map("value"),
+            mixing.with_macs(Part::ATTENTION, 2 * (tokens * tokens * d_model) as u64),
+            map("output"),
+        ]
+    }
+}
+
+impl Config for VitConfig {
+    type Model = Vit;
+
+    const NAME: &'static str = "vit";
+
+    fn images(&self) -> Images {
+        self.images
+    }
+
+    fn images_mut(&mut self) -> &mut Images {
+        &mut self.images
+    }
+
+    fn check(&self) -> Result<(), InvalidConfig> {
+        check_positive("classes", self.images.classes)?;
         check_depth(self.depth)?;
         check_positive("d_ff", self.d_ff)?;
-        check_divides("patch_size", self.patch_size, "image_size", self.image_size)?;
+        check_divides("patch_size", self.patch_size, "image_size", self.images.size)?;
         check_divides("heads", self.heads, "d_model", self.d_model)?;
         self.dropout.check()
     }
 
-    /// Patches and the CLS token.
-    pub fn tokens(&self) -> usize {
-        (self.image_size / self.patch_size).pow(2) + 1
+    fn presets() -> Vec<Preset<Self>> {
+        vec![
+            Preset { name: "vit_base", config: Self::base(2) },
+            Preset { name: "vit_small", config: Self::small(1000) },
+            Preset { name: "vit_tiny", config: Self::tiny(1000) },
+        ]
     }
 
-    /// Values of a flattened patch.
-    pub fn patch_values(&self) -> usize {
-        self.patch_size * self.patch_size * self.channels
+    fn stages(&self) -> Vec<StageShape> {
+        let grid = self.images.size / self.patch_size;
+        vec![StageShape::square(grid, self.pool.class_tokens(), self.d_model); self.depth + 1]
     }
 
-    /// The model with initial weights of seed 0.
-    ///
-    /// # Panics
-    /// If [`check`](Self::check) errs.
-    pub fn init(&self, device: &Device) -> Vit {
-        self.init_seeded(0, device)
+    fn layers(&self) -> Vec<Layer> {
+        let Self { d_model, d_ff, images, patch_size, pool, .. } = *self;
+        let tokens = self.tokens();
+        let mut layers = token_layers(images, patch_size, d_model, pool);
+        for index in 0..self.depth {
+            layers.extend(block_layers(index, [tokens, d_model], d_ff, |name| self.attention_layers(name)));
+        }
+        layers.push(pooled_norm_layer(tokens, d_model, pool));
+        if self.head == Head::Pooler {
+            layers.push(Layer::linear("pooler", d_model, &[d_model], true, Part::HEAD));
+        }
+        layers.push(Layer::linear("classifier", d_model, &[images.classes], true, Part::HEAD));
+        layers
     }
 
-    /// The model with initial weights of `seed`: linear layers from N(0, 0.02²) with zero bias; CLS token and positions zero.
-    ///
-    /// # Panics
-    /// If [`check`](Self::check) errs.
-    pub fn init_seeded(&self, seed: u64, device: &Device) -> Vit {
+    fn init_seeded(&self, seed: u64, device: &Device) -> Vit {
         Vit::new(self, seed, device)
     }
 
-    /// The model's layers in the order of computation. This is the one place that counts; sums are taken of it.
-    pub fn layers(&self) -> Vec<LayerCost> {
-        let Self { d_model, d_ff, classes, .. } = *self;
-        let tokens = self.tokens();
-        let rows = [tokens, d_model];
-        let mut layers = vec![
-            LayerCost::linear("patch_embedding", self.patch_values(), &[tokens - 1, d_model], true, Part::Patches),
-            LayerCost::parameter("cls_token", &[1, d_model]),
-            LayerCost::parameter("positions", &rows),
-        ];
-        for block in 0..self.depth {
-            let name = |layer: &str| format!("blocks.{block}.{layer}");
-            layers.push(LayerCost::layer_norm(name("attention_norm"), &rows));
-            for map in ["attention.query", "attention.key", "attention.value"] {
-                layers.push(LayerCost::linear(name(map), d_model, &rows, true, Part::Projections));
-            }
-            let macs = 2 * (tokens * tokens * d_model) as u64;
-            layers.push(LayerCost::new(name("attention"), "Attention", &rows, 0, Some((Part::Attention, macs))));
-            layers.push(LayerCost::linear(name("attention.output"), d_model, &rows, true, Part::Projections));
-            layers.push(LayerCost::layer_norm(name("mlp_norm"), &rows));
-            layers.push(LayerCost::linear(name("mlp.up"), d_model, &[tokens, d_ff], true, Part::Mlp));
-            layers.push(LayerCost::linear(name("mlp.down"), d_ff, &rows, true, Part::Mlp));
-        }
-        layers.push(LayerCost::layer_norm("norm", &[d_model]));
-        if self.head == Head::Pooler {
-            layers.push(LayerCost::linear("pooler", d_model, &[d_model], true, Part::Head));
-        }
-        layers.push(LayerCost::linear("classifier", d_model, &[classes], true, Part::Head));
-        layers
+    fn layouts(&self) -> Vec<Layout> {
+        // Hugging Face transformers' ViT has a CLS token.
+        if self.pool == default_pool() { self.huggingface_layouts() } else { vec![Layout::own(self)] }
+    }
+
+    fn widths(&self) -> Option<Widths> {
+        Some(Widths { width: self.d_model, multiple_of: self.heads, inner: Some(self.d_ff) })
+    }
+
+    fn with_widths(&self, width: usize, inner: Option<usize>) -> Self {
+        Self { d_model: width, d_ff: inner.unwrap_or(self.d_ff), ..self.clone() }
     }
 }

@@ -1,4 +1,6 @@
-use layers::layout::{Entry, Form, Layout, Role};
+//! The layouts of Hugging Face transformers.
+
+use layers::layout::{Entry, Form, Layout, Leeway};
 
 use crate::{Head, VitConfig};
 
@@ -41,7 +43,7 @@ const FIFTH: Names = Names {
 impl VitConfig {
     /// The layouts of Hugging Face transformers, the classic one first; each as a classification model has it (`vit.` before
     /// all but the classifier) and as a bare `ViTModel` has it.
-    pub fn layouts(&self) -> Vec<Layout> {
+    pub(crate) fn huggingface_layouts(&self) -> Vec<Layout> {
         [&CLASSIC, &FIFTH].iter().flat_map(|names| ["vit.", ""].map(|backbone| self.layout(names, backbone))).collect()
     }
 
@@ -56,11 +58,11 @@ impl VitConfig {
                 format!("{embeddings}.position_embeddings"),
                 Form::Same,
             )
-            .with_role(Role::Positions { class_tokens: 1 }),
+            .with_leeway(Leeway::Positions { class_tokens: 1 }),
         ];
         entries.extend(Entry::linear(
             "patch_embedding",
-            [self.patch_values(), d_model],
+            [self.images.patch_values(self.patch_size), d_model],
             &format!("{embeddings}.patch_embeddings.projection"),
             Form::PatchConvolution { patch_size: self.patch_size },
         ));
@@ -72,10 +74,10 @@ impl VitConfig {
             ));
         }
         entries.extend(Entry::layer_norm("norm", d_model, &format!("{backbone}layernorm")));
-        let classifier = Entry::linear("classifier", [d_model, self.classes], "classifier", Form::Linear);
-        entries.extend(classifier.map(|entry| entry.with_role(Role::Classifier)));
+        let classifier = Entry::linear("classifier", [d_model, self.images.classes], "classifier", Form::Linear);
+        entries.extend(classifier.map(|entry| entry.with_leeway(Leeway::Classifier)));
         let pooler = Entry::linear("pooler", [d_model, d_model], &format!("{backbone}pooler.dense"), Form::Linear)
-            .map(|entry| entry.with_role(Role::Pooler));
+            .map(|entry| entry.with_leeway(Leeway::Pooler));
         let mut unused = Vec::new();
         match self.head {
             Head::Cls => unused.extend(pooler),

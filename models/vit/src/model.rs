@@ -1,91 +1,37 @@
+//! The module. Its block is [`layers::Block`]; what is the ViT's own is the head, dropout, and the mask of heads.
+
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
-use layers::{FeedForward, Init, LayerNorm, Linear, SampleKeys, dropout, ops};
+use layers::architecture::{Config, Model, Outputs, Pass};
+use layers::{Block, Init, LayerNorm, Linear, Pool, SampleKeys, Scheme, dropout, ops, token_sequence};
 
 use crate::{Head, HeadMask, SelfAttention, VitConfig, VitDropout};
 
-/// Standard deviation of initial weights.
-const INIT_STD: f32 = 0.02;
-
-/// A pre-norm transformer block.
-#[derive(Module, Debug)]
-pub struct Block {
-    /// Before attention.
-    pub attention_norm: LayerNorm,
-    /// Attention.
-    pub attention: SelfAttention,
-    /// Before the feed-forward layers.
-    pub mlp_norm: LayerNorm,
-    /// Feed-forward layers.
-    pub mlp: FeedForward,
-}
-
-/// A Vision Transformer; made by [`VitConfig::init`].
+/// A Vision Transformer (Dosovitskiy et al. 2021, <https://arxiv.org/abs/2010.11929>); made by [`VitConfig::init`](Config::init).
 #[derive(Module, Debug)]
 pub struct Vit {
     /// From a flattened patch to a token.
     pub patch_embedding: Linear,
-    /// `[1, 1, d_model]`.
-    pub cls_token: Param<Tensor<3>>,
+    /// `[1, 1, d_model]`; with [`Pool::Cls`] only.
+    pub cls_token: Option<Param<Tensor<3>>>,
     /// Learned positions, `[1, tokens, d_model]`, the CLS token's first.
     pub positions: Param<Tensor<3>>,
     /// The encoder.
-    pub blocks: Vec<Block>,
+    pub blocks: Vec<Block<SelfAttention>>,
     /// After the last block.
     pub norm: LayerNorm,
     /// With [`Head::Pooler`] only.
     pub pooler: Option<Linear>,
-    /// From the CLS token to logits.
+    /// From the pooled token to logits.
     pub classifier: Linear,
     /// Height and width of a patch in pixels.
     pub patch_size: usize,
-    /// What [`Vit::forward_training`] drops.
+    /// What the classifier reads.
+    #[module(skip)]
+    pub pool: Pool,
+    /// What a training pass drops.
     #[module(skip)]
     pub dropout: VitDropout,
-}
-
-/// What [`Vit::forward_full`] sees on the way to the logits.
-#[derive(Debug, Clone)]
-pub struct VitOutput {
-    /// `[batch, classes]`.
-    pub logits: Tensor<2>,
-    /// The embeddings, then the output of every block, each `[batch, tokens, d_model]`; the last without the final norm.
-    pub hidden_states: Vec<Tensor<3>>,
-    /// The weights of every block's attention, each `[batch, heads, tokens, tokens]`; rows sum to one, or to the head's
-    /// factor if there is a mask.
-    pub attentions: Vec<Tensor<4>>,
-}
-
-impl Block {
-    /// # Shapes
-    /// - `x` and output: `[batch, tokens, d_model]`
-    pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        let x = self.attention.forward_residual(self.attention_norm.forward(x.clone()), x);
-        self.mlp.forward_residual(self.mlp_norm.forward(x.clone()), x)
-    }
-
-    /// As [`forward`](Self::forward), with dropout; the draws are of `site` and the two that follow.
-    fn forward_training(&self, x: Tensor<3>, dropped: VitDropout, keys: &SampleKeys, site: u16) -> Tensor<3> {
-        if dropped.attention == 0.0 && dropped.hidden == 0.0 {
-            return self.forward(x);
-        }
-        let normed = self.attention_norm.forward(x.clone());
-        let attended = self.attention.forward_training(normed, dropped.attention, keys, site);
-        let x = x + dropout(attended, dropped.hidden, keys, site + 1);
-        let fed = self.mlp.forward(self.mlp_norm.forward(x.clone()));
-        x + dropout(fed, dropped.hidden, keys, site + 2)
-    }
-
-    /// As [`forward`](Self::forward), with the attention weights, multiplied by `factors` if there are any.
-    fn forward_with_weights(&self, x: Tensor<3>, factors: Option<&[f32]>) -> (Tensor<3>, Tensor<4>) {
-        let normed = self.attention_norm.forward(x.clone());
-        let Some(factors) = factors else {
-            let weights = self.attention.weights(normed);
-            return (self.forward(x), weights);
-        };
-        let (x, weights) = self.attention.forward_masked(normed, x, factors);
-        (self.mlp.forward_residual(self.mlp_norm.forward(x.clone()), x), weights)
-    }
 }
 
 impl Vit {
@@ -93,153 +39,120 @@ impl Vit {
         if let Err(error) = config.check() {
             panic!("{error}");
         }
-        let mut init = Init::new(seed, device);
-        let VitConfig { d_model, d_ff, heads, layer_norm_eps: eps, .. } = *config;
+        let mut init = Init::new(config.initialisation.scheme(Scheme::Vit), seed, device);
+        let VitConfig { d_model, d_ff, heads, patch_size, layer_norm_eps, pool, images, .. } = *config;
+        let attention = |init: &mut Init<'_>| SelfAttention::new(d_model, heads, init);
         Self {
-            patch_embedding: init.linear_normal(config.patch_values(), d_model, INIT_STD),
-            cls_token: init.constant([1, 1, d_model], 0.0),
-            positions: init.constant([1, config.tokens(), d_model], 0.0),
+            patch_embedding: init.linear(images.patch_values(patch_size), d_model, true),
+            cls_token: (pool == Pool::Cls).then(|| init.tokens(1, d_model)),
+            positions: init.tokens(config.tokens(), d_model),
             blocks: (0..config.depth)
-                .map(|_| Block {
-                    attention_norm: init.layer_norm(d_model, eps),
-                    attention: SelfAttention::new(d_model, heads, INIT_STD, &mut init),
-                    mlp_norm: init.layer_norm(d_model, eps),
-                    mlp: FeedForward {
-                        up: init.linear_normal(d_model, d_ff, INIT_STD),
-                        down: init.linear_normal(d_ff, d_model, INIT_STD),
-                    },
-                })
+                .map(|_| Block::new(d_model, d_ff, layer_norm_eps, &mut init, attention))
                 .collect(),
-            norm: init.layer_norm(d_model, eps),
-            pooler: (config.head == Head::Pooler).then(|| init.linear_normal(d_model, d_model, INIT_STD)),
-            classifier: init.linear_normal(d_model, config.classes, INIT_STD),
-            patch_size: config.patch_size,
+            norm: init.layer_norm(d_model, layer_norm_eps),
+            pooler: (config.head == Head::Pooler).then(|| init.linear(d_model, d_model, true)),
+            classifier: init.linear(d_model, images.classes, true),
+            patch_size,
+            pool,
             dropout: config.dropout,
         }
     }
 
-    /// # Shapes
-    /// - `images`: `[batch, channels, height, width]`
-    /// - output: logits, `[batch, classes]`
-    ///
-    /// # Panics
-    /// If the images are not of the configured size.
-    pub fn forward(&self, images: Tensor<4>) -> Tensor<2> {
-        let mut x = self.embed(images);
-        for block in &self.blocks {
-            x = block.forward(x);
-        }
-        self.classify(x)
-    }
-
-    /// As [`forward`](Self::forward), with dropout as configured, drawn for the given samples.
+    /// As [`forward_full`](Model::forward_full), with the attention weights multiplied head by head.
     ///
     /// # Shapes
-    /// - `images`: `[batch, channels, height, width]`
-    /// - output: logits, `[batch, classes]`
-    ///
-    /// # Panics
-    /// If the images are not of the configured size, or there is not one key a sample.
-    pub fn forward_training(&self, images: Tensor<4>, keys: &SampleKeys) -> Tensor<2> {
-        let mut x = self.embed_training(images, keys);
-        for block in 0..self.blocks.len() {
-            x = self.block_training(block, x, keys);
-        }
-        self.classify(x)
-    }
-
-    /// The first step of [`forward_training`](Self::forward_training): as [`embed`](Self::embed), with dropout.
-    pub fn embed_training(&self, images: Tensor<4>, keys: &SampleKeys) -> Tensor<3> {
-        dropout(self.embed(images), self.dropout.embeddings, keys, 0)
-    }
-
-    /// A step of [`forward_training`](Self::forward_training): one block, with dropout.
-    ///
-    /// # Shapes
-    /// - `x` and output: `[batch, tokens, d_model]`
-    pub fn block_training(&self, block: usize, x: Tensor<3>, keys: &SampleKeys) -> Tensor<3> {
-        self.blocks[block].forward_training(x, self.dropout, keys, (1 + 3 * block) as u16)
-    }
-
-    /// As [`forward`](Self::forward), with all hidden states and attention maps. It forms the maps apart from the blocks'
-    /// own passes, which never hold them, so it costs more. `mask` multiplies the attention weights head by head.
-    ///
-    /// # Shapes
-    /// - `images`: `[batch, channels, height, width]`
+    /// - `images`: `[batch, channels, size, size]`
     ///
     /// # Panics
     /// If the images are not of the configured size, or the mask is for other numbers of layers or heads.
-    pub fn forward_full(&self, images: Tensor<4>, mask: Option<&HeadMask>) -> VitOutput {
-        if let Some(mask) = mask {
-            mask.check_layers(self.blocks.len());
-        }
-        let mut x = self.embed(images);
+    pub fn forward_masked(&self, images: Tensor<4>, mask: &HeadMask) -> Outputs {
+        mask.check_layers(self.blocks.len());
+        let mut x = self.embed(images, Pass::Inference);
         let mut hidden_states = vec![x.clone()];
         let mut attentions = Vec::with_capacity(self.blocks.len());
         for (layer, block) in self.blocks.iter().enumerate() {
-            let factors = mask.map(|mask| mask.layer(layer, block.attention.heads));
-            let weights;
-            (x, weights) = block.forward_with_weights(x, factors);
+            let factors = mask.layer(layer, block.attention.heads);
+            let (attended, weights) =
+                block.attention.forward_masked(block.attention_norm.forward(x.clone()), x, factors);
+            x = block.mlp.forward_residual(block.mlp_norm.forward(attended.clone()), attended);
             attentions.push(weights);
             hidden_states.push(x.clone());
         }
-        VitOutput { logits: self.classify(x), hidden_states, attentions }
+        Outputs { logits: self.classify(x), hidden_states, attentions }
     }
 
-    /// Patches to tokens, with CLS token and positions.
-    ///
-    /// # Shapes
-    /// - `images`: `[batch, channels, height, width]`
-    /// - output: `[batch, tokens, d_model]`
-    ///
-    /// # Panics
-    /// If the images are not of the configured size.
-    pub fn embed(&self, images: Tensor<4>) -> Tensor<3> {
-        let x = self.patch_embedding.forward(ops::patches(images, self.patch_size));
-        let [batch, patch_tokens, d_model] = x.dims();
-        let [_, tokens, _] = self.positions.val().dims();
-        assert_eq!(patch_tokens + 1, tokens, "the images have {patch_tokens} patches, the model {}", tokens - 1);
-        let cls = self.cls_token.val().expand([batch, 1, d_model]);
-        Tensor::cat(vec![cls, x], 1) + self.positions.val()
+    /// `x = x + dropout(attention(norm(x))); x = x + dropout(mlp(norm(x)))`; the draws are of `site` and the two that follow.
+    fn block_with_dropout(
+        &self,
+        block: &Block<SelfAttention>,
+        x: Tensor<3>,
+        keys: &SampleKeys,
+        site: u16,
+    ) -> Tensor<3> {
+        let VitDropout { attention, hidden, .. } = self.dropout;
+        if attention == 0.0 && hidden == 0.0 {
+            return block.forward(x);
+        }
+        let normed = block.attention_norm.forward(x.clone());
+        let attended = block.attention.forward_training(normed, attention, keys, site);
+        let x = x + dropout(attended, hidden, keys, site + 1);
+        let fed = block.mlp.forward(block.mlp_norm.forward(x.clone()));
+        x + dropout(fed, hidden, keys, site + 2)
+    }
+}
+
+impl Model for Vit {
+    /// `x = dropout([cls; patches W + b] + positions)`.
+    fn embed(&self, images: Tensor<4>, pass: Pass<'_>) -> Tensor<3> {
+        let patches = self.patch_embedding.forward(ops::patches(images, self.patch_size));
+        let x = token_sequence(patches, self.cls_token.as_ref(), &self.positions);
+        match pass {
+            Pass::Inference => x,
+            Pass::Training(keys) => dropout(x, self.dropout.embeddings, keys, 0),
+        }
     }
 
-    /// The last block's output to logits. Only the CLS token is normalised, since nothing else is read.
-    ///
-    /// # Shapes
-    /// - `x`: `[batch, tokens, d_model]`
-    /// - output: `[batch, classes]`
-    pub fn classify(&self, x: Tensor<3>) -> Tensor<2> {
-        let [batch, _, d_model] = x.dims();
-        let cls = self.norm.forward(x.slice([0..batch, 0..1]).reshape([batch, d_model]));
-        let cls = match &self.pooler {
-            Some(pooler) => pooler.forward(cls).tanh(),
-            None => cls,
+    fn depth(&self) -> usize {
+        self.blocks.len()
+    }
+
+    /// `x = block(x)`.
+    fn stage(&self, index: usize, x: Tensor<3>, pass: Pass<'_>) -> Tensor<3> {
+        match pass {
+            Pass::Inference => self.blocks[index].forward(x),
+            Pass::Training(keys) => self.block_with_dropout(&self.blocks[index], x, keys, (1 + 3 * index) as u16),
+        }
+    }
+
+    /// `logits = classifier(pooler(pool(norm(x))))`.
+    fn classify(&self, x: Tensor<3>) -> Tensor<2> {
+        let pooled = self.pool.reduce(self.norm.forward(self.pool.select(x)));
+        let pooled = match &self.pooler {
+            Some(pooler) => pooler.forward(pooled).tanh(),
+            None => pooled,
         };
-        self.classifier.forward(cls)
+        self.classifier.forward(pooled)
+    }
+
+    fn attention_weights(&self, index: usize, x: Tensor<3>) -> Option<Tensor<4>> {
+        self.blocks[index].attention_weights(x)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use burn::tensor::Distribution;
 
     #[test]
     fn published_parameter_counts() {
-        // Counts of transformers' models: with pooler and 2 and 100 classes, and without pooler and 1,000 classes.
+        // Counts of transformers' models: with pooler and 2 and 100 classes, and without pooler and 1,000 classes; timm's of the small ones.
         let device = Device::flex();
         let count = |config: VitConfig| config.init(&device).num_params();
         assert_eq!(count(VitConfig::base(2)), 86_390_786);
         assert_eq!(count(VitConfig::base(100)), 86_466_148);
         assert_eq!(count(VitConfig { head: Head::Cls, ..VitConfig::base(1000) }), 86_567_656);
-    }
-
-    #[test]
-    fn forward_gives_logits_of_the_batch() {
-        let device = Device::flex();
-        let model = VitConfig { d_model: 12, d_ff: 24, depth: 2, ..VitConfig::tiny_cifar(7) }.init(&device);
-        let images = Tensor::random([2, 3, 32, 32], Distribution::Normal(0.0, 1.0), &device);
-        assert_eq!(model.forward(images).dims(), [2, 7]);
+        assert_eq!(count(VitConfig::small(1000)), 22_050_664);
+        assert_eq!(count(VitConfig::tiny(1000)), 5_717_416);
     }
 
     #[test]

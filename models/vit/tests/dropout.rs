@@ -2,7 +2,8 @@
 
 use burn::tensor::{Device, Distribution, Tensor};
 use layers::SampleKeys;
-use vit::{Vit, VitConfig, VitDropout};
+use layers::architecture::Pass;
+use vit::{Config, Model, Vit, VitConfig, VitDropout};
 
 fn model(dropout: VitDropout) -> Vit {
     let config = VitConfig { d_model: 24, heads: 4, d_ff: 40, depth: 2, dropout, ..VitConfig::tiny_cifar(7) };
@@ -67,15 +68,16 @@ fn the_mean_over_many_draws_is_the_output_without_dropout() {
     // One linear step separates the dropped embeddings from their mean.
     let model = model(EACH[0]);
     let images = images(1);
-    let plain = values(model.embed(images.clone()));
+    let plain = values(model.embed(images.clone(), Pass::Inference));
     let draws = 400;
     let batch = images.clone().repeat_dim(0, draws);
-    let dropped = model.embed_training(batch, &keys(0, &(0..draws as u64).collect::<Vec<_>>()));
+    let dropped = model.embed(batch, Pass::Training(&keys(0, &(0..draws as u64).collect::<Vec<_>>())));
     let means = values(dropped.mean_dim(0));
     let largest = plain.iter().fold(0.0_f32, |largest, value| largest.max(value.abs()));
     // A mean of 400 draws of 0 or 2x is off by x/20 at one standard deviation.
     assert!(difference(&means, &plain) < 6.0 * largest / 20.0);
-    let zeros = values(model.embed_training(images, &keys(0, &[7]))).iter().filter(|value| **value == 0.0).count();
+    let zeros =
+        values(model.embed(images, Pass::Training(&keys(0, &[7])))).iter().filter(|value| **value == 0.0).count();
     assert!((0.4..0.6).contains(&(zeros as f64 / plain.len() as f64)), "{zeros} of {}", plain.len());
 }
 
@@ -85,6 +87,6 @@ fn a_probability_of_one_is_refused() {
     let error = VitConfig { dropout, ..VitConfig::tiny_cifar(10) }.check().unwrap_err();
     assert_eq!(
         error.to_string(),
-        "dropout.hidden: 1 is no probability of dropping a value; take one from 0 to below 1"
+        "dropout.hidden: must be in [0, 1), got 1; 0 drops nothing, 0.1 a tenth of the values"
     );
 }

@@ -2,7 +2,7 @@
 
 use burn::module::Module;
 use burn::tensor::{Device, Distribution, Tensor};
-use vit::{HeadMask, Vit, VitConfig};
+use vit::{Config, HeadMask, Model, Vit, VitConfig};
 
 const D_MODEL: usize = 24;
 const HEADS: usize = 4;
@@ -33,14 +33,14 @@ fn difference<const D: usize>(a: Tensor<D>, b: Tensor<D>) -> f32 {
 fn a_mask_of_ones_changes_nothing_and_other_factors_scale_the_weights() {
     let device = Device::flex();
     let (model, images) = (model(&device), images(&device));
-    let plain = model.forward_full(images.clone(), None);
-    let ones = model.forward_full(images.clone(), Some(&HeadMask::EveryLayer(vec![1.0; HEADS])));
+    let plain = model.forward_full(images.clone());
+    let ones = model.forward_masked(images.clone(), &HeadMask::EveryLayer(vec![1.0; HEADS]));
     assert!(difference(plain.logits.clone(), ones.logits) < 1e-5);
     assert!(difference(plain.logits.clone(), model.forward(images.clone())) == 0.0);
 
     let factors = [1.0, 0.0, 0.5, 2.0];
     let mask = HeadMask::PerLayer(vec![factors.to_vec(), vec![1.0; HEADS], vec![1.0; HEADS]]);
-    let masked = model.forward_full(images, Some(&mask));
+    let masked = model.forward_masked(images, &mask);
     assert!(difference(plain.logits, masked.logits) > 1e-3);
     let sums: Vec<f32> = masked.attentions[0].clone().sum_dim(3).into_data().try_into_vec().unwrap();
     for (index, sum) in sums.iter().enumerate() {
@@ -54,10 +54,10 @@ fn pruning_equals_masking_by_zero_and_takes_away_the_heads_parameters() {
     let device = Device::flex();
     let (model, images) = (model(&device), images(&device));
     let mask = HeadMask::PerLayer(vec![vec![1.0, 0.0, 1.0, 0.0], vec![1.0; HEADS], vec![0.0, 0.0, 1.0, 0.0]]);
-    let masked = model.forward_full(images.clone(), Some(&mask));
+    let masked = model.forward_masked(images.clone(), &mask);
     let pruned = model.clone().prune_heads(&[(0, &[1, 3]), (2, &[0]), (2, &[1, 3, 3])]).unwrap();
     assert!(difference(masked.logits, pruned.forward(images.clone())) < 1e-5);
-    for (masked, pruned) in masked.hidden_states.into_iter().zip(pruned.forward_full(images, None).hidden_states) {
+    for (masked, pruned) in masked.hidden_states.into_iter().zip(pruned.forward_full(images).hidden_states) {
         assert!(difference(masked, pruned) < 1e-5);
     }
     // A head has 6 channels: columns and biases of query, key and value, and rows of output.
@@ -92,12 +92,12 @@ fn what_cannot_be_pruned_is_named() {
 #[should_panic(expected = "the mask's layers for a model of 3")]
 fn a_mask_for_another_depth_is_refused() {
     let device = Device::flex();
-    model(&device).forward_full(images(&device), Some(&HeadMask::PerLayer(vec![vec![1.0; HEADS]; 2])));
+    model(&device).forward_masked(images(&device), &HeadMask::PerLayer(vec![vec![1.0; HEADS]; 2]));
 }
 
 #[test]
 #[should_panic(expected = "for layer 0 of 4 heads")]
 fn a_mask_for_another_number_of_heads_is_refused() {
     let device = Device::flex();
-    model(&device).forward_full(images(&device), Some(&HeadMask::EveryLayer(vec![1.0; 3])));
+    model(&device).forward_masked(images(&device), &HeadMask::EveryLayer(vec![1.0; 3]));
 }

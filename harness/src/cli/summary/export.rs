@@ -40,11 +40,11 @@ struct LayerRow<'a> {
 
 fn record(model: &Model) -> ModelRecord<'_> {
     let layers = model.architecture.layers().into_iter().map(|layer| LayerRecord {
+        params: layer.params(),
+        macs: layer.macs.map_or(0, |(_, macs)| macs),
         layer: layer.name,
         kind: layer.kind,
         output: layer.output,
-        params: layer.params,
-        macs: layer.macs.map_or(0, |(_, macs)| macs),
     });
     let size = model_size(&model.architecture);
     ModelRecord {

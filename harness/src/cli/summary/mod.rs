@@ -1,3 +1,5 @@
+//! `vitbench summary`: the layers of models.
+
 mod export;
 mod table;
 
@@ -6,15 +8,15 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use super::shared::SetArgs;
-use crate::architecture::{ArchitectureConfig, PUBLISHED};
+use crate::architecture::{self, ArchitectureConfig};
 use crate::config::{self, TimedModel};
 use crate::error::{Error, Result};
 
 /// Arguments of `vitbench summary`.
 #[derive(Debug, Args)]
 pub(super) struct SummaryArgs {
-    /// A config, or a published model: `vit_base`, `linformer_published`, `conv_vit_published`
-    #[arg(value_name = "CONFIG or MODEL")]
+    /// A config, or a preset such as `vit_base`
+    #[arg(value_name = "CONFIG or PRESET")]
     source: PathBuf,
     #[command(flatten)]
     set: SetArgs,
@@ -51,18 +53,17 @@ pub(super) fn execute(args: &SummaryArgs) -> Result<()> {
 
 fn models(args: &SummaryArgs) -> Result<Vec<Model>> {
     let name = args.source.display().to_string();
-    if let Some((_, published)) = PUBLISHED.iter().find(|(known, _)| *known == name) {
+    if let Some(architecture) = architecture::preset(&name) {
         if let Some(assignment) = args.set.assignments.first() {
-            let problem = format!("`{name}` is a published model, not a config");
+            let problem = format!("`{name}` is a preset, not a config");
             return Err(Error::input(format!("--set {assignment}"), problem, "give a config to change values of"));
         }
-        let (architecture, image_size, classes) = published();
+        let (image_size, classes) = architecture.images();
         return Ok(vec![Model { name, architecture, image_size, classes }]);
     }
     if !args.source.exists() {
-        let published: Vec<&str> = PUBLISHED.iter().map(|(name, _)| *name).collect();
-        let help = format!("give the path of a config, or one of {}", published.join(", "));
-        return Err(Error::input(name, "there is no such config and no published model of that name", help));
+        let help = format!("give the path of a config, or one of {}", architecture::preset_names().join(", "));
+        return Err(Error::input(name, "there is no such config and no preset of that name", help));
     }
     let plan = config::load_timing(&args.source, &args.set.assignments)?;
     let model = |TimedModel { model, .. }| {

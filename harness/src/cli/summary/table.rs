@@ -17,7 +17,7 @@ pub(super) fn text(model: &Model) -> String {
     for layer in &layers {
         let count = |number: u64| if number == 0 { String::new() } else { thousands(number) };
         let macs = count(layer.macs.map_or(0, |(_, macs)| macs));
-        table.add_row([layer.name.clone(), format!("{:?}", layer.output), count(layer.params as u64), macs]);
+        table.add_row([layer.name.clone(), format!("{:?}", layer.output), count(layer.params() as u64), macs]);
     }
     for column in table.column_iter_mut().skip(2) {
         column.set_cell_alignment(CellAlignment::Right);

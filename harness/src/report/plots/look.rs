@@ -2,6 +2,7 @@
 
 use plotters::style::{Color, RGBColor};
 
+use crate::architecture;
 use crate::report::figures::ModelFigures;
 
 /// Text and axes.
@@ -11,9 +12,12 @@ pub(crate) const FAINT_INK: RGBColor = RGBColor(110, 110, 110);
 /// Grid lines.
 pub(crate) const GRID: RGBColor = RGBColor(226, 226, 226);
 
+/// Architectures that have a colour of their own.
+pub(crate) const COLORS: usize = 6;
+
 /// Okabe and Ito's palette, which people with any kind of colour vision can tell apart; without its yellow, which is too light
 /// for a line on white.
-const PALETTE: [RGBColor; 6] = [
+const PALETTE: [RGBColor; COLORS] = [
     RGBColor(0, 114, 178),
     RGBColor(213, 94, 0),
     RGBColor(0, 158, 115),
@@ -25,9 +29,6 @@ const PALETTE: [RGBColor; 6] = [
 /// Parts of a whole, from the first to the last.
 pub(crate) const PARTS: [RGBColor; 4] =
     [RGBColor(128, 128, 160), RGBColor(86, 180, 233), RGBColor(0, 114, 178), RGBColor(230, 159, 0)];
-
-/// The architectures whose colour does not depend on which others are in a report.
-const KNOWN: [&str; 3] = ["vit", "linformer", "conv_vit"];
 
 /// Shape of a point.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,7 +54,8 @@ pub(crate) struct Look {
 
 /// The look of each model, in their order.
 pub(crate) fn of_models(models: &[ModelFigures<'_>]) -> Vec<Look> {
-    let mut architectures = KNOWN.to_vec();
+    // The colour of a registered architecture does not depend on which others are in a report.
+    let mut architectures = architecture::names().to_vec();
     for model in models {
         if !architectures.contains(&model.runs.architecture) {
             architectures.push(model.runs.architecture);

@@ -1,3 +1,7 @@
+//! Epochs of training.
+
+mod batch_statistics;
+
 use burn::tensor::Device;
 
 use super::*;
@@ -39,7 +43,7 @@ fn outcome(model: &str, recipe: &str, lanes: &Lanes) -> (Vec<u64>, Vec<u32>) {
     let recipe: TrainConfig = toml::from_str(recipe).unwrap();
     let device = Device::flex().autodiff();
     let model = config.init(3, &device);
-    let optimizer = optimizer::build(&recipe.optimizer, recipe.decay, &model);
+    let optimizer = optimizer::build(&recipe.optimizer, recipe.decay, &config, &model);
     let mut learner = Learner::new(model, optimizer, device, 4, CLASSES);
     if let Some(ema) = recipe.ema {
         let average = WeightAverage::new(ema, learner.model());
@@ -86,8 +90,9 @@ fn plain_learner(recipe: &str) -> (Learner, TrainConfig) {
     let recipe: TrainConfig = toml::from_str(&recipe).unwrap();
     let config: ArchitectureConfig = toml::from_str(MODELS[0]).unwrap();
     let device = Device::flex().autodiff();
-    let model = config.for_images(16, CLASSES).init(3, &device);
-    let optimizer = optimizer::build(&recipe.optimizer, recipe.decay, &model);
+    let config = config.for_images(16, CLASSES);
+    let model = config.init(3, &device);
+    let optimizer = optimizer::build(&recipe.optimizer, recipe.decay, &config, &model);
     (Learner::new(model, optimizer, device, 4, CLASSES), recipe)
 }
 

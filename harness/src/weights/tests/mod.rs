@@ -13,8 +13,12 @@ use tempfile::TempDir;
 use super::{Values, WeightsFile, described, encode};
 use crate::architecture::{Architecture, ArchitectureConfig};
 
-const FIXTURES: [&str; 6] =
-    ["vit_cls", "vit_pooler", "linformer", "linformer_k_above_n", "conv_vit", "conv_vit_one_head"];
+/// The names of all fixtures.
+fn fixtures() -> Vec<String> {
+    let entries = std::fs::read_dir(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")).unwrap();
+    let name = |path: PathBuf| Some(path.file_name()?.to_str()?.strip_suffix(".safetensors")?.to_owned());
+    entries.filter_map(|entry| name(entry.unwrap().path())).collect()
+}
 
 fn fixture(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("tests/fixtures/{name}.safetensors"))
