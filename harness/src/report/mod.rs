@@ -32,7 +32,7 @@ use crate::error::{Error, Result};
 use crate::results::{Run, epochs_csv, models_csv, summary_csv, throughput_csv, write_atomic};
 
 use material::{Material, Records};
-use plots::{Format, Plot};
+use plots::{Content, Format, PLOTS, Plot};
 
 #[cfg(test)]
 pub(crate) use plots::look::COLORS;
@@ -53,13 +53,36 @@ pub struct Written {
 
 /// Makes tables, plots, `report.md` and `report.html` in the folder `root`. Plots that have nothing to show are left out, and taken
 /// away if they were there.
+///
+/// ```
+/// use vitbench::config;
+/// use vitbench::report::{self, Source};
+/// use vitbench::results::ResultsFolder;
+///
+/// # fn main() -> vitbench::error::Result<()> {
+/// # let published = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../results/published/cifar10-60k");
+/// # let temporary = tempfile::tempdir().unwrap();
+/// # let out = temporary.path();
+/// let folder = ResultsFolder::open(&published)?;
+/// let plan = config::load(&folder.plan_path(), &[])?;
+/// let models = plan.model_names();
+/// let source = Source { folders: &[folder], models: &models, references: &plan.reference };
+/// let written = report::write(out, &source)?;
+/// assert!(written.files.contains(&out.join("report.html")));
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+/// If records cannot be read, or files cannot be written.
 pub fn write(root: &Path, source: &Source<'_>) -> Result<Written> {
     let Records { runs, machines, noises } = source.read()?;
     let material = Material::new(&runs, &machines, &noises, source.references)?;
 
-    let plots: Vec<(Plot, Format)> =
-        Plot::ALL.iter().flat_map(|plot| Format::ALL.map(|format| (*plot, format))).collect();
-    let render = |(plot, format): &(Plot, Format)| plot.render(&material.models, source.references, *format);
+    let content = Content::new(&material.models, source.references);
+    let with_files = PLOTS.iter().filter(|plot| plot.in_markdown.is_some());
+    let plots: Vec<(&Plot, Format)> = with_files.flat_map(|plot| Format::ALL.map(|format| (plot, format))).collect();
+    let render = |(plot, format): &(&Plot, Format)| plot.render(&content, *format);
     type Table = (&'static str, fn(&[Run]) -> Vec<u8>);
     let tables: [Table; 4] = [
         ("models.csv", models_csv),
@@ -98,7 +121,7 @@ pub fn write(root: &Path, source: &Source<'_>) -> Result<Written> {
         match picture {
             Some(bytes) => {
                 put(path, &bytes)?;
-                drawn.push(plot);
+                drawn.push(plot.id);
             }
             None => remove(&path)?,
         }

@@ -9,14 +9,14 @@ use super::format::{NONE, count, counted, gibibytes, grouped, magnitude, or_none
 use super::markdown::{Align, section, table};
 use super::material::Material;
 use super::names::{code, markdown, markdown_name, shorten};
-use super::plots::{Format, Plot, data};
+use super::plots::{Format, Plot, Section, data};
 use super::reference;
 use super::verdict::{self, Answer};
 use crate::results::{EpochRecord, FailureRecord, MachineRecord, ModelSizeRecord, Run, TimingMode};
 use crate::stats::sample_std;
 
 /// The whole report, with links to those of the plots that were drawn, or none.
-pub(crate) fn report(material: &Material<'_>, plots: Option<&[Plot]>) -> String {
+pub(crate) fn report(material: &Material<'_>, plots: Option<&[&str]>) -> String {
     let Material { runs, machines, models, references, .. } = material;
     let mut text = head(material);
     text += &results(models, plots);
@@ -65,7 +65,7 @@ fn head(material: &Material<'_>) -> String {
     text
 }
 
-fn results(figures: &[ModelFigures<'_>], plots: Option<&[Plot]>) -> String {
+fn results(figures: &[ModelFigures<'_>], plots: Option<&[&str]>) -> String {
     use Align::{Left, Right};
     let columns = [
         ("Model", Left),
@@ -95,7 +95,7 @@ fn results(figures: &[ModelFigures<'_>], plots: Option<&[Plot]>) -> String {
              timed batch, with its 95 % interval in brackets: over the runs where there are several, of the median where there is \
              one, which leaves out how far processes differ.\n";
     }
-    text += &images(plots, &[Plot::Accuracy, Plot::AccuracyVsThroughput]);
+    text += &images(plots, Section::Results);
     if let Some(left_out) = data::left_out(figures.len()).filter(|_| plots.is_some()) {
         text += &format!("\nPlots with a row or a line for each model leave some out. {left_out}\n");
     }
@@ -144,7 +144,7 @@ fn failure_row(failure: &FailureRecord, columns: usize) -> Vec<String> {
     row
 }
 
-fn learning(runs: &[Run], plots: Option<&[Plot]>) -> String {
+fn learning(runs: &[Run], plots: Option<&[&str]>) -> String {
     let splits: BTreeSet<&str> =
         runs.iter().flat_map(|run| run.epochs.iter().map(|epoch| epoch.split.as_str())).collect();
     let done = runs.iter().find_map(Run::done);
@@ -175,7 +175,7 @@ fn learning(runs: &[Run], plots: Option<&[Plot]>) -> String {
         ),
     };
     text += &best_and_last(runs);
-    text += &images(plots, &[Plot::LearningCurves, Plot::LossCurves]);
+    text += &images(plots, Section::Learning);
     section("Learning", &text)
 }
 
@@ -225,7 +225,7 @@ fn best_and_last(runs: &[Run]) -> String {
     )
 }
 
-fn timing(runs: &[Run], plots: Option<&[Plot]>) -> String {
+fn timing(runs: &[Run], plots: Option<&[&str]>) -> String {
     use Align::{Left, Right};
     let columns = [
         ("Model", Left),
@@ -274,7 +274,7 @@ fn timing(runs: &[Run], plots: Option<&[Plot]>) -> String {
             .to_owned();
     text += &table(&columns, &rows);
     text += &epoch_rates(runs);
-    text += &images(plots, &[Plot::Throughput]);
+    text += &images(plots, Section::Speed);
     section("Timing", &text)
 }
 
@@ -312,7 +312,7 @@ fn epoch_rates(runs: &[Run]) -> String {
     )
 }
 
-fn cost(figures: &[ModelFigures<'_>], plots: Option<&[Plot]>) -> String {
+fn cost(figures: &[ModelFigures<'_>], plots: Option<&[&str]>) -> String {
     use Align::{Left, Right};
     let parts = ModelSizeRecord::parts(figures.iter().filter_map(|model| model.size));
     let part_names: Vec<String> = parts.iter().map(|part| part_title(part)).collect();
@@ -343,19 +343,19 @@ fn cost(figures: &[ModelFigures<'_>], plots: Option<&[Plot]>) -> String {
                     over runs, evaluation aside; memory is the greatest resident size of a run's process while training.\n\n"
         .to_owned();
     text += &table(&columns, &rows);
-    text += &images(plots, &[Plot::Params]);
+    text += &images(plots, Section::Cost);
     section("Cost", &text)
 }
 
-/// Links to those of the `wanted` plots that were drawn.
-fn images(drawn: Option<&[Plot]>, wanted: &[Plot]) -> String {
+/// Links to those plots of a section that were drawn.
+fn images(drawn: Option<&[&str]>, section: Section) -> String {
     let Some(drawn) = drawn else { return String::new() };
     let mut text = String::new();
-    for plot in wanted {
-        text += &if drawn.contains(plot) {
-            format!("\n![{}](plots/{})\n", plot.caption(), plot.file(Format::Png))
+    for plot in Plot::in_markdown(section) {
+        text += &if drawn.contains(&plot.id) {
+            format!("\n![{}](plots/{})\n", plot.title, plot.file(Format::Png))
         } else {
-            format!("\n*There is no plot of {}: the runs hold nothing to show.*\n", plot.caption().to_lowercase())
+            format!("\n*There is no plot of {}: the runs hold nothing to show.*\n", plot.title.to_lowercase())
         };
     }
     text

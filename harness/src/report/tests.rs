@@ -21,6 +21,11 @@ pub(crate) fn material(runs: &Runs) -> Material<'_> {
     Material::new(runs, &[], &[], &[]).unwrap()
 }
 
+/// The ids of all plots.
+fn all_plots() -> Vec<&'static str> {
+    PLOTS.iter().map(|plot| plot.id).collect()
+}
+
 fn change(runs: &mut [Run], index: usize, change: impl FnOnce(&mut crate::results::RunRecord)) {
     if let Outcome::Done(record) = &mut runs[index].outcome {
         change(record);
@@ -212,13 +217,11 @@ fn of_many_models_plots_with_a_row_each_show_the_most_accurate() {
         change(&mut runs.ended, index, |record| record.test_top1 = 0.01);
     }
     let material = material(&runs);
-    let svg = |plot: Plot| {
-        let svg = plot.render(&material.models, &[], Format::Svg).unwrap().unwrap();
-        String::from_utf8(svg).unwrap()
-    };
-    let rows = svg(Plot::Params);
+    let params = PLOTS.iter().find(|plot| plot.id == "params").unwrap();
+    let rows = params.render(&Content::new(&material.models, &[]), Format::Svg).unwrap().unwrap();
+    let rows = String::from_utf8(rows).unwrap();
     assert!(rows.contains("model-02") && !rows.contains("model-03") && !rows.contains("model-30"));
-    let report = sections::report(&material, Some(&Plot::ALL));
+    let report = sections::report(&material, Some(&all_plots()));
     assert!(report.contains("Shown are the 40 most accurate of 42 models."), "{report}");
 }
 
@@ -234,12 +237,13 @@ fn hostile_names_stay_text() {
     let runs = folder.read_runs(&[]).unwrap();
     let material = material(&runs);
     let figures = &material.models;
-    let report = sections::report(&material, Some(&Plot::ALL));
+    let report = sections::report(&material, Some(&all_plots()));
     assert!(
         !report.contains("<script") && !report.contains("a|b") && !report.contains("\n# d") && !report.contains(&long)
     );
-    for plot in Plot::ALL {
-        let svg = String::from_utf8(plot.render(figures, &[], Format::Svg).unwrap().unwrap()).unwrap();
+    let content = Content::new(figures, &[]);
+    for plot in PLOTS.iter().filter(|plot| plot.in_markdown.is_some()) {
+        let svg = String::from_utf8(plot.render(&content, Format::Svg).unwrap().unwrap()).unwrap();
         assert!(!svg.contains("<script") && svg.contains("&lt;script&gt;") && !svg.contains(&long));
     }
     assert!(String::from_utf8(summary_csv(&runs.ended)).unwrap().contains("\n2,'=1+1,vit,"));

@@ -19,7 +19,6 @@ use std::collections::BTreeSet;
 
 use askama::Template;
 
-use self::charts::Charts;
 use self::inline::shown_name;
 use self::view::{Card, Failure, LeadRow, Legend, Origin, Page};
 use super::comparability;
@@ -28,8 +27,9 @@ use super::format::{counted, gibibytes, or_none, points};
 use super::leads::{self, Leads};
 use super::material::Material;
 use super::names::{plain, shorten};
-use super::plots::data::{Shown, shown};
+use super::plots::data::Shown;
 use super::plots::page::Colors;
+use super::plots::{Content, Section};
 use super::sections;
 use super::verdict::{self, Piece};
 use crate::error::Result;
@@ -40,16 +40,19 @@ const SCRIPT: &str = include_str!("../../../templates/report.js");
 
 /// The page as HTML.
 pub(crate) fn page(material: &Material<'_>) -> Result<String> {
-    let models = shown(&material.models);
+    let mut content = Content::new(&material.models, material.references);
+    let models = content.models.clone();
     let looks: Vec<_> = models.iter().map(|(_, look)| *look).collect();
     let colors = Colors::of(&looks);
-    let charts = Charts::new(material, &models, &colors);
     let chosen = mistakes::chosen(material, &models);
     let calibrations: Vec<_> = chosen
         .iter()
         .filter_map(|(index, shown)| Some((*shown, mistakes::calibration(material, *index, shown.0)?)))
         .collect();
-    let spots: Vec<_> = calibrations.iter().map(|(shown, (_, spots))| (*shown, spots.clone())).collect();
+    let spots =
+        calibrations.iter().map(|((model, look), (_, spots))| (model.runs.model.to_owned(), *look, spots.clone()));
+    content.spots = spots.collect();
+    let figures = |section| charts::figures(section, &content, &colors);
     let surest =
         chosen.iter().map(|(index, (model, _))| mistakes::surest(*index, model)).collect::<Result<Vec<_>>>()?;
     let (notices, notes) = comparability::notes(&material.runs.ended, &material.runs.disputed)
@@ -76,13 +79,13 @@ pub(crate) fn page(material: &Material<'_>) -> Result<String> {
         method: leads::METHOD,
         leads: lead_rows(material, leads.as_ref()),
         leads_left_out: leads.as_ref().map_or(0, |leads| leads.leads.len().saturating_sub(LEADS_SHOWN)),
-        trade_offs: charts.trade_offs()?,
-        learning: charts.learning()?,
+        trade_offs: figures(Section::TradeOffs)?,
+        learning: figures(Section::Learning)?,
         time_to_accuracy: time_to_accuracy::of(&models),
         references: references(material),
-        speed: charts.speed()?,
+        speed: figures(Section::Speed)?,
         noise: inline::html(differences::noise(material).trim().trim_start_matches("- ")),
-        reliability: charts.reliability(&spots)?,
+        reliability: figures(Section::Reliability)?.pop(),
         calibrations: calibrations.into_iter().map(|(_, (row, _))| row).collect(),
         confusions: chosen
             .iter()

@@ -3,6 +3,7 @@
 use super::look::{self, Look};
 use super::rows::{ESTIMATE, Mark, Panel, Row, Rows, Value};
 use super::scatter::{Better, Dot, Scatter};
+use super::stacks::{Stack, Stacks};
 use crate::report::figures::{Estimate, ModelFigures};
 use crate::report::format::{count, counted, magnitude, percent};
 use crate::report::names::{plain, shorten};
@@ -102,6 +103,38 @@ pub(crate) fn params(models: &[Shown<'_>]) -> Option<Rows> {
         values: models.iter().map(|(model, _)| value(model)).collect(),
     };
     rows("Parameters by model", models, vec![panel])
+}
+
+/// Milliseconds of data, forward, backward and optimiser.
+pub(crate) fn step_parts(models: &[Shown<'_>]) -> Option<Stacks> {
+    let row = |(model, _): &Shown<'_>| {
+        let parts: Vec<[f64; 4]> = model.runs.done().filter_map(|(run, _)| run.step_parts()).collect();
+        stack(model.runs.model, &parts, 1e3)
+    };
+    stacks(["data", "forward", "backward", "optimiser"], "ms", models.iter().filter_map(row).collect())
+}
+
+/// Seconds of start, warm-up, training and evaluation.
+pub(crate) fn run_parts(models: &[Shown<'_>]) -> Option<Stacks> {
+    let row = |(model, _): &Shown<'_>| {
+        let parts = model.runs.done().filter_map(|(_, record)| {
+            let first = record.first_step_seconds?;
+            Some([record.start_seconds?, first, record.train_seconds - first, record.eval_seconds])
+        });
+        stack(model.runs.model, &parts.collect::<Vec<_>>(), 1.0)
+    };
+    stacks(["start", "warm-up", "training", "evaluation"], "s", models.iter().filter_map(row).collect())
+}
+
+fn stacks(parts: [&'static str; 4], unit: &'static str, rows: Vec<Stack>) -> Option<Stacks> {
+    (!rows.is_empty()).then(|| Stacks { parts: parts.to_vec(), unit, rows })
+}
+
+/// The mean over runs, in another unit.
+fn stack(model: &str, runs: &[[f64; 4]], scale: f64) -> Option<Stack> {
+    let mean = |part: usize| runs.iter().map(|parts| parts[part].max(0.0)).sum::<f64>() / runs.len() as f64;
+    let parts: Vec<f64> = (0..4).map(|part| scale * mean(part)).collect();
+    (parts.iter().sum::<f64>() > 0.0).then(|| Stack { name: name(model), parts })
 }
 
 /// What accuracy is held against.

@@ -7,11 +7,16 @@ fn runs(folder: &ResultsFolder) -> Vec<Run> {
     folder.read_runs(&fixture::order()).unwrap().ended
 }
 
+/// The plots that have files.
+fn files() -> impl Iterator<Item = &'static Plot> {
+    PLOTS.iter().filter(|plot| plot.in_markdown.is_some())
+}
+
 fn svgs(runs: &[Run]) -> Vec<Option<String>> {
     let figures = figures::of_models(runs);
-    let svg =
-        |plot: Plot| plot.render(&figures, &[], Format::Svg).unwrap().map(|bytes| String::from_utf8(bytes).unwrap());
-    Plot::ALL.map(svg).to_vec()
+    let content = Content::new(&figures, &[]);
+    let svg = |plot: &Plot| plot.render(&content, Format::Svg).unwrap().map(|bytes| String::from_utf8(bytes).unwrap());
+    files().map(svg).collect()
 }
 
 /// Model `index` of a family, with figures that spread over three powers of ten.
@@ -34,10 +39,21 @@ fn all_plots_are_drawn_in_both_formats() {
         let svg = svg.expect("a plot");
         assert!(svg.starts_with("<svg width=\"800\"") && svg.ends_with("</svg>\n"), "{svg}");
     }
-    let png = Plot::Accuracy.render(&figures::of_models(&runs), &[], Format::Png).unwrap().unwrap();
+    let figures = figures::of_models(&runs);
+    let accuracy = PLOTS.iter().find(|plot| plot.id == "accuracy").unwrap();
+    let png = accuracy.render(&Content::new(&figures, &[]), Format::Png).unwrap().unwrap();
     assert_eq!(&png[..8], b"\x89PNG\r\n\x1a\n");
     // The header says width, then height: 104 above the rows, 112 for each of three, 118 below.
     assert_eq!((&png[16..20], &png[20..24]), (&1600_u32.to_be_bytes()[..], &558_u32.to_be_bytes()[..]));
+}
+
+#[test]
+fn every_plot_is_shown_somewhere_and_none_shares_its_id() {
+    let ids: std::collections::HashSet<&str> = PLOTS.iter().map(|plot| plot.id).collect();
+    assert_eq!(ids.len(), PLOTS.len());
+    for plot in PLOTS {
+        assert!(plot.in_markdown.is_some() || plot.in_page.is_some(), "{}", plot.id);
+    }
 }
 
 #[test]
