@@ -102,13 +102,14 @@ fn two_fetch_cifar10_at_once_and_a_run_finds_it() {
     assert_eq!((count("waiting for it to end"), count("trying again")), (1, 1), "{outputs:?}");
     assert_eq!(*asked.lock().unwrap(), [String::new(), format!("bytes={BREAK}-")]);
 
-    let config = Path::new(env!("CARGO_MANIFEST_DIR")).join("../configs/cifar10.toml");
+    let config = Path::new(env!("CARGO_MANIFEST_DIR")).join("../configs/cifar10-60k.toml");
     let mut run = vec!["run", config.to_str().unwrap(), "--out", "out"];
     for small in [
         "data.train_limit=40",
         "data.test_limit=20",
         "train.epochs=1",
         "train.batch_size=20",
+        "train.schedule.warmup_epochs=0.5",
         "measure.min_seconds=0.0",
         "measure.warmup_seconds=0.0",
         "measure.min_samples=3",
