@@ -15,7 +15,7 @@ use tempfile::TempDir;
 /// Where the first connection ends.
 const BREAK: usize = 60_000_000;
 
-/// An archive like the official one, whose files are beside the repository in another compression.
+/// An archive like the official one, made of the files that lie next to the repository in another compression.
 fn archive(packed: &Path) -> Vec<u8> {
     let mut builder = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
     let mut append = |name: &str, content: &[u8]| {
@@ -99,7 +99,7 @@ fn two_fetch_cifar10_at_once_and_a_run_finds_it() {
     let outputs = processes.map(|process| text(&process.wait_with_output().unwrap()));
     let count = |part: &str| outputs.iter().filter(|output| output.contains(part)).count();
     assert_eq!((count("is complete"), count("is already complete")), (1, 1), "{outputs:?}");
-    assert_eq!((count("waiting for it to end"), count("trying again")), (1, 1), "{outputs:?}");
+    assert_eq!((count("waiting for it"), count("retrying")), (1, 1), "{outputs:?}");
     assert_eq!(*asked.lock().unwrap(), [String::new(), format!("bytes={BREAK}-")]);
 
     let config = Path::new(env!("CARGO_MANIFEST_DIR")).join("../configs/cifar10-60k.toml");

@@ -1,3 +1,5 @@
+//! `vitbench compare`: what differs between two results folders or models, and whether a limit is broken.
+
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -15,22 +17,22 @@ use crate::results::ResultsFolder;
 pub(super) struct CompareArgs {
     /// The reference: a results folder, or DIR:MODEL for one of its models
     first: String,
-    /// What is compared with it: likewise
+    /// What to compare with it, in the same form
     second: String,
     /// Exit with code 1 if the second is worse by more than chance and by more than this limit, such as `slower=5%,accuracy=-0.5`
     ///
-    /// `slower=5%` limits rates and latencies, `accuracy=-0.5` the test accuracy in percentage points. Exit code 2 means that a limit
-    /// cannot be checked.
+    /// `slower=5%` limits rates and latencies; `accuracy=-0.5` limits the test accuracy, in percentage points. Exit code 2 means that
+    /// a limit cannot be checked.
     #[arg(long, value_name = "LIMITS", value_delimiter = ',')]
     fail_if: Vec<Limit>,
 }
 
-/// How much worse is too much.
+/// The change for the worse beyond which a comparison fails.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Limit {
     /// Fraction by which a step may take longer.
     Slower(f64),
-    /// Change of accuracy, a fraction below zero.
+    /// Change in accuracy, as a fraction of at most zero.
     Accuracy(f64),
 }
 
@@ -48,11 +50,15 @@ impl FromStr for Limit {
                 .and_then(number)
                 .filter(|percent| *percent >= 0.0)
                 .map(|percent| Self::Slower(percent / 100.0))
-                .ok_or_else(|| format!("`{value}` is not a percentage of 0 or more; write `slower=5%`")),
+                .ok_or_else(|| {
+                    format!("`slower` must be a percentage of at least 0, as in `slower=5%`, got `{value}`")
+                }),
             "accuracy" => number(value)
                 .filter(|points| *points <= 0.0)
                 .map(|points| Self::Accuracy(points / 100.0))
-                .ok_or_else(|| format!("`{value}` is not a negative number of points; write `accuracy=-0.5`")),
+                .ok_or_else(|| {
+                    format!("`accuracy` must be a number of points of at most 0, as in `accuracy=-0.5`, got `{value}`")
+                }),
             _ => Err(format!("`{key}` is not known; {help}")),
         }
     }
@@ -68,15 +74,15 @@ impl fmt::Display for Limit {
 }
 
 impl Limit {
-    /// Whether the limit is about this measure.
+    /// Whether the limit applies to this measure.
     fn concerns(self, measure: Measure) -> bool {
         matches!(self, Self::Accuracy(_)) == (measure == Measure::Accuracy)
     }
 
-    /// Whether a change for the worse goes beyond the limit.
+    /// Whether a change of `gain` breaks the limit.
     fn is_broken_by(self, gain: f64) -> bool {
         match self {
-            // A rate that is 1/1.05 of what it was means steps that take 5 % longer.
+            // At 1/1.05 of the former rate, a step takes 5 % longer.
             Self::Slower(fraction) => gain < 1.0 / (1.0 + fraction) - 1.0,
             Self::Accuracy(fraction) => gain < fraction,
         }
@@ -97,7 +103,7 @@ pub(super) fn execute(args: &CompareArgs) -> Result<()> {
     let compared = compare(&first.results, &second.results, &pairs)?;
     println!("{}\n", table(&pairs, &compared));
     println!(
-        "{} compared with {}. Verdicts are about the former: a difference larger than chance (5 % level, Holm), or none.",
+        "{} compared with {}. Verdicts describe the former: better or worse by more than chance (5 % level, Holm), or no difference.",
         args.second, args.first
     );
     let lacks = lacks((&args.first, &first), (&args.second, &second), &pairs);
@@ -105,7 +111,7 @@ pub(super) fn execute(args: &CompareArgs) -> Result<()> {
     let all = || compared.iter().flatten();
     let mut broken = Vec::new();
     for limit in &args.fail_if {
-        // A limit that skips a model would pass where the model broke.
+        // A limit that skipped a model would pass even if that model had regressed.
         let unsure = || all().filter(|comparison| limit.concerns(comparison.measure) && comparison.p.is_none());
         let problem = match (unsure().next(), lacks.first()) {
             (Some(_), _) => Some("some comparisons cannot be judged; the table says why".to_owned()),
@@ -113,8 +119,8 @@ pub(super) fn execute(args: &CompareArgs) -> Result<()> {
             (None, None) => None,
         };
         if let Some(problem) = problem {
-            let help = "compare complete results of the same data, batch sizes and machine (`vitbench noise` measures its A/A variation), \
-                        or leave the limit out";
+            let help = "compare complete results with the same data, batch sizes and machine (`vitbench noise` measures its A/A \
+                        variation), or remove the limit";
             return Err(Error::input(format!("--fail-if {limit}"), problem, help));
         }
         let breaks = |comparison: &&Comparison| {
@@ -140,13 +146,13 @@ fn open(text: &str) -> Result<Subject> {
     let results = Compared::read(&results_folder, &order)?;
     if let Some(model) = model.filter(|model| !results.models().contains(model)) {
         let models = results.models().join("`, `");
-        let help = format!("it has `{models}`");
+        let help = format!("its models are `{models}`");
         return Err(Error::input(text, format!("the folder has no runs of model `{model}`"), help));
     }
     Ok(Subject { folder: folder.into(), model: model.map(str::to_owned), results })
 }
 
-/// Which model is held against which.
+/// The pairs of models to compare.
 fn pairs<'a>(first: &'a Subject, second: &'a Subject) -> Result<Vec<(&'a str, &'a str)>> {
     let (a, b) = (first.results.models(), second.results.models());
     let place = || format!("{} and {}", first.folder.display(), second.folder.display());
@@ -165,20 +171,20 @@ fn pairs<'a>(first: &'a Subject, second: &'a Subject) -> Result<Vec<(&'a str, &'
             Ok(vec![(name, name)])
         }
         (None, None) if first.folder == second.folder => {
-            Err(Error::input(place(), "both are the same folder", "name two of its models, as DIR:MODEL"))
+            Err(Error::input(place(), "both sides are the same folder", "name two of its models, as DIR:MODEL"))
         }
         (None, None) => {
             let common: Vec<_> = a.iter().filter(|name| b.contains(name)).map(|name| (*name, *name)).collect();
             if common.is_empty() {
                 let help = "name a model on each side, as DIR:MODEL";
-                return Err(Error::input(place(), "they have no model in common", help));
+                return Err(Error::input(place(), "the folders have no model in common", help));
             }
             Ok(common)
         }
     }
 }
 
-/// What is missing on one side, a line each: models, completed runs.
+/// One line for each thing that is missing on one side: models and completed runs.
 fn lacks(first: (&str, &Subject), second: (&str, &Subject), pairs: &[(&str, &str)]) -> Vec<String> {
     let (of_first, of_second): (Vec<&str>, Vec<&str>) = pairs.iter().copied().unzip();
     let mut lacks = Vec::new();
@@ -236,10 +242,10 @@ mod tests {
         assert_eq!(" accuracy = -0.5".parse(), Ok(Limit::Accuracy(-0.005)));
         for (text, part) in [
             ("slower", "write `slower=5%`"),
-            ("slower=5", "`5` is not a percentage"),
-            ("slower=-5%", "not a percentage of 0 or more"),
-            ("accuracy=0.5", "not a negative number of points"),
-            ("accuracy=NaN", "not a negative number of points"),
+            ("slower=5", "as in `slower=5%`, got `5`"),
+            ("slower=-5%", "must be a percentage of at least 0"),
+            ("accuracy=0.5", "must be a number of points of at most 0"),
+            ("accuracy=NaN", "must be a number of points of at most 0"),
             ("memory=5%", "`memory` is not known"),
         ] {
             let message = text.parse::<Limit>().unwrap_err();

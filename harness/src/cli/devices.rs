@@ -1,3 +1,5 @@
+//! `vitbench devices`: the devices that this build can use, and how fast they multiply matrices.
+
 use clap::Args;
 
 use super::shared::ThreadsArgs;
@@ -10,7 +12,7 @@ use crate::report::{magnitude, terminal_table};
 /// Arguments of `vitbench devices`.
 #[derive(Debug, Args)]
 pub(super) struct DevicesArgs {
-    /// Also measure each device's peak rate of matrix products in f32, which takes a few seconds each
+    /// Also measure each device's peak rate of matrix products in f32, which takes a few seconds per device
     #[arg(long)]
     peak: bool,
     #[command(flatten)]
@@ -25,7 +27,7 @@ pub(super) fn execute(args: &DevicesArgs) -> Result<()> {
     }
     let threads = args.threads.limit_global();
     let machine = Machine::this()?;
-    // Training in other processes pauses; their timing is waited for.
+    // Other processes pause their training; if one is timing, this waits until it is done.
     let _alone = if args.peak { machine.alone(&GO_ON)? } else { None };
     let mut table = terminal_table(&header);
     for name in device::ALL {

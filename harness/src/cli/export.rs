@@ -1,3 +1,5 @@
+//! `vitbench export`: a run's trained weights in another program's layout.
+
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
@@ -36,7 +38,7 @@ pub(super) fn execute(args: &ExportArgs) -> Result<()> {
         let problem = "the run is not finished: it has no `done.json`";
         return Err(Error::input(args.run.display(), problem, "give a run that `vitbench run` has completed"));
     }
-    let layout = args.layout.to_possible_value().expect("every layout can be asked for");
+    let layout = args.layout.to_possible_value().expect("every layout has a name on the command line");
     let to = args.to.clone();
     let to = to.unwrap_or_else(|| args.run.join(format!("weights-{}.safetensors", layout.get_name())));
     let tensors = weights::convert(&weights::trained_weights(&run), args.layout, &to)?;

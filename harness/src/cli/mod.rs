@@ -55,7 +55,7 @@ enum Command {
     /// Measure this machine's A/A variation: how much the times of identical runs differ. Verdicts on speed use it
     #[command(after_long_help = "Examples:\n  vitbench noise\n  vitbench noise --into results/quick")]
     Noise(noise::NoiseArgs),
-    /// The name that `noise` had
+    /// The former name of `noise`
     #[command(hide = true)]
     Calibrate(Renamed),
     /// Print the models of a config: parameters, tokens, multiply-accumulates
@@ -68,7 +68,7 @@ enum Command {
         after_long_help = "Examples:\n  vitbench report results/quick --open\n  vitbench report results/monday results/tuesday --out results/both\n  vitbench report results/quick --format json"
     )]
     Report(report::ReportArgs),
-    /// Compare two results folders, or two models: what differs by more than chance
+    /// Compare two results folders or two models, and show what differs by more than chance
     #[command(
         after_long_help = "Examples:\n  vitbench compare results/before results/after\n  vitbench compare results/quick:vit results/quick:linformer\n  vitbench compare results/before results/after --fail-if slower=5%,accuracy=-0.5"
     )]
@@ -87,19 +87,19 @@ enum Command {
     /// List the devices that this build can use
     #[command(after_long_help = "Example:\n  vitbench devices --peak")]
     Devices(devices::DevicesArgs),
-    /// Do one run. `run` starts its worker processes with this
+    /// Do one run. `run` starts its worker processes with this command
     #[command(hide = true)]
     Work(work::WorkArgs),
 }
 
-/// Whatever stands behind the old name of a command.
+/// The arguments after a command's old name, which are ignored.
 #[derive(Debug, Args)]
 struct Renamed {
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     _rest: Vec<String>,
 }
 
-/// Parses the command line and does what it says. Returns the exit code of a process that met no error.
+/// Parses the command line and runs the command. Returns the exit code for a process that met no error.
 pub(crate) fn execute() -> Result<u8> {
     Cli::parse().execute()
 }

@@ -1,4 +1,4 @@
-//! `vitbench noise`: by how much identical runs differ on this machine (A/A).
+//! `vitbench noise`: how much the times of identical runs differ on this machine (A/A).
 
 use std::path::{Path, PathBuf};
 
@@ -28,14 +28,14 @@ pub(super) struct NoiseArgs {
     device: DeviceArgs,
     #[command(flatten)]
     threads: ThreadsArgs,
-    /// Write `noise.json` into this results folder as well, which was made on this machine
+    /// Also write `noise.json` to this results folder, which must have been made on this machine
     ///
-    /// Device and number of threads are those of the folder's runs unless given.
+    /// Unless given, the device and the number of threads are those of the folder's runs.
     #[arg(long, value_name = "DIR")]
     into: Option<PathBuf>,
 }
 
-/// The work: a small ViT, at a usual batch size and at batch size 1.
+/// The timed work: a small ViT, at a usual batch size and at batch size 1.
 const CONFIG: &str = r#"
 [train]
 optimizer = { kind = "adamw" }
@@ -69,7 +69,7 @@ heads = 4
 d_ff = 128
 "#;
 
-/// Rows of that config that are timed, as `vitbench time` numbers them: training and inference of a batch, inference of one.
+/// The timed rows of that config, as `vitbench time` numbers them: training and inference of a batch, and inference of one image.
 const ROWS: [(usize, &str); 3] = [(0, "training step"), (1, "inference"), (3, "latency")];
 
 /// Times the same work in one process after another and records how far their medians differ: the machine's A/A variation.
@@ -81,8 +81,8 @@ pub(super) fn execute(args: &NoiseArgs) -> Result<()> {
     let device = match (args.device.device, &recorded) {
         (Some(device), _) => device,
         (None, Some(machine)) => DeviceName::from_str(&machine.device, false).map_err(|_| {
-            let help = "measure it with a program that knows that device, or name one with --device";
-            Error::input(format!("--into, device `{}`", machine.device), "this program does not know it", help)
+            let help = "use a build of vitbench that knows the device, or name another with --device";
+            Error::input(format!("--into, device `{}`", machine.device), "this build does not know the device", help)
         })?,
         (None, None) => DeviceName::default(),
     };
@@ -91,7 +91,7 @@ pub(super) fn execute(args: &NoiseArgs) -> Result<()> {
         recorded.filter(|recorded| (&recorded.cpu, recorded.cpu_cores) != (&machine.cpu, machine.cpu_cores))
     {
         let problem = format!(
-            "its runs were made on {} with {} CPUs, and this is {} with {}",
+            "its runs were made on {} with {} CPUs, but this machine is {} with {}",
             recorded.cpu, recorded.cpu_cores, machine.cpu, machine.cpu_cores
         );
         return Err(Error::input("--into", problem, "run `vitbench noise` on the machine that made the results"));
@@ -121,7 +121,7 @@ pub(super) fn execute(args: &NoiseArgs) -> Result<()> {
     Ok(())
 }
 
-/// Logarithms of the medians, row by row. The rows take turns, so that a slow minute is in all of them.
+/// Logarithms of the medians of each row. The rows take turns, so that a slow minute affects all of them.
 fn times(args: &NoiseArgs, device: DeviceName, threads: usize) -> Result<[Vec<f64>; 3]> {
     let folder = tempfile::tempdir().map_err(Error::io("create", &std::env::temp_dir()))?;
     let config: &Path = &folder.path().join("noise.toml");

@@ -1,3 +1,5 @@
+//! `vitbench parity`: compares a model with the values that PyTorch recorded for it.
+
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -12,14 +14,14 @@ use crate::report::terminal_table;
 /// Arguments of `vitbench parity`.
 #[derive(Debug, Args)]
 pub(super) struct ParityArgs {
-    /// Values that PyTorch recorded for a model and a batch, as `harness/tests/fixtures/make_fixtures.py` writes them
+    /// Recorded PyTorch values of a model and a batch, as `harness/tests/fixtures/make_fixtures.py` writes them
     #[arg(required = true, value_name = "FILE")]
     fixtures: Vec<PathBuf>,
     #[command(flatten)]
     device: DeviceArgs,
 }
 
-/// Prints a table per fixture; errs if a tensor disagrees.
+/// Prints a table per fixture and returns an error if a tensor disagrees.
 pub(super) fn execute(args: &ParityArgs) -> Result<()> {
     let name = args.device.device.unwrap_or_default();
     let device = name.open()?;
@@ -35,7 +37,7 @@ pub(super) fn execute(args: &ParityArgs) -> Result<()> {
 
 fn print(path: &Path, device: DeviceName, comparisons: &[Comparison]) {
     let mut table = terminal_table(&["tensor", "shape", "error", "bound", "verdict"]);
-    // Names are longer than the window's half, and looked for: they stay in one piece.
+    // Users search for tensor names, which can be longer than half the window, so they are not wrapped.
     table.set_content_arrangement(ContentArrangement::Disabled);
     for comparison in comparisons {
         let Comparison { tensor, shape, error, bound, .. } = comparison;
@@ -55,7 +57,7 @@ fn print(path: &Path, device: DeviceName, comparisons: &[Comparison]) {
     let rounding = comparisons.iter().filter(|comparison| comparison.verdict() == Verdict::Rounding);
     for Comparison { tensor, rounding, .. } in rounding {
         println!(
-            "{tensor}: a change of the weights' last bits moves it by {rounding:.1e}; 32-bit floats cannot tell more here."
+            "{tensor}: changing the weights' last bits moves it by {rounding:.1e}; 32-bit floats cannot resolve less here."
         );
     }
     println!();

@@ -1,3 +1,5 @@
+//! `vitbench plan`: the runs of a config, with estimates of their time and memory.
+
 use burn::tensor::Device;
 use clap::{Args, ValueEnum};
 use comfy_table::{CellAlignment, ColumnConstraint};
@@ -28,8 +30,8 @@ pub(super) struct PlanArgs {
     /// Output format
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
-    /// Measure the steps of this model only and print them as JSON. The program starts itself with this, so that every model is
-    /// measured in a process of its own
+    /// Measure the steps of this model only and print them as JSON. vitbench starts itself with this option, so that every model is
+    /// measured in its own process
     #[arg(long, hide = true)]
     model: Option<usize>,
 }
@@ -44,7 +46,7 @@ enum Format {
 /// A run of the plan.
 #[derive(Debug, Serialize)]
 struct Row {
-    /// The run's name; absent if the images that it depends on cannot be read.
+    /// The run's name, which depends on the images; absent if they cannot be read.
     run: Option<String>,
     model: String,
     architecture: &'static str,
@@ -95,13 +97,16 @@ pub(super) fn execute(args: &PlanArgs) -> Result<()> {
         let known = match known {
             Some(known) => known,
             None => {
-                // Without the folder of images there are no epochs to foresee, but everything else.
+                // Without the image folder, only the time of epochs cannot be estimated.
                 let found = data::split_sizes(&images, args.data.path())?;
                 sizes.push((images, found));
                 found
             }
         };
-        let at = timed.iter().position(|timed| *timed == to_measure(config, plan.classes)).expect("it is among them");
+        let at = timed
+            .iter()
+            .position(|timed| *timed == to_measure(config, plan.classes))
+            .expect("every run has its model among these");
         rows.push(row(config, run, &timed[at], known, costs.get(at)));
     }
     match args.format {
@@ -132,7 +137,7 @@ fn models_to_measure(runs: &[RunConfig], classes: Option<usize>) -> Vec<TimedMod
 
 fn measure(args: &PlanArgs, plan: &Plan, device: &Device, models: &[TimedModel], index: usize) -> Result<()> {
     let timed = models.get(index).ok_or_else(|| {
-        let help = format!("it has {}", models.len());
+        let help = format!("it has {} models", models.len());
         Error::input(format!("--model {index}"), "the config has no such model", help)
     })?;
     let lanes = Lanes::on(plan.device, args.threads.count());
@@ -178,7 +183,7 @@ fn row(config: &RunConfig, run: Option<String>, timed: &TimedModel, sizes: Split
 
 fn table(rows: &[Row], threads: usize) -> String {
     let estimated = rows.iter().any(|row| row.run_s.is_some());
-    // A run's name holds its model and seed. All runs have one, or none.
+    // A run's name contains its model and seed. Either all runs have a name or none has.
     let named = rows.iter().all(|row| row.run.is_some());
     let mut header = if named { vec!["run"] } else { vec!["model", "seed"] };
     header.extend(["params", "MMAC"]);
@@ -203,7 +208,7 @@ fn table(rows: &[Row], threads: usize) -> String {
         }
         table.add_row(cells);
     }
-    // Names of runs are for copying.
+    // Users copy the names of runs, so they are not wrapped.
     table.column_mut(0).expect("there is a first column").set_constraint(ColumnConstraint::ContentWidth);
     for column in table.column_iter_mut().skip(1) {
         column.set_cell_alignment(CellAlignment::Right);
@@ -217,14 +222,14 @@ fn table(rows: &[Row], threads: usize) -> String {
     }
     format!(
         "{}\n{what} will take about {} with {}, one after another.\n\
-         Estimated from a few steps of every model, without reading images and other work on the machine.",
+         Estimated from a few steps of every model; excludes reading images and other work on the machine.",
         table.trim_fmt(),
         duration(rows.iter().filter_map(|row| row.run_s).sum()),
         plural(threads, "thread"),
     )
 }
 
-/// To two units, as "1 h 5 min".
+/// In at most two units, such as "1 h 5 min".
 fn duration(seconds: f64) -> String {
     let whole = seconds.round() as u64;
     match whole {
@@ -236,7 +241,7 @@ fn duration(seconds: f64) -> String {
     }
 }
 
-/// The same for columns, as "1h5m".
+/// The same without spaces, for columns: "1h5m".
 fn short_duration(seconds: f64) -> String {
     duration(seconds).replace(" min", "m").replace(' ', "")
 }

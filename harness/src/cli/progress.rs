@@ -1,4 +1,4 @@
-//! What runs show while they work: a bar each on a terminal, one line per epoch everywhere.
+//! Shows the progress of runs: one bar per run if there is a terminal, and one line per epoch in any case.
 
 use std::time::Duration;
 
@@ -14,18 +14,18 @@ pub(super) struct Progress {
 
 struct Shown {
     label: String,
-    /// While it is in work.
+    /// While the run is in progress.
     bar: Option<ProgressBar>,
 }
 
 impl Progress {
-    /// For these runs, which are numbered in this order.
+    /// For these runs, numbered in this order.
     pub(super) fn new(runs: &[PlannedRun]) -> Self {
         let shown = |(index, run): (usize, &PlannedRun)| Shown {
             label: format!("[{}/{}] {} seed {}", index + 1, runs.len(), run.config.model.name, run.config.seed),
             bar: None,
         };
-        // Hidden by indicatif itself where standard error is no terminal.
+        // indicatif hides the bars if standard error is not a terminal.
         let bars = MultiProgress::with_draw_target(ProgressDrawTarget::stderr());
         Self { bars, runs: runs.iter().enumerate().map(shown).collect() }
     }
@@ -44,7 +44,7 @@ impl Progress {
             Notice::Said(run, Message::Progress { done, total, text }) => {
                 if let Some(bar) = &self.runs[*run].bar {
                     if bar.length() == Some(0) {
-                        // What an earlier attempt did is no measure of this one's speed.
+                        // The steps of an earlier attempt say nothing about this one's speed.
                         bar.set_length(*total);
                         bar.set_position(*done);
                         bar.reset_eta();

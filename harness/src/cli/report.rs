@@ -1,3 +1,5 @@
+//! `vitbench report`: rebuilds tables, plots and reports from the records of one or more results folders.
+
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -14,7 +16,7 @@ pub(super) struct ReportArgs {
     /// A results folder, or several to combine in one report
     #[arg(required = true)]
     folders: Vec<PathBuf>,
-    /// Folder for the report; needed if several folders are given
+    /// Folder for the report; required if several folders are given
     #[arg(long, value_name = "DIR", conflicts_with = "format")]
     out: Option<PathBuf>,
     /// Open `report.html` in the browser
@@ -87,7 +89,7 @@ pub(super) fn execute(args: &ReportArgs) -> Result<()> {
     Ok(())
 }
 
-/// Writes tables, plots and report of a plan's folder and prints the table and where the report is.
+/// Writes the tables, plots and report of a plan's folder, then prints the table and the report's path.
 pub(super) fn write_and_print(folder: &ResultsFolder, plan: &Plan) -> Result<()> {
     let models = plan.model_names();
     let source = Source { folders: std::slice::from_ref(folder), models: &models, references: &plan.reference };

@@ -1,3 +1,5 @@
+//! `vitbench run`: does the missing runs of a config, then writes tables, plots and the report.
+
 use std::path::Path;
 use std::str::FromStr;
 use std::time::Duration;
@@ -26,10 +28,10 @@ pub(super) struct RunArgs {
     data: DataDirArgs,
     #[command(flatten)]
     threads: ThreadsArgs,
-    /// Runs that train at the same time
+    /// Number of runs that train at the same time
     ///
-    /// They share the worker threads. Accuracies stay the same; the seconds of their epochs do not compare with those of a run that
-    /// trains alone. Timing waits until nothing else runs.
+    /// They share the worker threads. Accuracies stay the same, but their epoch times are not comparable with those of a run that trains
+    /// alone. Timing waits until nothing else runs.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
     jobs: u16,
     /// Do only this run, named as in `vitbench plan`, and write no report; repeatable
@@ -50,7 +52,7 @@ pub(super) struct RunArgs {
 /// Limits of a run, and whether a failed one is repeated.
 #[derive(Debug, Args)]
 pub(super) struct LimitArgs {
-    /// Repeat runs that ended like this
+    /// Repeat runs that ended in this way
     #[arg(long, value_name = "WHICH", value_enum)]
     retry: Option<Retry>,
     /// Stop a run that needs more memory than this, such as 4GiB
@@ -58,13 +60,13 @@ pub(super) struct LimitArgs {
     max_memory: Option<ByteSize>,
     /// Stop a run whose process takes longer than this, such as "1h 30m"
     ///
-    /// Waiting for the timing of other runs counts. A resumed run gets the whole time again.
+    /// Time spent waiting while other runs are timed counts. A resumed run gets the full time again.
     #[arg(long, value_name = "TIME")]
     max_time: Option<SignedDuration>,
 }
 
 impl LimitArgs {
-    /// As they were given, for a command line.
+    /// The limits as command-line arguments.
     pub(super) fn words(&self) -> Vec<String> {
         let mut words = Vec::new();
         if self.retry == Some(Retry::Failed) {
@@ -78,14 +80,14 @@ impl LimitArgs {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Retry {
-    /// Diverged, crashed, out of memory or time
+    /// Runs that diverged, crashed, or ran out of memory or time
     Failed,
 }
 
 /// One of several equal parts of a plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Shard {
-    /// From 0.
+    /// Counted from 0.
     part: usize,
     parts: usize,
 }
@@ -102,7 +104,7 @@ impl FromStr for Shard {
     }
 }
 
-/// Does the runs that are missing, then writes tables, plots and report.
+/// Does the missing runs, then writes tables, plots and report.
 pub(super) fn execute(args: &RunArgs) -> Result<()> {
     let stop = Stop::on_signals()?;
     let mut plan = args.source.plan()?;
@@ -136,7 +138,7 @@ pub(super) fn execute(args: &RunArgs) -> Result<()> {
     if summary.busy > 0 { Err(Error::RunsBusy { busy: summary.busy }) } else { Ok(()) }
 }
 
-/// The runs that were asked for.
+/// The runs that the arguments select.
 fn chosen(args: &RunArgs, runs: &[PlannedRun]) -> Result<Vec<PlannedRun>> {
     if let Some(only) = args.only.iter().find(|only| runs.iter().all(|run| run.identity.run != **only)) {
         let help = "`vitbench plan` with the same config lists the runs with their names";
@@ -149,7 +151,7 @@ fn chosen(args: &RunArgs, runs: &[PlannedRun]) -> Result<Vec<PlannedRun>> {
     Ok(runs.iter().enumerate().filter(wanted).map(|(_, run)| run.clone()).collect())
 }
 
-/// Writes the report, if that is this process's task, and prints what is left to do.
+/// Writes the report, unless another process has to, and prints what is left to do.
 fn conclude(
     args: &RunArgs,
     plan: &Plan,

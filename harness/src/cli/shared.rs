@@ -37,7 +37,7 @@ pub(super) struct SetArgs {
 pub(super) struct DeviceArgs {
     /// Where to compute: flex (the CPU), ndarray, cuda, vulkan, wgpu or metal
     ///
-    /// By default the config's `device`, or flex if it names none. All but flex need a build with the feature of the same name;
+    /// The default is the config's `device`, or flex if it has none. All but flex need a build with the feature of the same name;
     /// `vitbench devices` lists what this build can use.
     #[arg(long, value_name = "NAME")]
     pub(super) device: Option<DeviceName>,
@@ -72,36 +72,36 @@ pub(super) struct ThreadsArgs {
 }
 
 impl ThreadsArgs {
-    /// This number.
+    /// Exactly this number of threads.
     pub(super) fn of(threads: usize) -> Self {
         Self { threads: u16::try_from(threads).ok() }
     }
 
-    /// The number that was asked for.
+    /// The number given on the command line.
     pub(super) fn given(&self) -> Option<usize> {
         self.threads.map(usize::from)
     }
 
-    /// The number that was asked for, or one per core.
+    /// The number given on the command line, or one per core.
     pub(super) fn count(&self) -> usize {
         self.given().unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
     }
 
-    /// [`count`](Self::count), which from now on also holds for what is not done in lanes, such as decoding images.
+    /// Returns [`count`](Self::count) and applies it to work outside the lanes as well, such as decoding images.
     pub(super) fn limit_global(&self) -> usize {
         limit_global_threads(self.count());
         self.count()
     }
 
-    /// As they were given, for a command line.
+    /// The number as command-line arguments, if it was given.
     pub(super) fn words(&self) -> Vec<String> {
         self.threads.iter().flat_map(|threads| ["--threads".to_owned(), threads.to_string()]).collect()
     }
 }
 
-/// Has as many threads do what is not done in lanes, such as decoding images.
+/// Limits the threads for work outside the lanes, such as decoding images.
 pub(super) fn limit_global_threads(threads: usize) {
-    // Ignored if there is a pool already, as in a test that runs plans one after another.
+    // Has no effect if there is a pool already, as in a test that runs several plans.
     let _ = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
 }
 
@@ -110,7 +110,7 @@ pub(super) fn limit_global_threads(threads: usize) {
 pub(super) struct OutArgs {
     /// Results folder [default: results/NAME, with the config's name]
     ///
-    /// A folder that already holds runs of this config is continued. A folder that holds anything else is refused.
+    /// If the folder holds runs of this config, only the missing ones are done. A folder that holds anything else is refused.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 }
@@ -123,18 +123,18 @@ impl OutArgs {
 }
 
 impl ConfigArgs {
-    /// The plan that they describe.
+    /// The plan that these arguments describe.
     pub(super) fn plan(&self) -> Result<Plan> {
         let mut plan = config::load(&self.config, &self.set.assignments)?;
         plan.device = self.device.device.unwrap_or(plan.device);
         Ok(plan)
     }
 
-    /// Starts this program again with `subcommand`, the same config and `more` arguments, and reads its answer, JSON: what it measures
-    /// then has a process of its own.
+    /// Starts this program again with `subcommand`, the same config and the arguments `more`, and parses the JSON that it prints. What
+    /// it measures thus runs in its own process.
     ///
     /// # Errors
-    /// The error that `failed` makes of the exit status, if the answer cannot be read.
+    /// Returns the error that `failed` makes of the exit status if the output cannot be parsed.
     pub(super) fn ask_own_process<T: DeserializeOwned>(
         &self,
         subcommand: &str,

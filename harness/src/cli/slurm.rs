@@ -1,3 +1,5 @@
+//! `vitbench slurm`: scripts that do the runs of a config as array tasks on a Slurm cluster.
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -25,7 +27,7 @@ pub(super) struct SlurmArgs {
     partition: Option<String>,
     /// Time limit of an array task, in Slurm's notation: 2:00:00 or 1-0
     ///
-    /// A run that needs longer leaves a checkpoint before the limit and is requeued until it is done.
+    /// A run that needs longer writes a checkpoint before the limit and is requeued until it is done.
     #[arg(long, value_name = "TIME")]
     time: Option<String>,
     /// GPUs per run, in Slurm's notation: 1 or h100:1
@@ -44,10 +46,10 @@ pub(super) struct SlurmArgs {
     submit: bool,
 }
 
-/// Slurm's default limit of array sizes, if Slurm cannot be asked.
+/// Slurm's default limit on array sizes, used if Slurm cannot be asked.
 const USUAL_MAX_ARRAY: usize = 1001;
 
-/// Seconds before the time limit at which a run is told to leave a checkpoint.
+/// How many seconds before the time limit a run is told to write a checkpoint.
 const NOTICE_SECONDS: u32 = 120;
 
 /// Writes the scripts and, with `--submit`, submits them.
@@ -85,7 +87,7 @@ pub(super) fn execute(args: &SlurmArgs) -> Result<()> {
     if status.success() {
         return Ok(());
     }
-    let help = "see Slurm's output above; the script can be run again as it is";
+    let help = "see Slurm's output above; the script can be run again unchanged";
     Err(Error::input(submit.display(), format!("the jobs were not submitted ({status})"), help))
 }
 
@@ -101,8 +103,8 @@ fn max_array_size() -> Option<usize> {
     line.split('=').nth(1)?.trim().parse().ok()
 }
 
-/// A task is signalled before its time limit (USR1), and when it is pre-empted or cancelled (TERM), and passes the signal on. It may
-/// arrive before the program has started.
+/// Slurm signals a task before its time limit (USR1), and when the task is pre-empted or cancelled (TERM). The script passes the signal
+/// on to the program; the signal may arrive before the program has started.
 const TASK_START: &str = r#"pid=
 asked=
 stop() {
@@ -113,12 +115,12 @@ trap stop USR1 TERM
 
 "#;
 
-/// The program writes a checkpoint and ends with 130 or 143 when it is told to stop (138 if it was told before it could listen). Then the
-/// task is queued again, unless Slurm itself is ending it: for who cancelled it, or to queue it again after a pre-emption.
+/// When told to stop, the program writes a checkpoint and exits with 130 or 143 (138 if the signal came before it could handle it). The
+/// task is then requeued, unless Slurm itself is ending it: because it was cancelled, or to requeue it after a pre-emption.
 const TASK_END: &str = r#" &
 pid=$!
 [ -z "$asked" ] || kill -USR1 "$pid" 2>/dev/null
-# A signal that this script hears ends `wait` early.
+# A signal that this script catches ends `wait` early.
 wait "$pid"
 code=$?
 while kill -0 "$pid" 2>/dev/null; do
@@ -146,7 +148,7 @@ struct Scripts<'a> {
 /// A path as a word of the shell.
 fn quoted(path: &Path) -> Result<String> {
     let text = path.to_str().ok_or("it is not UTF-8");
-    let quoted = text.and_then(|text| shlex::try_quote(text).map_err(|_| "it holds a NUL"));
+    let quoted = text.and_then(|text| shlex::try_quote(text).map_err(|_| "it contains a NUL byte"));
     let word = quoted.map_err(|problem| Error::input(path.display(), problem, "choose another path"))?;
     Ok(word.into_owned())
 }
@@ -154,7 +156,7 @@ fn quoted(path: &Path) -> Result<String> {
 impl Scripts<'_> {
     fn head(&self, what: &str, log: &str) -> Result<String> {
         let log = self.folder.join(log);
-        // Directives are no shell: a path with spaces is quoted, and nothing else is special.
+        // Slurm reads the directives, not the shell: paths with spaces are quoted, and no other character is special.
         let mut head = format!("#!/bin/bash\n#SBATCH --job-name=\"vitbench {what} {}\"\n", self.job.replace('"', ""));
         head += &format!("#SBATCH --output=\"{}\"\n", log.display());
         if let Some(partition) = &self.args.partition {
@@ -163,8 +165,7 @@ impl Scripts<'_> {
         Ok(head)
     }
 
-    /// One array task per run. Before its time is up, or when it is pre-empted, the run leaves a checkpoint and the task is queued
-    /// again.
+    /// One array task per run. Before its time is up, or when it is pre-empted, the run writes a checkpoint and the task is requeued.
     fn run(&self) -> Result<String> {
         let SlurmArgs { time, gpus, cpus, .. } = self.args;
         let mut script = self.head("run", "%A_%a.log")?;
@@ -178,7 +179,7 @@ impl Scripts<'_> {
         script +=
             &format!("#SBATCH --signal=B:USR1@{NOTICE_SECONDS}\n#SBATCH --requeue\n#SBATCH --open-mode=append\n\n");
         script += TASK_START;
-        script += "# The line of this task in the list of runs, after those of the arrays before.\n";
+        script += "# This task's line in the list of runs, after the lines of the earlier arrays.\n";
         script += &format!(
             "run=$(sed -n \"$((${{1:-0}} + SLURM_ARRAY_TASK_ID + 1))p\" {})\n",
             quoted(&self.folder.join("runs.txt"))?
@@ -206,16 +207,16 @@ impl Scripts<'_> {
         Ok(format!("{script}\nexec {} report {}\n", quoted(&self.program)?, quoted(&self.out)?))
     }
 
-    /// Arrays of as many tasks as the cluster takes, and the report after all of them.
+    /// Arrays of as many tasks as the cluster allows, then the report after all of them.
     fn submit(&self, runs: usize, max_array: usize) -> Result<String> {
         let limit = self.args.array_limit.map_or_else(String::new, |limit| format!("%{limit}"));
         let mut script = "#!/bin/bash\nset -e\njobs=\n".to_owned();
         let run = quoted(&self.folder.join("run.sh"))?;
-        // A cluster without arrays says 0; what it then says of an array is clearer than what we could.
+        // A cluster without arrays reports 0. Slurm's own message about an array is then clearer than one of vitbench's.
         let max_array = max_array.max(1);
         for first in (0..runs).step_by(max_array) {
             let last = (runs - first).min(max_array) - 1;
-            // The limit is one array's. For it to hold for all of them, they come one after the other.
+            // The limit applies to one array. For it to hold for all runs, the arrays run one after another.
             let after = if first > 0 && !limit.is_empty() { " --dependency=afterany:\"$job\"" } else { "" };
             script += &format!("job=$(sbatch --parsable{after} --array=0-{last}{limit} {run} {first})\njobs+=:$job\n");
         }

@@ -1,3 +1,5 @@
+//! `vitbench time`: speed and memory of models, each measured in its own process.
+
 use std::path::Path;
 
 use clap::{Args, ValueEnum};
@@ -27,8 +29,8 @@ pub(super) struct TimeArgs {
     /// Output format
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
-    /// Measure this row only and print it as JSON. The program starts itself with this, so that every row is measured in a process of
-    /// its own
+    /// Measure this row only and print it as JSON. vitbench starts itself with this option, so that every row is measured in its own
+    /// process
     #[arg(long, hide = true)]
     row: Option<usize>,
 }
@@ -40,14 +42,14 @@ enum Format {
     Csv,
 }
 
-/// A span that may be asked for.
+/// Parses a number of seconds from 0 to 3600.
 pub(super) fn seconds(text: &str) -> Result<f64, String> {
-    let seconds: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
-    if (0.0..=3600.0).contains(&seconds) { Ok(seconds) } else { Err("take a number from 0 to 3600".into()) }
+    let seconds: f64 = text.parse().map_err(|_| "must be a number".to_owned())?;
+    if (0.0..=3600.0).contains(&seconds) { Ok(seconds) } else { Err("must be a number from 0 to 3600".into()) }
 }
 
 impl TimeArgs {
-    /// For the rows of a config one by one.
+    /// Arguments for timing single rows of a config.
     pub(super) fn of(config: &Path, device: DeviceName, threads: usize, seconds: f64) -> Self {
         Self {
             source: ConfigArgs {
@@ -63,12 +65,12 @@ impl TimeArgs {
     }
 }
 
-/// Median seconds of a row, measured in a process of its own.
+/// Median seconds of a row, measured in its own process.
 pub(super) fn median_of_row(args: &TimeArgs, row: usize) -> Result<f64> {
     Ok(in_process_of_its_own(args, row)?.median_s)
 }
 
-/// What is measured of a model in one mode at one batch size.
+/// The measurements of a model in one mode at one batch size.
 #[derive(Debug, Serialize, Deserialize)]
 struct Row {
     model: String,
@@ -82,7 +84,7 @@ struct Row {
     p90_s: f64,
     p99_s: f64,
     images_per_s: f64,
-    /// Of the row's own process.
+    /// Peak of the row's own process.
     peak_rss_bytes: Option<u64>,
     gflop_per_s: f64,
     /// Rate of plain matrix products on this machine, measured before the rows.
@@ -90,7 +92,7 @@ struct Row {
     mfu_percent: Option<f64>,
 }
 
-/// What a row is about.
+/// What a row measures.
 struct Subject<'a> {
     timed: &'a TimedModel,
     mode: TimingMode,
@@ -110,14 +112,18 @@ pub(super) fn execute(args: &TimeArgs) -> Result<()> {
     let alone = machine.alone(&GO_ON)?;
     if let Some(index) = args.row {
         let subject = subjects.get(index).ok_or_else(|| {
-            Error::input(format!("--row {index}"), "the config has no such row", format!("it has {}", subjects.len()))
+            Error::input(
+                format!("--row {index}"),
+                "the config has no such row",
+                format!("it has {} rows", subjects.len()),
+            )
         })?;
         let row = measure(&plan, subject, &device, &lanes)?;
         println!("{}", serde_json::to_string(&row).expect("rows are JSON"));
         return Ok(());
     }
     let peak = peak_gflop_per_s(&lanes, &device);
-    // Their threads and memory would be in the way of the rows' processes, each of which waits until it is alone.
+    // Their threads and memory would disturb the rows' processes, each of which waits for exclusive access.
     drop((lanes, device, alone));
     let mut rows = Vec::with_capacity(subjects.len());
     for index in 0..subjects.len() {
@@ -160,7 +166,8 @@ fn measure(plan: &TimingPlan, subject: &Subject<'_>, device: &burn::tensor::Devi
     let Subject { timed, mode, batch_size } = *subject;
     let mut bench = TimingBench::new(plan.device, timed, batch_size, device);
     let seconds = bench.time(mode, batch_size, lanes, Enough::of(&plan.measure))?;
-    let timing = TimingSummary::of(mode, batch_size, &seconds).expect("a sample or more, and time goes on");
+    let timing =
+        TimingSummary::of(mode, batch_size, &seconds).expect("there is at least one sample, and none takes no time");
     Ok(Row {
         model: timed.model.name.clone(),
         mode,

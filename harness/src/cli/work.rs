@@ -1,3 +1,5 @@
+//! `vitbench work`: one run in a process of its own, started and supervised by `vitbench run`.
+
 use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -30,7 +32,7 @@ pub(super) struct WorkArgs {
     max_seconds: Option<f64>,
 }
 
-/// Does a run and returns the process's exit code.
+/// Does the run and returns the process's exit code.
 pub(super) fn execute(args: &WorkArgs) -> Result<u8> {
     runner::sum_up_panics();
     let stop = Stop::on_signals()?;
@@ -48,13 +50,13 @@ pub(super) fn execute(args: &WorkArgs) -> Result<u8> {
     let mut out = std::io::stdout();
     let outcome = runner::work(&RunFolder::open(&args.folder)?, &options, &stop, &mut |message: Message| {
         let line = serde_json::to_string(&message).expect("messages are JSON");
-        // If it fails, nobody listens any more, and this process is about to end.
+        // If this fails, the supervisor is gone, and this process is about to end.
         let _ = writeln!(out, "{line}");
     })?;
     Ok(match outcome {
         WorkOutcome::Recorded => 0,
         WorkOutcome::Busy => BUSY,
-        // The supervisor says so.
+        // The supervisor reports it.
         WorkOutcome::Interrupted => stop.exit_code(),
     })
 }

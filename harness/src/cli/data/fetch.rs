@@ -1,3 +1,5 @@
+//! `vitbench data fetch`: downloads or unpacks a dataset and shows the progress.
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -10,9 +12,9 @@ use crate::error::Result;
 /// Arguments of `vitbench data fetch`.
 #[derive(Debug, Args)]
 pub(super) struct FetchArgs {
-    /// The dataset
+    /// The dataset to fetch
     dataset: Fetchable,
-    /// Use this archive, or download it from this URL; its files are checked like any others
+    /// Use this archive, or download it from this URL; its files are checked all the same
     #[arg(long, value_name = "URL|FILE")]
     from: Option<String>,
     /// Data folder to put it into [default: $VITBENCH_DATA, or `vitbench` in the user's cache folder]
@@ -23,7 +25,7 @@ pub(super) struct FetchArgs {
 /// Fetches a dataset and prints where it is.
 pub(super) fn execute(args: &FetchArgs) -> Result<()> {
     let request = Fetch { dataset: args.dataset, from: args.from.as_deref(), to: args.to.as_deref() };
-    // Hidden by indicatif itself where standard error is no terminal.
+    // indicatif hides the bar if standard error is not a terminal.
     let bar = ProgressBar::no_length();
     let photos = args.dataset == Fetchable::CatsVsDogs;
     let template = match photos {
@@ -38,7 +40,7 @@ pub(super) fn execute(args: &FetchArgs) -> Result<()> {
     let verb = if fetched.was_there { "is already complete" } else { "is complete" };
     println!("{} {verb}: {}", fetched.folder.display(), fetched.contents);
     if let Some(folder) = &args.to {
-        println!("Pass the same folder to the commands that read it: --data-dir {}", folder.display());
+        println!("To use it, pass the same folder to the other commands: --data-dir {}", folder.display());
     }
     if photos {
         println!("`vitbench data verify {}` decodes every photo.", fetched.folder.display());

@@ -1,3 +1,5 @@
+//! `vitbench data info`: what a dataset contains, and which of its images occur twice.
+
 use clap::Args;
 
 use super::super::shared::DataDirArgs;
@@ -7,19 +9,19 @@ use crate::error::Result;
 /// Arguments of `vitbench data info`.
 #[derive(Debug, Args)]
 pub(super) struct InfoArgs {
-    /// A dataset's name, such as `cifar10`, or a folder
+    /// The name of a dataset, such as `cifar10`, or a folder
     dataset: String,
     #[command(flatten)]
     data: DataDirArgs,
 }
 
-/// Pairs of the same image that are shown.
+/// How many pairs of identical images are printed at most.
 const SHOWN: usize = 5;
 
-/// Classes that are counted one by one.
+/// How many classes a dataset may have for each to be named and counted.
 const COUNTED: usize = 20;
 
-/// Prints what a dataset holds.
+/// Prints what a dataset contains.
 pub(super) fn execute(args: &InfoArgs) -> Result<()> {
     let info = data::inspect(&args.dataset, args.data.path())?;
     print_splits(&info);

@@ -1,3 +1,5 @@
+//! `vitbench data list`: the datasets that configs can name, and where they are.
+
 use clap::Args;
 
 use super::super::shared::DataDirArgs;
@@ -10,7 +12,7 @@ pub(super) struct ListArgs {
     data: DataDirArgs,
 }
 
-/// Prints every dataset with its place, which is too long for a table and meant to be copied.
+/// Prints every dataset and its path. There is no table, because paths are long and users copy them.
 pub(super) fn execute(args: &ListArgs) {
     for dataset in data::list(args.data.path()) {
         println!("{:<14} {}\n{:14} {}", dataset.name, dataset.about, "", dataset.place);

@@ -1,4 +1,4 @@
-//! `vitbench data`: a file per command.
+//! `vitbench data`: one file per subcommand.
 
 mod fetch;
 mod info;
@@ -27,11 +27,11 @@ enum DataCommand {
     Info(info::InfoArgs),
     /// Decode every file of a folder and list the bad ones; exit code 3 if there are any
     Verify(verify::VerifyArgs),
-    /// Write a PNG sheet of training images: each as it is, then as training sees it in some epochs
+    /// Write a PNG sheet of training images: each as it is, then as training sees it in the first epochs
     Preview(preview::PreviewArgs),
 }
 
-/// Does what was asked for.
+/// Runs the subcommand.
 pub(super) fn execute(args: &DataArgs) -> Result<()> {
     match &args.command {
         DataCommand::Fetch(args) => fetch::execute(args),

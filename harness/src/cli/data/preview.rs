@@ -1,3 +1,5 @@
+//! `vitbench data preview`: a sheet of training images before and after augmentation.
+
 use std::path::PathBuf;
 
 use clap::Args;
@@ -23,7 +25,7 @@ pub(super) struct PreviewArgs {
     /// Number of images
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=100))]
     images: u16,
-    /// Number of epochs to show of each
+    /// Number of epochs to show for each image
     #[arg(long, value_name = "N", default_value_t = 11, value_parser = clap::value_parser!(u16).range(1..=100))]
     epochs: u16,
 }
@@ -47,7 +49,7 @@ pub(super) fn execute(args: &PreviewArgs) -> Result<()> {
         );
     }
     if plan.sweep.is_some() {
-        println!("Keys that `[sweep]` varies have the values of the rest of the config.");
+        println!("Keys that `[sweep]` varies keep their values from the rest of the config.");
     }
     Ok(())
 }
@@ -55,7 +57,7 @@ pub(super) fn execute(args: &PreviewArgs) -> Result<()> {
 /// Pixels between the images of a sheet.
 const GAP: usize = 2;
 
-/// A row for each of `count` images, spread over the dataset. They are read as one batch, the first of every epoch.
+/// Draws one row for each of `count` images, spread evenly over the dataset. In every epoch, they are read as the first batch.
 fn sheet(plan: &Plan, Dataset { train: images, classes, .. }: &Dataset, count: usize, epochs: usize) -> RgbImage {
     let (size, count) = (images.size(), count.min(images.len()));
     let seed = plan.seeds.first().copied().unwrap_or_default();

@@ -1,3 +1,5 @@
+//! `vitbench data verify`: decodes every file of a folder and lists those that cannot be read.
+
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -11,7 +13,7 @@ use crate::results::write_atomic;
 /// Arguments of `vitbench data verify`.
 #[derive(Debug, Args)]
 pub(super) struct VerifyArgs {
-    /// A folder of images, or of the files of CIFAR
+    /// A folder of images, or of CIFAR's files
     folder: PathBuf,
     /// File for the list of bad files, if there are any
     #[arg(long, value_name = "FILE", default_value = "bad-files.csv")]
@@ -22,7 +24,7 @@ pub(super) struct VerifyArgs {
 pub(super) fn execute(args: &VerifyArgs) -> Result<()> {
     let candidates = Candidates::of(&args.folder)?;
     let started = Instant::now();
-    // Hidden by indicatif itself where standard error is no terminal.
+    // indicatif hides the bar if standard error is not a terminal.
     let bar = ProgressBar::new(candidates.count() as u64);
     let template = "{bar:24} {human_pos} of {human_len} files, {per_sec}, {eta} left";
     bar.set_style(ProgressStyle::with_template(template).expect("the template is well-formed"));
