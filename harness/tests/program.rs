@@ -495,7 +495,7 @@ fn results_are_compared_and_a_regression_fails() {
     let message = bench.refused(&["compare", "before", "after", "--fail-if", "slower=5%"]);
     assert!(message.contains("--fail-if slower=5%"), "{message}");
     assert!(bench.refused(&["compare", "before", "before"]).contains("this is one folder"));
-    assert!(bench.refused(&["compare", "before:swin", "after"]).contains("it has `vit`, `conv`"));
+    assert!(bench.refused(&["compare", "before:swin", "after"]).contains("its models are `vit`, `conv`"));
     assert!(bench.refused(&["compare", "before", "nowhere"]).contains("nowhere: is not there"));
     assert_eq!(bench.vitbench(&["compare", "before", "after", "--fail-if", "faster=1%"]).status.code(), Some(2));
 

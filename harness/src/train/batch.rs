@@ -12,7 +12,7 @@ pub struct MicroBatch {
     pub images: Tensor<4>,
     /// Probability of every class, `[images, classes]`.
     pub targets: Tensor<2>,
-    /// The class of every image; of two that are mixed, the one with the larger weight.
+    /// The class of every image; of two mixed images, the class of the one with the larger weight.
     pub labels: Vec<i64>,
     /// Keys of the random draws for every image in training.
     pub keys: SampleKeys,
@@ -46,6 +46,6 @@ pub struct Batch<'a> {
     pub images: usize,
     /// Number of micro-batches.
     pub micro_batches: usize,
-    /// Makes the micro-batch of an index. The lane that computes it makes the call.
+    /// Makes the micro-batch of an index. The lane that computes the micro-batch calls this.
     pub fetch: &'a (dyn Fn(usize) -> MicroBatch + Sync),
 }

@@ -31,13 +31,13 @@ pub struct RunContext<'a> {
     pub machine: &'a Machine,
     /// Number of runs that train at once.
     pub jobs: usize,
-    /// Set when the run is to leave a checkpoint and end.
+    /// Set when the run is to write a checkpoint and end.
     pub stop: &'a AtomicBool,
     /// Maximum time between two checkpoints.
     pub checkpoint_every: Duration,
     /// Where the records go.
     pub folder: &'a RunFolder,
-    /// What the run's records begin with.
+    /// The identity that the run's records begin with.
     pub identity: RunIdentity,
     /// When the run began: before its images were read, if it reads them itself.
     pub started: Instant,
@@ -50,13 +50,13 @@ impl RunContext<'_> {
         config.model.architecture.for_images(dataset.image_size, dataset.classes.len())
     }
 
-    /// Whether the run is to stop.
+    /// Whether the run was asked to stop.
     pub(super) fn is_stopped(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
     }
 
     /// # Errors
-    /// [`Ending::Interrupted`] if the run is to stop.
+    /// [`Ending::Interrupted`] if the run was asked to stop.
     pub(super) fn check_stop(&self) -> Flow<()> {
         if self.is_stopped() { Err(Ending::Interrupted) } else { Ok(()) }
     }
@@ -90,7 +90,7 @@ pub enum Event<'a> {
     Failed(&'a FailureRecord),
 }
 
-/// How a run ended that met no error.
+/// How a run ended if there was no error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
     /// It has a record, of its completion or of its failure.

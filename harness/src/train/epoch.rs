@@ -1,4 +1,4 @@
-//! A pass over the training images.
+//! One epoch: a pass over all training images.
 
 use std::ops::Range;
 use std::sync::mpsc::sync_channel;
@@ -21,7 +21,7 @@ use crate::lanes::Lanes;
 pub(super) struct EpochStart {
     /// Determines order, augmentation and dropout, together with the epoch.
     pub(super) seed: u64,
-    /// From 0.
+    /// Counted from 0.
     pub(super) epoch: u64,
     /// What the steps before an interruption computed; they are not repeated.
     pub(super) made: EpochStats,
@@ -70,7 +70,7 @@ pub(super) fn train_epoch(
         let receiver = Mutex::new(receiver);
         let fetch = |_: usize, _: usize| {
             let receiver = receiver.lock().unwrap_or_else(PoisonError::into_inner);
-            receiver.recv().expect("there are as many parts as are asked for")
+            receiver.recv().expect("every part that is fetched was sent")
         };
         pass.run(learner, &fetch, from, on_step)
     })

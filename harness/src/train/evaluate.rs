@@ -1,4 +1,4 @@
-//! A pass over images to evaluate.
+//! Evaluates a model on the images of a split.
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,7 +15,7 @@ use crate::architecture::Architecture;
 use crate::data::{BatchReader, Images};
 use crate::lanes::Lanes;
 
-/// What a learner's model makes of a split.
+/// The results of a learner's model on a split.
 pub(super) struct Evaluated {
     /// Loss and accuracy: of the EMA weights where the recipe has them, else of the weights of the last step.
     pub(super) evaluation: Evaluation,

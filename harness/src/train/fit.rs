@@ -62,7 +62,7 @@ impl<'a> Training<'a> {
         Ok(Self { context, architecture, learner, position, first_step: None, checkpoints, saved: Instant::now() })
     }
 
-    /// Trains the remaining epochs and leaves a checkpoint after each.
+    /// Trains the remaining epochs and writes a checkpoint after each.
     pub(super) fn finish(&mut self, on_event: &mut dyn FnMut(Event<'_>)) -> Flow<()> {
         while !self.is_finished() {
             let mut turn = self.context.machine.turn(self.context.stop)?.ok_or(Ending::Interrupted)?;
@@ -86,7 +86,7 @@ impl<'a> Training<'a> {
         self.position.epochs.len() >= recipe.epochs || has_stalled(recipe.early_stopping, &self.position.epochs)
     }
 
-    /// Trains the remaining steps of the epoch in progress. Pauses while another process times, and leaves checkpoints when they are due.
+    /// Trains the remaining steps of the epoch in progress. Pauses while another process times, and writes checkpoints when they are due.
     fn train(&mut self, turn: &mut Turn<'_>, on_event: &mut dyn FnMut(Event<'_>)) -> Flow<()> {
         let Self { context, architecture, learner, position, first_step, checkpoints, saved } = self;
         let context = *context;
@@ -151,7 +151,7 @@ impl<'a> Training<'a> {
         evaluated
     }
 
-    /// Records an epoch whose evaluation began at `start`, and leaves a checkpoint.
+    /// Records an epoch whose evaluation began at `start`, and writes a checkpoint.
     fn record(&mut self, evaluated: &Evaluated, start: Instant) -> Result<()> {
         let Self { context, architecture, learner, position, .. } = self;
         let RunContext { config, dataset, .. } = context;
@@ -189,7 +189,7 @@ impl<'a> Training<'a> {
     }
 }
 
-/// A model with fresh weights, those of a file, or those of a checkpoint.
+/// A model with random initialisation, with the weights of a file, or with those of a checkpoint.
 fn learner(context: &RunContext<'_>, architecture: &ArchitectureConfig, from: Option<&Checkpoint>) -> Result<Learner> {
     let RunContext { config, dataset, .. } = context;
     let device = context.device.clone().autodiff();
@@ -217,7 +217,7 @@ fn learner(context: &RunContext<'_>, architecture: &ArchitectureConfig, from: Op
     })
 }
 
-/// Measures time without pauses.
+/// Measures time, leaving out pauses.
 struct Stopwatch {
     start: Instant,
     before: f64,
@@ -274,7 +274,7 @@ mod tests {
         };
         assert!(!stalled(&[], 1) && !stalled(&[0.2], 1));
         assert!(!stalled(&[0.2, 0.3, 0.25], 2) && stalled(&[0.2, 0.3, 0.25, 0.29], 2));
-        assert!(stalled(&[0.3, 0.3], 1), "as good is no better");
+        assert!(stalled(&[0.3, 0.3], 1), "an equal accuracy is no improvement");
         assert!(!stalled(&[0.1, f64::NAN, 0.2], 1));
     }
 }

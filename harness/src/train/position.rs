@@ -55,7 +55,7 @@ impl BatchDigest {
         blake3::Hash::from_hex(hex).map(Self)
     }
 
-    /// In hexadecimal.
+    /// The digest in hexadecimal.
     pub(super) fn to_hex(&self) -> String {
         self.0.to_hex().to_string()
     }

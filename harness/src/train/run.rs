@@ -23,9 +23,9 @@ const KEPT_IMAGES: usize = 24;
 /// Maximum height and width of these pictures, in pixels.
 const KEPT_IMAGE_SIZE: u32 = 64;
 
-/// Trains, evaluates and times a model, and leaves its records. Resumes from the run's last checkpoint if it has one.
+/// Trains, evaluates and times a model, and writes its records. Resumes from the run's last checkpoint if it has one.
 ///
-/// A run that diverges leaves a record that says so, which is not an error.
+/// A run that diverges is not an error: it writes a record that says so.
 ///
 /// # Errors
 /// If a file cannot be read or written.
@@ -63,7 +63,7 @@ fn train_and_time(training: &mut Training<'_>, on_event: &mut dyn FnMut(Event<'_
     Ok(record(training, &tested, peak_gflop_per_s))
 }
 
-/// What the test set says of a trained model.
+/// The results of a trained model on the test set.
 struct Tested {
     evaluation: Evaluation,
     non_ema: Option<Evaluation>,

@@ -18,7 +18,7 @@ use crate::lanes::Lanes;
 pub struct StepOptions {
     /// Learning rate.
     pub lr: f64,
-    /// Largest global norm of the gradients; longer ones are scaled down to it.
+    /// Largest global norm of the gradients. Gradients with a larger norm are scaled down to it.
     pub clip_norm: Option<f64>,
     /// Whether the backward pass recomputes each block instead of keeping its activations.
     pub gradient_checkpointing: bool,
@@ -52,6 +52,8 @@ pub struct Diverged {
     value: f64,
 }
 
+/// Checks a loss or a norm, which `what` names.
+///
 /// # Errors
 /// If `value` is not finite.
 pub(super) fn check_finite(what: &'static str, value: f64) -> Result<(), Diverged> {

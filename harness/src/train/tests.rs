@@ -1,4 +1,4 @@
-//! Runs that are stopped and taken up again.
+//! Runs that are interrupted and resumed.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -17,7 +17,7 @@ use crate::measure::Machine;
 use crate::results::ResultsFolder;
 use crate::run_folder;
 
-/// The three architectures, all that is random switched on, and recipes whose optimisers remember different things.
+/// The three architectures, with everything random switched on, and recipes whose optimisers keep different state.
 const MODELS: [(&str, &str); 3] = [
     (
         "optimizer = { kind = 'adamw' }\nclip_norm = 0.5",
@@ -45,10 +45,10 @@ fn run_config((recipe, model): (&str, &str)) -> RunConfig {
     config::parse(&text, "test", &[]).unwrap().runs().remove(0)
 }
 
-/// Whether a run is stopped after a step, by its count.
+/// Decides whether to stop a run, given the number of steps that it has made.
 type StopAfter<'a> = &'a mut dyn FnMut(usize) -> bool;
 
-/// One attempt at the run; answers also what it remarked.
+/// Makes one attempt at the run and also returns its remarks.
 fn attempt(
     config: &RunConfig,
     dataset: &Dataset,
@@ -85,7 +85,7 @@ fn attempt(
     (outcome.unwrap(), remarks)
 }
 
-/// What a run leaves, times aside.
+/// What a run leaves behind, apart from times.
 fn left(results: &ResultsFolder) -> BTreeMap<String, Vec<u8>> {
     let folders = results.run_folders().unwrap();
     let [folder] = &folders[..] else { panic!("one run") };

@@ -25,9 +25,9 @@ pub(super) const TIMED_LR: f64 = 1e-7;
 pub(super) struct Timed<'a> {
     /// The images of a dataset.
     pub(super) images: &'a Images,
-    /// Reads them.
+    /// The reader for these images.
     pub(super) reader: &'a BatchReader<'a>,
-    /// Batch size. The batch takes the images from the first on, and starts over if there are too few.
+    /// Batch size. The batch takes images from the first on, and starts over if there are too few.
     pub(super) batch_size: usize,
 }
 

@@ -1,4 +1,4 @@
-//! Epochs of training.
+//! Epochs do not depend on lanes or on reading ahead, and their means, learning rates and gradients are as defined.
 
 mod batch_statistics;
 
