@@ -1,5 +1,5 @@
 "use strict";
-// Sorting, filtering and hints. Without it the page shows the same figures, in the order of the plan.
+// Sorting, filtering and hints. Without this script the page shows the same figures, in the order of the plan.
 
 for (const table of document.querySelectorAll("table.sortable")) {
   const body = table.tBodies[0];
@@ -21,7 +21,7 @@ for (const table of document.querySelectorAll("table.sortable")) {
   }
 }
 
-// Rows without a figure stay at the end, whichever way the others go.
+// Rows without a figure stay at the end in either order.
 function sort(body, column, numbers, ascending) {
   const key = (row) => row.cells[column].dataset.key ?? "";
   const missing = (text) => text === "" || (numbers && Number.isNaN(Number(text)));
@@ -54,7 +54,7 @@ if (filter) {
   apply();
 }
 
-// What the pointer, or a finger, is on says its values at once; without this script the browser shows them after a while.
+// Shows the values of the mark under the pointer or finger at once; without this script the browser shows them after a delay.
 const tip = document.getElementById("tip");
 for (const title of document.querySelectorAll("svg .hint > title")) {
   title.parentNode.dataset.tip = title.textContent;

@@ -1,4 +1,4 @@
-//! Whether the rows of the report may stand side by side: what differed between completed runs, said plainly.
+//! Whether the rows of the report are comparable: how the conditions of the completed runs differ, and what they have in common.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use crate::results::{ModelRuns, Run, RunRecord, TimingMode, by_model};
 pub(crate) fn notes(runs: &[Run], disputed: &[String]) -> Vec<String> {
     let done: Vec<(&Run, &RunRecord)> = runs.iter().filter_map(|run| Some((run, run.done()?))).collect();
     if done.is_empty() {
-        return vec!["- No run was completed: there is nothing to compare.\n".to_owned()];
+        return vec!["- No run was completed, so there is nothing to compare.\n".to_owned()];
     }
     let models = by_model(runs);
     let (mut differences, same) = conditions(&done);
@@ -21,16 +21,14 @@ pub(crate) fn notes(runs: &[Run], disputed: &[String]) -> Vec<String> {
         disputed.iter().map(|run| format!("run {} ended differently in two folders; the first is shown", code(run))),
     );
 
-    let mut notes: Vec<String> = differences
-        .into_iter()
-        .map(|difference| format!("- **Not comparable without care:** {difference}\n"))
-        .collect();
+    let mut notes: Vec<String> =
+        differences.into_iter().map(|difference| format!("- **Not directly comparable:** {difference}\n")).collect();
     notes.extend(batches.map(|batches| format!("- {batches}\n")));
     notes.push(format!("- Same for all completed runs: {}.\n", same.join(", ")));
     notes
 }
 
-/// Compares the conditions of the runs; answers those that differ as sentences and those that are the same as phrases.
+/// Compares the conditions of the runs. Returns those that differ as sentences, and those that are the same as phrases.
 fn conditions(done: &[(&Run, &RunRecord)]) -> (Vec<String>, Vec<String>) {
     type Condition = (&'static str, fn(&RunRecord) -> String);
     const CONDITIONS: [Condition; 9] = [
@@ -56,25 +54,26 @@ fn conditions(done: &[(&Run, &RunRecord)]) -> (Vec<String>, Vec<String>) {
         compare(name, &|_, record| of(record));
     }
     compare("number of epochs", &|run, _| run.epochs.len().to_string());
-    // Older records do not say these.
+    // Older records lack these.
     if done.iter().all(|(run, _)| !run.identity().recipe.is_empty()) {
         compare("recipe", &|run, _| run.identity().recipe.clone());
     }
     if done.iter().all(|(run, _)| run.machine.is_some()) {
         compare("machine", &|run, _| {
-            let machine = run.machine.as_ref().expect("it was asked for");
+            let machine = run.machine.as_ref().expect("every run has a machine here");
             format!("{}, {} logical CPUs", machine.cpu, machine.cpu_cores)
         });
     }
     if done.iter().any(|(_, record)| record.jobs > 1) {
-        compare("number of runs that trained at once, which times of training depend on,", &|_, record| {
+        compare("number of runs that trained at once, which affects training times,", &|_, record| {
             record.jobs.to_string()
         });
     }
     (differences, same)
 }
 
-/// Runs of one seed should have met the same training images in the same order; the digest of their batches tells.
+/// Runs with the same seed should have seen the same training images in the same order. The digests of their batches show whether they
+/// did.
 fn batches(done: &[(&Run, &RunRecord)], differences: &mut Vec<String>) -> Option<String> {
     let mut seeds: BTreeMap<u64, Vec<(String, &str)>> = BTreeMap::new();
     for (run, record) in done {
@@ -94,24 +93,24 @@ fn batches(done: &[(&Run, &RunRecord)], differences: &mut Vec<String>) -> Option
         .then(|| format!("All completed runs of a seed saw the same training batches (digest {}).", digests.join(", ")))
 }
 
-/// Runs of one name that are not one model, or one seed twice, as when configs of two versions met in a folder.
+/// A note if runs with one name are different models or have the same seed, as when two versions of a config share a folder.
 fn mixed_model(model: &ModelRuns<'_>) -> Option<String> {
     let name = markdown_name(model.model);
     let mut sizes = model.done().map(|(_, record)| &record.model_size);
     let first = sizes.next()?;
     if sizes.any(|size| size != first) {
         return Some(format!(
-            "runs named {name} are models of different sizes; the size in the tables is the first run's"
+            "runs named {name} have models of different sizes; the tables show the size of the first run's model"
         ));
     }
     let mut seeds: Vec<u64> = model.done().map(|(run, _)| run.identity().seed).collect();
     seeds.sort_unstable();
     let all = seeds.len();
     seeds.dedup();
-    (seeds.len() < all).then(|| format!("{name} has several runs of one seed, which count as independent"))
+    (seeds.len() < all).then(|| format!("{name} has several runs with the same seed, which are treated as independent"))
 }
 
-/// Means over different seeds differ by more than the models do.
+/// A note if the models have different seeds: the means then differ for more reasons than the models.
 fn seeds(models: &[ModelRuns<'_>]) -> Option<String> {
     let seeds = models.iter().filter(|model| model.done().next().is_some()).map(|model| {
         let mut seeds: Vec<u64> = model.done().map(|(run, _)| run.identity().seed).collect();
@@ -122,7 +121,7 @@ fn seeds(models: &[ModelRuns<'_>]) -> Option<String> {
     (groups.len() > 1).then(|| format!("the completed seeds differ: {}", listed(&groups)))
 }
 
-/// Throughput is that of the largest timed batch, which a model that needs more memory may not have reached.
+/// Throughput is that of the largest timed batch, which may be smaller for a model that needs more memory.
 fn batch_sizes(done: &[(&Run, &RunRecord)]) -> Vec<String> {
     let mut differences = Vec::new();
     for (mode, name) in [(TimingMode::TrainStep, "training"), (TimingMode::Inference, "inference")] {

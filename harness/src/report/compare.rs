@@ -1,4 +1,4 @@
-//! Two sets of results held against each other, model by model: what a change brought, or what one model has over another.
+//! Compares two sets of results model by model: the effect of a change, or the differences between two models.
 
 use super::evidence::AllPredictions;
 use super::figures::{self, Estimate, ModelFigures};
@@ -15,12 +15,12 @@ pub struct Compared {
 }
 
 impl Compared {
-    /// Reads them; `models` are the plan's model names in their order.
+    /// Reads the records. `models` are the plan's model names in order.
     pub fn read(folder: &ResultsFolder, models: &[String]) -> Result<Self> {
         Ok(Self { runs: folder.read_runs(models)?, noises: folder.read_noise()?.into_iter().collect() })
     }
 
-    /// What is missing of a model's runs, as a sentence ends: those that failed. `None` if all were completed.
+    /// What is missing from a model's runs, as the end of a sentence: those that failed. `None` if all were completed.
     pub fn lacks(&self, model: &str) -> Option<String> {
         let of_model = || self.runs.ended.iter().filter(|run| run.identity().model == model);
         let failed = of_model().filter(|run| run.failed().is_some()).count();
@@ -66,36 +66,36 @@ impl Measure {
     }
 }
 
-/// What is to be said of the second side.
+/// The verdict on the second side.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
-    /// More than chance, for the better.
+    /// Better by more than chance.
     Better,
-    /// More than chance, for the worse.
+    /// Worse by more than chance.
     Worse,
-    /// No more than chance could make.
+    /// The difference is no larger than chance could make it.
     NoDifference,
-    /// And why not.
+    /// Not comparable, for this reason.
     NotComparable(String),
 }
 
-/// A measure of a model in both results.
+/// One measure of a model, in both results.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Comparison {
     /// What is compared.
     pub measure: Measure,
     /// The first side's figure.
     pub first: String,
-    /// The second side's.
+    /// The second side's figure.
     pub second: String,
     /// By how much the second is better, as a fraction: of all images for accuracy, of the first's rate for speeds (-0.05: its rate is
     /// 5 % lower). `None` if they cannot be compared.
     pub gain: Option<f64>,
     /// 95 % interval of `gain`.
     pub interval: Option<Interval>,
-    /// P-value, corrected for the number of comparisons. `None` if they cannot be compared, or nothing is known of how far chance goes.
+    /// P-value, corrected for the number of comparisons. `None` if they cannot be compared or the A/A variation is unknown.
     pub p: Option<f64>,
-    /// What is to be said of the second.
+    /// The verdict on the second side.
     pub verdict: Verdict,
 }
 
@@ -112,7 +112,7 @@ impl Comparison {
     }
 }
 
-/// Holds pairs of models, named in the first and in the second results, against each other in every measure.
+/// Compares pairs of models in every measure. The first name of a pair is from the first results, the second from the second.
 ///
 /// # Errors
 /// If predictions cannot be read.
@@ -121,7 +121,7 @@ pub fn compare(first: &Compared, second: &Compared, pairs: &[(&str, &str)]) -> R
         (AllPredictions::read(&first.runs.ended)?, AllPredictions::read(&second.runs.ended)?);
     let (models_a, models_b) = (figures::of_models(&first.runs.ended), figures::of_models(&second.runs.ended));
     let named = |models: &[ModelFigures<'_>], name: &str| {
-        models.iter().position(|model| model.runs.model == name).expect("the caller names models that there are")
+        models.iter().position(|model| model.runs.model == name).expect("the caller names models that the results have")
     };
     let mut all = Vec::new();
     for (a, b) in pairs {
@@ -141,7 +141,7 @@ impl Compared {
     }
 }
 
-/// Everything but the verdict, which the number of comparisons has a part in.
+/// Everything but the verdict, which also depends on the number of comparisons.
 fn comparison(
     measure: Measure,
     first: (&ModelFigures<'_>, &Side<'_>),
@@ -200,7 +200,7 @@ fn rate(estimate: Option<&Estimate>) -> String {
     estimate.map_or_else(|| NONE.to_owned(), |estimate| magnitude(estimate.value))
 }
 
-/// Corrects the p-values for their number and says what follows.
+/// Corrects the p-values for their number and sets the verdicts.
 fn judge(all: &mut [Vec<Comparison>]) {
     let known: Vec<f64> = all.iter().flatten().filter_map(|comparison| comparison.p).collect();
     let mut adjusted = holm(&known).into_iter();

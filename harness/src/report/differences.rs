@@ -1,4 +1,4 @@
-//! The parts of the report about how real differences are, as Markdown.
+//! The sections of the report about whether differences are real, as Markdown.
 
 use super::format::{NONE, counted, magnitude, or_none, points};
 use super::leads::{self, Lead, Leads};
@@ -38,7 +38,7 @@ pub(crate) fn leads(material: &Material<'_>) -> String {
     };
     let rows: Vec<_> = leads.iter().take(LEADS_SHOWN).map(row).collect();
     let mut text = format!(
-        "Every model beside {}, image by image. {}\n\n{}",
+        "Every model is compared with {}, image by image. {}\n\n{}",
         markdown_name(material.models[leader].runs.model),
         leads::METHOD,
         table(&columns, &rows)
@@ -49,7 +49,7 @@ pub(crate) fn leads(material: &Material<'_>) -> String {
     section("Is the difference real?", &text)
 }
 
-/// Rows of that table.
+/// Maximum number of rows of that table.
 const LEADS_SHOWN: usize = 30;
 
 /// The A/A variation of the runs' machines, as far as it was measured.
@@ -72,7 +72,9 @@ pub(crate) fn noise(material: &Material<'_>) -> String {
     let texts: Vec<String> = material.noises.iter().filter(used).map(text).collect();
     let text = match (texts.is_empty(), material.noises.is_empty()) {
         (false, _) => texts.join("; "),
-        (true, false) => "measured on another machine, device or number of threads than the runs used".to_owned(),
+        (true, false) => {
+            "measured only for another machine, device or number of threads than that of the runs".to_owned()
+        }
         (true, true) => {
             "not measured (`vitbench noise` measures it), so there are no verdicts on the speeds of single runs"
                 .to_owned()

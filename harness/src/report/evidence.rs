@@ -1,4 +1,4 @@
-//! What a report's verdicts rest on: the predictions of its runs, and every pair of its models held against each other.
+//! The evidence for a report's verdicts: the predictions of its runs, and the comparisons of all pairs of its models.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -16,7 +16,7 @@ use crate::stats::holm;
 pub(crate) struct AllPredictions<'a>(HashMap<&'a Path, Predictions>);
 
 impl<'a> AllPredictions<'a> {
-    /// Reads them.
+    /// Reads the predictions.
     ///
     /// # Errors
     /// If they cannot be read, or are for other images or classes than their run's.
@@ -28,7 +28,7 @@ impl<'a> AllPredictions<'a> {
                 Err(Error::damaged(
                     run.folder.path().join("predictions.csv").display(),
                     problem,
-                    "restore the file, or delete its run's folder and issue the command again",
+                    "restore the file, or delete its run's folder and run the command again",
                 ))
             };
             if predictions.len() != record.test_images {
@@ -48,20 +48,20 @@ impl<'a> AllPredictions<'a> {
         Ok(Self(read.into_iter().flatten().collect()))
     }
 
-    /// Those of a run.
+    /// The predictions of a run.
     pub(crate) fn of(&self, run: &Run) -> Option<&Predictions> {
         self.0.get(run.folder.path())
     }
 }
 
-/// What all pairs of models have to say to one question.
+/// The comparisons of all pairs of models in one respect.
 pub(crate) struct Pairs {
     models: usize,
     /// Row by row; `None` where the two cannot be compared.
     tests: Vec<Option<Test>>,
 }
 
-/// Two models held against each other.
+/// The comparison of two models.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Test {
     /// P-value, adjusted for the number of pairs (Holm).
@@ -71,7 +71,7 @@ struct Test {
 }
 
 impl Pairs {
-    /// `test` answers a p-value and whether the first is better.
+    /// `test` returns a p-value and whether the first is better.
     fn of(models: usize, test: impl Fn(usize, usize) -> Option<(f64, bool)> + Sync) -> Self {
         let pairs: Vec<(usize, usize)> = (0..models).flat_map(|i| (i + 1..models).map(move |j| (i, j))).collect();
         let found: Vec<Option<(f64, bool)>> = pairs.par_iter().map(|(i, j)| test(*i, *j)).collect();
@@ -80,7 +80,7 @@ impl Pairs {
         let mut tests = vec![None; models * models];
         for ((i, j), found) in pairs.into_iter().zip(found) {
             let Some((_, is_first_ahead)) = found else { continue };
-            let p = adjusted.next().expect("there are as many as are known");
+            let p = adjusted.next().expect("there is one for each known p-value");
             tests[i * models + j] = Some(Test { p, is_first_ahead });
             tests[j * models + i] = Some(Test { p, is_first_ahead: !is_first_ahead });
         }
@@ -91,7 +91,7 @@ impl Pairs {
         self.tests[first * self.models + second]
     }
 
-    /// How likely it is that chance alone makes one of all pairs differ as much as these two.
+    /// The probability that by chance alone any of the pairs differs as much as these two.
     pub(crate) fn p(&self, first: usize, second: usize) -> Option<f64> {
         self.test(first, second).map(|test| test.p)
     }
@@ -115,16 +115,16 @@ pub(crate) enum Tested {
 pub(crate) struct Evidence<'a> {
     /// The models, in their order.
     pub(crate) sides: Vec<Side<'a>>,
-    /// Whose accuracies differ.
+    /// Comparisons of accuracy.
     pub(crate) accuracy: Pairs,
-    /// Whose speeds of training differ.
+    /// Comparisons of training speed.
     pub(crate) training: Pairs,
-    /// Whose speeds of inference differ.
+    /// Comparisons of inference speed.
     pub(crate) inference: Pairs,
 }
 
 impl<'a> Evidence<'a> {
-    /// Holds every two of the models against each other.
+    /// Compares all pairs of models.
     pub(crate) fn of(models: &[ModelFigures<'a>], predictions: &AllPredictions<'_>, noises: &'a [NoiseRecord]) -> Self {
         let side = |model: &ModelFigures<'a>| {
             let runs: Vec<_> = model.runs.done().collect();
@@ -153,7 +153,7 @@ impl<'a> Evidence<'a> {
     /// Whether the first of two models is better by more than chance.
     ///
     /// # Errors
-    /// Why they cannot be compared.
+    /// The reason why they cannot be compared.
     pub(crate) fn is_ahead(&self, tested: Tested, first: usize, second: usize) -> Result<bool, Incomparable> {
         let pairs = match tested {
             Tested::Accuracy => &self.accuracy,

@@ -1,4 +1,4 @@
-//! What the runs of a model say about it: an estimate with its 95 % interval for each figure that is compared.
+//! The figures of a model, estimated from its runs, each with a 95 % interval.
 
 use crate::results::{ModelRuns, ModelSizeRecord, Run, RunRecord, TimingMode, TimingSummary, by_model};
 use crate::stats::{Interval, mean, mean_interval, median_interval, wilson_interval};
@@ -8,23 +8,22 @@ use crate::stats::{Interval, mean, mean_interval, median_interval, wilson_interv
 pub(crate) struct Estimate {
     /// Mean over the runs.
     pub(crate) value: f64,
-    /// 95 % interval. Over runs where there are several (Student's t); within the run where there is one; `None` where that
-    /// cannot be told.
+    /// 95 % interval: over the runs if there are several (Student's t), within the run if there is one, `None` if it is unknown.
     pub(crate) interval: Option<Interval>,
     /// The figure of each run.
     pub(crate) by_run: Vec<f64>,
 }
 
 impl Estimate {
-    /// From the figure of each run, and the interval that holds if there is only one of them.
+    /// From the figure of each run, and the interval to use if there is only one.
     fn new(by_run: Vec<f64>, within_run: Option<Interval>) -> Option<Self> {
         let value = mean(&by_run).filter(|value| value.is_finite())?;
         let interval = if by_run.len() == 1 { within_run } else { mean_interval(&by_run) };
         Some(Self { value, interval, by_run })
     }
 
-    /// The same with an interval that stays between two bounds. Two runs that differ much have one that reaches below zero, where
-    /// no throughput is.
+    /// The same with the interval limited to two bounds. If two runs differ much, it would otherwise reach below zero, which no
+    /// throughput does.
     fn clamped(self, low: f64, high: f64) -> Self {
         Self { interval: self.interval.map(|interval| interval.clamp(low, high)), ..self }
     }
@@ -38,18 +37,18 @@ impl Estimate {
         }
     }
 
-    /// Whether the intervals of the two have nothing in common, so that the difference is more than chance.
+    /// Whether the two intervals do not overlap, so that the difference is more than chance.
     pub(crate) fn is_distinguishable_from(&self, other: &Self) -> bool {
         matches!((self.interval, other.interval), (Some(a), Some(b)) if !a.overlaps(&b))
     }
 
-    /// The interval, or the value alone where there is none.
+    /// The interval, or the value alone if there is none.
     pub(crate) fn extent(&self) -> Interval {
         self.interval.unwrap_or(Interval { low: self.value, high: self.value })
     }
 }
 
-/// A model with everything that report and plots say about it.
+/// A model with all its figures in the report and the plots.
 #[derive(Debug, Clone)]
 pub(crate) struct ModelFigures<'a> {
     /// Its runs.
@@ -58,7 +57,7 @@ pub(crate) struct ModelFigures<'a> {
     pub(crate) size: Option<&'a ModelSizeRecord>,
     /// Test accuracy: the fraction of correct predictions.
     pub(crate) top1: Option<Estimate>,
-    /// Fraction of test images whose class is among the five likeliest, mean over runs.
+    /// Fraction of test images whose class is among the five most likely, mean over runs.
     pub(crate) top5: Option<f64>,
     /// Training throughput at the largest timed batch, in images per second.
     pub(crate) train_images_per_s: Option<Estimate>,
@@ -68,7 +67,7 @@ pub(crate) struct ModelFigures<'a> {
     pub(crate) latency_s: Option<Estimate>,
     /// Time of all training epochs, in seconds.
     pub(crate) train_seconds: Option<Estimate>,
-    /// Greatest resident memory of any run.
+    /// Highest peak resident memory of any run.
     pub(crate) train_peak_rss_bytes: Option<u64>,
 }
 

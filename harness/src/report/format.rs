@@ -1,17 +1,17 @@
-//! Numbers as text, one way in report, plots and terminal.
+//! Formats numbers in the same way for the report, the plots and the terminal.
 
-/// What stands where there is no figure.
+/// Shown in place of a missing figure.
 pub(crate) const NONE: &str = "—";
 
-/// A fraction as a percentage, without its sign.
+/// A fraction as a percentage, without the percent sign.
 pub(crate) fn percent(fraction: f64) -> String {
     format!("{:.1}", 100.0 * fraction)
 }
 
-/// A difference of fractions in percentage points, with its sign.
+/// A difference of fractions in percentage points, with a plus or minus sign.
 pub(crate) fn points(difference: f64) -> String {
     let text = format!("{:+.1}", 100.0 * difference);
-    // Neither side of nothing.
+    // Zero has no sign.
     if text == "-0.0" || text == "+0.0" { "0.0".to_owned() } else { text.replace('-', "−") }
 }
 
@@ -36,13 +36,13 @@ pub fn magnitude(value: f64) -> String {
     }
 }
 
-/// A number for other programs, with six significant digits: what is drawn is not finer.
+/// A number for other programs, with six significant digits, which is as fine as plots are drawn.
 pub(crate) fn csv_number(value: f64) -> String {
     if !value.is_finite() {
         return String::new();
     }
     // Through the shortest notation of the rounded number, so that 0.1 stays 0.1.
-    let rounded: f64 = format!("{value:.5e}").parse().expect("a number as it was written");
+    let rounded: f64 = format!("{value:.5e}").parse().expect("it was just formatted as a number");
     rounded.to_string()
 }
 
@@ -81,7 +81,7 @@ pub(crate) fn counted(number: usize, noun: &str) -> String {
     format!("{} {noun}{}", grouped(number as i128), if number == 1 { "" } else { "s" })
 }
 
-/// A figure's text, or the sign that there is none.
+/// A figure's text, or the sign for a missing figure.
 pub(crate) fn or_none<T>(figure: Option<T>, text: impl FnOnce(T) -> String) -> String {
     figure.map_or_else(|| NONE.to_owned(), text)
 }

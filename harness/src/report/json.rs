@@ -1,4 +1,4 @@
-//! The report for programs: verdicts, figures of all models, and how far the others are behind the most accurate.
+//! The report for programs: verdicts, the figures of all models, and how far the others are behind the most accurate model.
 
 use serde::Serialize;
 
@@ -23,7 +23,7 @@ struct Report<'a> {
 #[derive(Serialize)]
 struct Answer<'a> {
     question: &'static str,
-    /// Absent where chance could have made another model lead.
+    /// Absent if chance could have made another model lead.
     winner: Option<&'a str>,
     sentence: String,
 }
@@ -53,7 +53,7 @@ struct Figure<'a> {
     by_run: &'a [f64],
 }
 
-/// Of test accuracy, as a fraction of the test images.
+/// A difference of test accuracies, as a fraction of the test images.
 #[derive(Serialize)]
 struct Difference<'a> {
     model: &'a str,
@@ -66,7 +66,7 @@ struct Difference<'a> {
     not_comparable: Option<String>,
 }
 
-/// Indented, with a line break at the end.
+/// The report as indented JSON, with a line break at the end.
 pub(crate) fn report(material: &Material<'_>) -> Vec<u8> {
     let models = &material.models;
     let name = |index: usize| models[index].runs.model;

@@ -1,6 +1,6 @@
 //! GitHub's Markdown: sections and tables.
 
-/// Which side a column's cells keep to.
+/// How the cells of a column are aligned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Align {
     /// Text.

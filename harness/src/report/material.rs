@@ -1,4 +1,4 @@
-//! What a report is made from.
+//! Everything that a report is made from, read once from the records.
 
 use super::evidence::{AllPredictions, Evidence};
 use super::figures::{self, ModelFigures};
@@ -10,22 +10,22 @@ use crate::results::{MachineRecord, NoiseRecord, ResultsFolder, Runs};
 pub(crate) struct Material<'a> {
     /// The runs with their records.
     pub(crate) runs: &'a Runs,
-    /// Where they were made.
+    /// The machines that made them.
     pub(crate) machines: &'a [MachineRecord],
     /// The A/A variation of the machines, as far as it was measured.
     pub(crate) noises: &'a [NoiseRecord],
-    /// What others reported of the models.
+    /// Results that others reported for the models.
     pub(crate) references: &'a [ReferenceRun],
     /// The figures of every model.
     pub(crate) models: Vec<ModelFigures<'a>>,
-    /// What the runs said of every test image.
+    /// The runs' predictions for every test image.
     pub(crate) predictions: AllPredictions<'a>,
-    /// Every two models held against each other.
+    /// The comparisons of all pairs of models.
     pub(crate) evidence: Evidence<'a>,
 }
 
 impl<'a> Material<'a> {
-    /// Condenses the records and holds the models against each other.
+    /// Condenses the records and compares the models.
     pub(crate) fn new(
         runs: &'a Runs,
         machines: &'a [MachineRecord],
@@ -39,18 +39,18 @@ impl<'a> Material<'a> {
     }
 }
 
-/// What a report is made of: the runs of one folder of results, or of several, as from several machines.
+/// The source of a report: the runs of one results folder, or of several, such as those of several machines.
 #[derive(Debug, Clone)]
 pub struct Source<'a> {
     /// Where the records are.
     pub folders: &'a [ResultsFolder],
-    /// The plans' model names in their order.
+    /// The plans' model names in order.
     pub models: &'a [String],
-    /// What others reported of them.
+    /// Results that others reported for them.
     pub references: &'a [ReferenceRun],
 }
 
-/// What is read of a source.
+/// The records of a source.
 pub(super) struct Records {
     pub(super) runs: Runs,
     pub(super) machines: Vec<MachineRecord>,

@@ -1,5 +1,5 @@
-//! Tables, plots and the report of a results folder. It reads records and nothing else, so that the same records give the same
-//! bytes wherever and whenever the report is made.
+//! Tables, plots and the report of a results folder. They are made from the records alone, so the same records always give the same
+//! bytes.
 
 mod comparability;
 mod compare;
@@ -42,7 +42,7 @@ pub use format::{count, magnitude};
 pub use material::Source;
 pub use terminal::{short_name, terminal_table};
 
-/// What [`write`] has made.
+/// What [`write`] wrote.
 #[derive(Debug, Clone)]
 pub struct Written {
     /// The files.
@@ -51,8 +51,8 @@ pub struct Written {
     pub summary: String,
 }
 
-/// Makes tables, plots, `report.md` and `report.html` in the folder `root`. Plots that have nothing to show are left out, and taken
-/// away if they were there.
+/// Writes tables, plots, `report.md` and `report.html` to the folder `root`. Plots without data are left out, and deleted if they are
+/// there.
 ///
 /// ```
 /// use vitbench::config;
@@ -131,7 +131,7 @@ pub fn write(root: &Path, source: &Source<'_>) -> Result<Written> {
     Ok(Written { files, summary: terminal::summary(&material.models) })
 }
 
-/// A form of the report that is printed.
+/// A format in which the report can be printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Printed {
     /// As `report.html`.
@@ -144,7 +144,7 @@ pub enum Printed {
     Json,
 }
 
-/// The report in one form, with nothing written.
+/// Returns the report in one format and writes no files.
 pub fn print(source: &Source<'_>, format: Printed) -> Result<Vec<u8>> {
     let Records { runs, machines, noises } = source.read()?;
     let material = Material::new(&runs, &machines, &noises, source.references)?;

@@ -1,5 +1,5 @@
-//! Names that users chose, made safe to show. A name is free text: it may be 300 characters long, hold markup, or control
-//! characters that turn the rest of a line around.
+//! Makes names that users chose safe to show. A name is free text: it may be 300 characters long, or contain markup or control
+//! characters that reverse the direction of the rest of a line.
 
 /// The name on one line, without characters that are invisible or change the direction of what follows.
 pub(crate) fn plain(name: &str) -> String {
@@ -21,7 +21,7 @@ pub(crate) fn shorten(name: &str, chars: usize) -> String {
     all[..head].iter().chain(&['…']).chain(&all[all.len() - tail..]).collect()
 }
 
-/// Text for Markdown, inside a table or out of it: nothing in it is taken for markup or HTML.
+/// Text for Markdown, inside or outside a table: nothing in it is taken for markup or HTML.
 pub(crate) fn markdown(text: &str) -> String {
     let mut escaped = String::new();
     for c in plain(text).chars() {
@@ -52,12 +52,12 @@ pub(crate) fn html(text: &str) -> String {
     escaped
 }
 
-/// A model's name for Markdown, of a length that leaves a table readable.
+/// A model's name for Markdown, shortened to keep a table readable.
 pub(crate) fn markdown_name(name: &str) -> String {
     markdown(&shorten(&plain(name), 48))
 }
 
-/// Text as Markdown code, inside a table or out of it. Nothing can be escaped in code, so what would end it is replaced.
+/// Text as Markdown code, inside or outside a table. Code has no escapes, so characters that would end it are replaced.
 pub(crate) fn code(text: &str) -> String {
     let text = plain(text).replace('`', "'").replace('|', "¦");
     format!("`{}`", if text.trim().is_empty() { "-" } else { text.trim() })

@@ -1,4 +1,4 @@
-//! Two models held against each other: on the same test images, and at the same work on the same machine.
+//! Compares two models: on the same test images, and at the same work on the same machine.
 
 #[cfg(test)]
 mod simulation;
@@ -29,9 +29,9 @@ pub(crate) enum Speed {
 /// The completed runs of a model as one side of a comparison.
 pub(crate) struct Side<'a> {
     runs: Vec<(&'a Run, &'a RunRecord)>,
-    /// That of the machine, device and threads that the runs had.
+    /// The A/A variation for the machine, device and threads of the runs.
     noise: Option<&'a NoiseRecord>,
-    /// Under what the runs were timed: the values of each of the [`CONDITIONS`].
+    /// The conditions under which the runs were timed: the values of each of the [`CONDITIONS`].
     conditions: [BTreeSet<String>; CONDITIONS.len()],
     correct: Result<CorrectCounts, Incomparable>,
     /// By mode and batch size.
@@ -41,21 +41,21 @@ pub(crate) struct Side<'a> {
 /// Correct predictions.
 struct CorrectCounts {
     images: blake3::Hash,
-    /// How many of the runs are correct, image by image.
+    /// The number of runs that are correct, for each image.
     by_image: Vec<u16>,
-    /// Fraction of the images, run by run.
+    /// The fraction of images that are correct, for each run.
     by_run: Vec<f64>,
 }
 
 /// The rates at one batch size.
 struct Speeds {
-    /// Natural logarithm of images per second, run by run.
+    /// Natural logarithm of images per second, for each run.
     logs: Vec<f64>,
-    /// Standard error of the logarithm, if there is one run and it has samples enough.
+    /// Standard error of the logarithm, if there is one run and it has enough samples.
     within: Option<f64>,
 }
 
-/// What speeds hold for: its name, and its value for a run.
+/// A condition that speeds depend on: its name, and its value for a run.
 type Condition = (&'static str, fn(&Run, &RunRecord) -> String);
 
 const CONDITIONS: [Condition; 4] = [
@@ -84,7 +84,7 @@ impl fmt::Display for Incomparable {
 }
 
 impl<'a> Side<'a> {
-    /// Of completed runs and their predictions. Of `noises`, the one measured on the runs' machine is taken into account.
+    /// From completed runs and their predictions. Uses the one of `noises` that was measured on the runs' machine.
     pub(crate) fn new(
         runs: Vec<(&'a Run, &'a RunRecord)>,
         predictions: &[Option<&Predictions>],
@@ -160,7 +160,7 @@ pub(crate) enum Paired {
 }
 
 impl Paired {
-    /// How likely as great a difference is by chance.
+    /// The probability of a difference at least this large by chance.
     pub(crate) fn p(&self) -> f64 {
         match self {
             Self::Single { only_first, only_second, .. } => mcnemar_exact(*only_first, *only_second),
@@ -168,7 +168,7 @@ impl Paired {
         }
     }
 
-    /// The first model's accuracy less the second's.
+    /// The first model's accuracy minus the second's.
     pub(crate) fn value(&self) -> f64 {
         match self {
             Self::Single { only_first, only_second, images } => {
@@ -178,20 +178,20 @@ impl Paired {
         }
     }
 
-    /// The first model's accuracy less the second's, with the interval.
+    /// The first model's accuracy minus the second's, with the interval.
     pub(crate) fn difference(&self) -> Difference {
         match self {
             Self::Several(estimate) => estimate.difference(),
             Self::Single { only_first, only_second, images } => {
                 let value = self.value();
                 let interval = paired_difference_interval(*only_first, *only_second, *images);
-                Difference { value, interval: interval.expect("the images are not none"), p: self.p() }
+                Difference { value, interval: interval.expect("there is at least one image"), p: self.p() }
             }
         }
     }
 }
 
-/// Holds the accuracies of two models against each other.
+/// Compares the accuracies of two models.
 pub(crate) fn accuracy(first: &Side<'_>, second: &Side<'_>) -> Result<Paired, Incomparable> {
     first.first().and(second.first())?;
     paired(first.correct.as_ref().map_err(Clone::clone)?, second.correct.as_ref().map_err(Clone::clone)?)
@@ -227,19 +227,19 @@ pub(crate) struct Ratio {
     pub(crate) value: f64,
     /// 95 % interval.
     pub(crate) interval: Interval,
-    /// How likely as great a ratio is by chance; `None` if that is not known, see [`UNKNOWN_NOISE`].
+    /// The probability of a ratio at least this far from 1 by chance; `None` if it is unknown, see [`UNKNOWN_NOISE`].
     pub(crate) p: Option<f64>,
 }
 
-/// Why nothing is said of how real a difference of single runs' speeds is.
+/// Why there is no verdict on the difference between the speeds of single runs.
 pub(crate) const UNKNOWN_NOISE: Incomparable =
-    Incomparable::NotRecorded("this machine's A/A variation was not measured; vitbench noise measures it");
+    Incomparable::NotRecorded("this machine's A/A variation was not measured (run vitbench noise to measure it)");
 
-/// Holds the speeds of two models against each other.
+/// Compares the speeds of two models.
 ///
-/// With a run each, the medians of their steps and the machine's A/A variation say how sure the ratio is; with several, how far the runs lie
-/// apart, and the interval is never narrower than that variation. Without it, single runs have the interval that their steps alone
-/// give the ratio of medians (bootstrap), which leaves out how far processes differ.
+/// With one run each, the interval comes from the medians of their steps and the machine's A/A variation. With several, it comes from the
+/// spread of the runs and is never narrower than the A/A variation. If that was not measured, the interval of single runs comes from
+/// their steps alone (a bootstrap of the ratio of medians), which excludes the variation between processes.
 pub(crate) fn speed(first: &Side<'_>, second: &Side<'_>, kind: Speed) -> Result<Ratio, Incomparable> {
     match log_speed(first, second, kind) {
         Ok(estimate) => {
@@ -259,7 +259,7 @@ pub(crate) fn speed(first: &Side<'_>, second: &Side<'_>, kind: Speed) -> Result<
     }
 }
 
-/// The logarithm of the ratio of [`speed`], where it can be judged, without its interval, which takes longer.
+/// The logarithm of the ratio of [`speed`], if it can be judged, without the interval, which takes longer to compute.
 pub(crate) fn log_speed(first: &Side<'_>, second: &Side<'_>, kind: Speed) -> Result<Estimate, Incomparable> {
     same_conditions(first, second)?;
     let (mode, batch_size) = common_batch(first, second, kind)?;
@@ -268,8 +268,8 @@ pub(crate) fn log_speed(first: &Side<'_>, second: &Side<'_>, kind: Speed) -> Res
 }
 
 impl Speeds {
-    /// The logarithm of the ratio of two rates. With a run each, its spread is that of the medians of their steps and the
-    /// machine's A/A variation, without which there is no answer; with several, that of the runs, or the A/A variation if that is greater.
+    /// The logarithm of the ratio of two rates. With one run each, its spread is that of the medians of their steps plus the machine's
+    /// A/A variation, which must be known. With several, it is that of the runs, or the A/A variation if that is larger.
     fn log_ratio(&self, other: &Self, noise: Option<Noise>) -> Result<Estimate, Incomparable> {
         let runs = 1.0 / self.logs.len() as f64 + 1.0 / other.logs.len() as f64;
         let noise = noise.map(|noise| Spread { variance: noise.log_std.powi(2) * runs, degrees: noise.degrees as f64 });
@@ -287,7 +287,7 @@ impl Speeds {
     }
 }
 
-/// Speeds hold for a device, a number of threads and a machine.
+/// Speeds are comparable only on the same device, with the same precision and number of threads, on the same machine.
 fn same_conditions(first: &Side<'_>, second: &Side<'_>) -> Result<(), Incomparable> {
     first.first().and(second.first())?;
     for (((what, _), a), b) in CONDITIONS.iter().zip(&first.conditions).zip(&second.conditions) {
@@ -299,7 +299,7 @@ fn same_conditions(first: &Side<'_>, second: &Side<'_>) -> Result<(), Incomparab
     Ok(())
 }
 
-/// Brand and number of the CPUs that a run was made with.
+/// Brand and number of the CPUs of a run's machine.
 fn cpu(run: &Run) -> Option<(&str, usize)> {
     run.machine.as_ref().map(|machine| (machine.cpu.as_str(), machine.cpu_cores))
 }
@@ -319,7 +319,7 @@ fn common_batch(first: &Side<'_>, second: &Side<'_>, kind: Speed) -> Result<(Tim
     wanted.max().copied().ok_or_else(apart)
 }
 
-/// The A/A variation that holds for both sides.
+/// The A/A variation that applies to both sides.
 fn noise(first: &Side<'_>, second: &Side<'_>, kind: Speed) -> Option<Noise> {
     let of_side = |side: &Side<'_>| {
         side.noise.map(|noise| match kind {

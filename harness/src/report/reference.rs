@@ -1,4 +1,4 @@
-//! Our runs beside those that others reported of the same model.
+//! Compares our runs with the results that others reported for the same model.
 
 use super::figures::ModelFigures;
 use super::format::{magnitude, or_none, percent};
@@ -8,26 +8,26 @@ use crate::config::ReferenceRun;
 use crate::results::EpochRecord;
 use crate::stats::{mean, median, sample_std};
 
-/// A table with a row for each of the others' runs.
+/// A table with one row per reported run.
 pub(crate) fn beside(figures: &[ModelFigures<'_>], references: &[ReferenceRun]) -> String {
     use Align::{Left, Right};
     let columns = [
         ("Model", Left),
-        ("Reported as", Left),
+        ("Reference", Left),
         ("Epoch", Right),
-        ("Accuracy there, %", Right),
+        ("Reported accuracy, %", Right),
         ("Ours, %", Right),
-        ("Training accuracy there, %", Right),
+        ("Reported training accuracy, %", Right),
         ("Ours, %", Right),
-        ("Seconds an epoch there", Right),
+        ("Reported seconds per epoch", Right),
         ("Ours", Right),
-        ("Images/s there", Right),
+        ("Reported images/s", Right),
         ("Ours", Right),
     ];
     let rows: Vec<_> = references.iter().filter_map(|run| row(figures, run)).collect();
     let mut text = table(&columns, &rows);
     text += "\nAccuracies are those of the same epoch, on the images that the epochs were evaluated on; ours are means over seeds ± their \
-             standard deviation. Seconds are the median epoch's, its evaluation included.\n\n";
+             standard deviation. Seconds are those of the median epoch, including its evaluation.\n\n";
     for run in references {
         let machine = run.machine.as_deref().map(|machine| format!(", on {}", markdown(machine)));
         text += &format!("- {}: {}{}\n", markdown_name(&run.name), markdown(&run.source), machine.unwrap_or_default());
@@ -35,7 +35,7 @@ pub(crate) fn beside(figures: &[ModelFigures<'_>], references: &[ReferenceRun]) 
     text
 }
 
-/// A run of others at its last epoch beside our runs of that model at the same epoch, if they came that far.
+/// A reported run at its last epoch, and our runs of that model at the same epoch if they got that far.
 fn row(figures: &[ModelFigures<'_>], run: &ReferenceRun) -> Option<Vec<String>> {
     let (epoch, accuracy) = *run.eval_top1.last()?;
     let ours = figures.iter().find(|model| model.runs.model == run.model);

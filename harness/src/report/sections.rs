@@ -15,7 +15,7 @@ use super::verdict::{self, Answer};
 use crate::results::{EpochRecord, FailureRecord, MachineRecord, ModelSizeRecord, Run, TimingMode};
 use crate::stats::sample_std;
 
-/// The whole report, with links to those of the plots that were drawn, or none.
+/// The whole report, with links to `plots`, the ids of those that were drawn, or without links.
 pub(crate) fn report(material: &Material<'_>, plots: Option<&[&str]>) -> String {
     let Material { runs, machines, models, references, .. } = material;
     let mut text = head(material);
@@ -23,7 +23,7 @@ pub(crate) fn report(material: &Material<'_>, plots: Option<&[&str]>) -> String 
     text += &differences::leads(material);
     text += &section("Comparability", &comparability::notes(&runs.ended, &runs.disputed).concat());
     if !references.is_empty() {
-        text += &section("Beside what others reported", &reference::beside(models, references));
+        text += &section("Comparison with reported results", &reference::beside(models, references));
     }
     text += &learning(&runs.ended, plots);
     text += &timing(&runs.ended, plots);
@@ -32,7 +32,7 @@ pub(crate) fn report(material: &Material<'_>, plots: Option<&[&str]>) -> String 
     text
 }
 
-/// What a report is called.
+/// The title of a report.
 pub(crate) fn title(models: &[ModelFigures<'_>]) -> &'static str {
     if models.len() == 1 { "A Vision Transformer measured" } else { "Vision Transformers compared" }
 }
@@ -50,7 +50,7 @@ fn head(material: &Material<'_>) -> String {
     } else {
         text.extend(answers.iter().map(Answer::markdown));
         if figures.len() > 1 {
-            text += "\nA lead that chance alone could make is called no lead: models are then not distinguishable.\n";
+            text += "\nDifferences within the margin of error are reported as ties: there is then no winner.\n";
         }
     }
     if failed > 0 {
@@ -58,7 +58,7 @@ fn head(material: &Material<'_>) -> String {
     }
     if !runs.unfinished.is_empty() {
         text += &format!(
-            "\n**{} not finished** and left out: issue the same command again to complete the plan.\n",
+            "\n**{} not finished** and left out: run the same command again to complete the plan.\n",
             counted(runs.unfinished.len(), "run")
         );
     }
@@ -90,14 +90,14 @@ fn results(figures: &[ModelFigures<'_>], plots: Option<&[&str]>) -> String {
     }
     let mut text = table(&columns, &rows);
     if figures.iter().any(|model| model.size.is_some()) {
-        text += "\nTop-1 is the mean over seeds ± their standard deviation. Its interval is Student's over the seeds where there are \
-             several, and Wilson's over the test images where there is one. Throughput is that of the median step at the largest \
-             timed batch, with its 95 % interval in brackets: over the runs where there are several, of the median where there is \
-             one, which leaves out how far processes differ.\n";
+        text += "\nTop-1 is the mean over seeds ± their standard deviation. Its interval is Student's over the seeds if there are \
+             several, and Wilson's over the test images if there is only one. Throughput is that of the median step at the largest \
+             timed batch, with its 95 % interval in brackets: over the runs if there are several, or of the median if there is only \
+             one, which excludes the variation between processes.\n";
     }
     text += &images(plots, Section::Results);
     if let Some(left_out) = data::left_out(figures.len()).filter(|_| plots.is_some()) {
-        text += &format!("\nPlots with a row or a line for each model leave some out. {left_out}\n");
+        text += &format!("\nPlots with one row or line per model leave some out. {left_out}\n");
     }
     section("Results", &text)
 }
@@ -156,21 +156,21 @@ fn learning(runs: &[Run], plots: Option<&[&str]>) -> String {
              the last epoch{}.\n",
             images_of(record.val_images),
             images_of(record.test_images),
-            // Two figures of one test set invite to choose the better one.
+            // Two results on one test set tempt readers to pick the better one.
             if runs.iter().filter_map(Run::done).any(|record| record.non_ema_test_top1.is_some()) {
-                ": for the averaged weights, which are the result, and for those of the last step beside them"
+                ": for the averaged weights, which are the result, and also for those of the last step"
             } else {
                 ""
             }
         ),
         (["val"], None) => "After every epoch the models were evaluated on the validation split.\n".to_owned(),
         (["test"], _) => {
-            "After every epoch the models were evaluated on the test set itself, for want of a validation split: \
-                          choosing an epoch or a model by these curves biases the test accuracy optimistically.\n"
+            "After every epoch the models were evaluated on the test set itself, because there was no validation split. \
+                          Choosing an epoch or a model by these curves makes the test accuracy optimistically biased.\n"
                 .to_owned()
         }
         (mixed, _) => format!(
-            "**Not comparable without care:** the epochs of these runs were evaluated on different splits ({}).\n",
+            "**Not directly comparable:** the epochs of these runs were evaluated on different splits ({}).\n",
             mixed.iter().map(|split| code(split)).collect::<Vec<_>>().join(", ")
         ),
     };
@@ -179,7 +179,7 @@ fn learning(runs: &[Run], plots: Option<&[&str]>) -> String {
     section("Learning", &text)
 }
 
-/// The best epoch beside the last.
+/// The best and the last epoch of each run.
 fn best_and_last(runs: &[Run]) -> String {
     use Align::{Left, Right};
     let averaged = runs.iter().any(|run| run.epochs.iter().any(|epoch| epoch.non_ema_eval_top1.is_some()));
@@ -219,7 +219,7 @@ fn best_and_last(runs: &[Run]) -> String {
         return String::new();
     }
     format!(
-        "\nThe best epoch is chosen by hindsight, so its accuracy is optimistically biased; test accuracy is always that of the weights at the \
+        "\nThe best epoch is chosen in hindsight, so its accuracy is optimistically biased; test accuracy is always that of the weights at the \
          end of training.\n\n{}",
         table(&columns, &rows)
     )
@@ -267,7 +267,7 @@ fn timing(runs: &[Run], plots: Option<&[&str]>) -> String {
         return section("Timing", "Nothing was timed.\n");
     }
     let mut text =
-        "Time of one step on a batch that is already in memory. A training step is forward, loss, backward and \
+        "Times are those of one step on a batch that is already in memory. A training step is forward, loss, backward and \
                     optimiser; inference is the forward pass to logits. Inference on a batch of one is the latency. MFU (model FLOPs \
                     utilisation) is relative to the rate that plain matrix products reach on the machine; a training step counts as three \
                     forward passes.\n\n"
@@ -278,7 +278,7 @@ fn timing(runs: &[Run], plots: Option<&[&str]>) -> String {
     section("Timing", &text)
 }
 
-/// Training with data beside training alone.
+/// Compares training including data with training steps alone.
 fn epoch_rates(runs: &[Run]) -> String {
     use Align::{Left, Right};
     let columns = [
@@ -306,8 +306,8 @@ fn epoch_rates(runs: &[Run]) -> String {
         return String::new();
     }
     format!(
-        "\nWhat the data costs: the median rate of the epochs, in which images are read and augmented (evaluation aside), beside the \
-         rate of the timed steps, whose batches lie in memory.\n\n{}",
+        "\nThe cost of the data: the median rate of the epochs, which includes reading and augmenting images but not evaluation, and the \
+         rate of the timed steps, whose batches are in memory.\n\n{}",
         table(&columns, &rows)
     )
 }
@@ -339,8 +339,8 @@ fn cost(figures: &[ModelFigures<'_>], plots: Option<&[&str]>) -> String {
     if rows.is_empty() {
         return section("Cost", "No run was completed, so no cost is known.\n");
     }
-    let mut text = "Multiply-accumulates (MACs) of one image's forward pass, by part; 1 MAC = 2 FLOPs. Training time is the mean \
-                    over runs, evaluation aside; memory is the greatest resident size of a run's process while training.\n\n"
+    let mut text = "The table lists the multiply-accumulates (MACs) of one image's forward pass by part; 1 MAC = 2 FLOPs. \
+                    Training time is the mean over runs, without evaluation; memory is the highest peak resident memory of a run in training.\n\n"
         .to_owned();
     text += &table(&columns, &rows);
     text += &images(plots, Section::Cost);
@@ -355,7 +355,7 @@ fn images(drawn: Option<&[&str]>, section: Section) -> String {
         text += &if drawn.contains(&plot.id) {
             format!("\n![{}](plots/{})\n", plot.title, plot.file(Format::Png))
         } else {
-            format!("\n*There is no plot of {}: the runs hold nothing to show.*\n", plot.title.to_lowercase())
+            format!("\n*There is no plot of {}: the runs have no data for it.*\n", plot.title.to_lowercase())
         };
     }
     text
@@ -382,12 +382,12 @@ fn provenance(runs: &[Run], machines: &[MachineRecord]) -> String {
         let versions: Vec<String> = versions.into_iter().map(code).collect();
         text += &format!("- Machine: not recorded\n- Version of the runs: {}\n", versions.join(", "));
     }
-    text += "- Made from the records in `runs/`; the figures are in `summary.csv`, `models.csv`, `epochs.csv` and \
-             `throughput.csv`, the plots also as SVG in `plots/`.\n";
+    text += "- This report was made from the records in `runs/`. The figures are in `summary.csv`, `models.csv`, `epochs.csv` and \
+             `throughput.csv`, and the plots are also in `plots/` as SVG.\n";
     text
 }
 
-/// A part's name at the head of a column: `mlp` as `MLP`, `attention` as `Attention`.
+/// A part's name as a column title: `mlp` as `MLP`, `attention` as `Attention`.
 fn part_title(part: &str) -> String {
     let mut letters = part.chars();
     match letters.next() {

@@ -6,13 +6,13 @@ use super::figures::{Estimate, ModelFigures};
 use super::format::{NONE, count, magnitude, or_none, percent};
 use super::names::{plain, shorten};
 
-/// Columns of the narrowest terminal that is still common.
+/// Width of a table in columns: that of the narrowest terminal in common use.
 const WIDTH: u16 = 80;
 
 /// A line below the header and none elsewhere.
 const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─'));
 
-/// An empty table in the style of this program's, at most 80 columns wide.
+/// An empty table in the style of this program, at most 80 columns wide.
 pub fn terminal_table(header: &[&str]) -> Table {
     let mut table = Table::new();
     table.load_style(STYLE).set_content_arrangement(ContentArrangement::Dynamic).set_width(WIDTH);
@@ -41,7 +41,7 @@ pub(super) fn summary(models: &[ModelFigures<'_>]) -> String {
     if table.is_empty() { failures } else { format!("{}\n{failures}", table.trim_fmt()) }
 }
 
-/// A model's name for a table of the terminal.
+/// A model's name, shortened for a table in the terminal.
 pub fn short_name(name: &str) -> String {
     shorten(&plain(name), 20)
 }

@@ -1,3 +1,5 @@
+//! The same records give the same bytes, verdicts follow from the evidence, and unusable records are refused.
+
 use std::collections::BTreeMap;
 use std::fs;
 
@@ -37,7 +39,7 @@ fn model(name: &str) -> Model {
     Model { name: name.to_owned(), ..model }
 }
 
-/// One folder.
+/// A source of one folder.
 pub(super) fn of_folder<'a>(folder: &'a ResultsFolder, models: &'a [String]) -> Source<'a> {
     Source { folders: std::slice::from_ref(folder), models, references: &[] }
 }
@@ -47,7 +49,7 @@ fn a_report_made_again_has_the_same_bytes() {
     let (_temporary, folder) = fixture::folder();
     let written = write(folder.path(), &of_folder(&folder, &fixture::order())).unwrap();
     let first = files(folder.path());
-    // Four tables, six plots in two formats, the report in two; and the machine's record, which it only reads.
+    // Four tables, six plots in two formats and the report in two; and the machine's record, which is only read.
     assert_eq!((written.files.len(), first.len()), (18, 19));
     assert!(written.files.iter().all(|path| first.contains_key(path)));
 
@@ -67,7 +69,7 @@ fn a_plot_that_has_nothing_to_show_any_more_is_taken_away() {
     assert!(!stale.exists());
     let report = fs::read_to_string(folder.path().join("report.md")).unwrap();
     assert!(report.contains("No run was completed, so there is no verdict."));
-    assert!(report.contains("*There is no plot of test accuracy by model: the runs hold nothing to show.*"));
+    assert!(report.contains("*There is no plot of test accuracy by model: the runs have no data for it.*"));
     assert!(report.contains("**diverged** in epoch 2: the loss is NaN at step 412"));
 }
 
@@ -80,13 +82,13 @@ fn verdict_and_results() {
     insta::assert_snapshot!(until_notes, @r"
     # Vision Transformers compared: 3 models, 5 completed runs
 
-    - **Most accurate:** conv-vit-tiny, 79.4 % of the test images right (95 % interval 76.9 to 81.9); 5.8 points ahead of vit-tiny, the next.
-    - **Fastest to train:** linformer-tiny, 177 images/s; 1.31 times as fast as vit-tiny, the next.
-    - **Fastest to infer:** linformer-tiny, 531 images/s; 1.31 times as fast as vit-tiny, the next.
+    - **Most accurate:** conv-vit-tiny, 79.4 % test accuracy (95 % interval 76.9 to 81.9); 5.8 points ahead of vit-tiny, the runner-up.
+    - **Fastest to train:** linformer-tiny, 177 images/s; 1.31 times as fast as vit-tiny, the runner-up.
+    - **Fastest to infer:** linformer-tiny, 531 images/s; 1.31 times as fast as vit-tiny, the runner-up.
     - **Smallest:** vit-tiny, 2.69 M parameters.
     - **Best accuracy per MAC:** no winner. conv-vit-tiny, 0.434 points per million MACs, not distinguishable from linformer-tiny.
 
-    A lead that chance alone could make is called no lead: models are then not distinguishable.
+    Differences within the margin of error are reported as ties: there is then no winner.
 
     **1 run failed**; the table below says why.
 
@@ -136,7 +138,7 @@ fn one_model_alone_is_measured_and_leads_nobody() {
     insta::assert_snapshot!(report.split("\n## Results").next().unwrap(), @r"
     # A Vision Transformer measured: 1 model, 1 completed run
 
-    - **Accuracy:** vit-tiny, 73.4 % of the test images right (95 % interval 70.6 to 76.0).
+    - **Accuracy:** vit-tiny, 73.4 % test accuracy (95 % interval 70.6 to 76.0).
     - **Training speed:** vit-tiny, 135 images/s.
     - **Inference speed:** vit-tiny, 406 images/s.
     - **Size:** vit-tiny, 2.69 M parameters.
@@ -165,11 +167,11 @@ fn differences_are_said_plainly() {
     change(&mut runs, 5, |record| record.model_size.params += 1);
     runs[4].timing.retain(|sample| sample.batch_size == 1);
     insta::assert_snapshot!(comparability::notes(&runs, &[]).concat(), @r"
-    - **Not comparable without care:** the device differs: `cuda` (vit-tiny); `flex` (vit-tiny, linformer-tiny, conv-vit-tiny)
-    - **Not comparable without care:** the training batches of seed 0 differ: `another` (vit-tiny); `b0c4e19a70` (linformer-tiny, conv-vit-tiny)
-    - **Not comparable without care:** runs named conv-vit-tiny are models of different sizes; the size in the tables is the first run's
-    - **Not comparable without care:** the completed seeds differ: `0` (linformer-tiny); `0, 1` (vit-tiny, conv-vit-tiny)
-    - **Not comparable without care:** the largest batch timed in inference differs: `1` (conv-vit-tiny); `64` (vit-tiny, linformer-tiny, conv-vit-tiny)
+    - **Not directly comparable:** the device differs: `cuda` (vit-tiny); `flex` (vit-tiny, linformer-tiny, conv-vit-tiny)
+    - **Not directly comparable:** the training batches of seed 0 differ: `another` (vit-tiny); `b0c4e19a70` (linformer-tiny, conv-vit-tiny)
+    - **Not directly comparable:** runs named conv-vit-tiny have models of different sizes; the tables show the size of the first run's model
+    - **Not directly comparable:** the completed seeds differ: `0` (linformer-tiny); `0, 1` (vit-tiny, conv-vit-tiny)
+    - **Not directly comparable:** the largest batch timed in inference differs: `1` (conv-vit-tiny); `64` (vit-tiny, linformer-tiny, conv-vit-tiny)
     - Same for all completed runs: data fingerprint `d41d8cd98f00b204`, training images `45000`, validation images `5000`, test images `1000`, classes `10`, precision `f32`, threads `8`, version `0.1.0 (a1b2c3d)`, number of epochs `5`, recipe `a1b2c3d4e5`, machine `AMD EPYC 7543 32-Core Processor, 8 logical CPUs`.
     ");
 }
@@ -183,7 +185,7 @@ fn what_was_not_measured_or_not_alike_is_no_verdict() {
     }
     let mut runs = folder.read_runs(&fixture::order()).unwrap();
     let report = sections::report(&material(&runs), None);
-    // The steps of one process do not show by how much processes differ.
+    // The steps of one process do not show how much processes differ.
     assert!(
         report.contains("**Fastest to infer:** no winner. linformer-tiny, 531 images/s, not comparable with vit-tiny: this machine's A/A variation was not measured")
             && report.contains("not measured (`vitbench noise` measures it)"),
@@ -193,9 +195,9 @@ fn what_was_not_measured_or_not_alike_is_no_verdict() {
     let with_noise = Material::new(&runs, &[], &noises, &[]).unwrap();
     let report = sections::report(&with_noise, None);
     assert!(
-        report
-            .contains("**Fastest to infer:** linformer-tiny, 531 images/s; 1.31 times as fast as vit-tiny, the next.")
-            && report.contains("repeated identical runs differ by up to 6.61 %"),
+        report.contains(
+            "**Fastest to infer:** linformer-tiny, 531 images/s; 1.31 times as fast as vit-tiny, the runner-up."
+        ) && report.contains("repeated identical runs differ by up to 6.61 %"),
         "{report}"
     );
     drop(with_noise);
@@ -222,7 +224,7 @@ fn of_many_models_plots_with_a_row_each_show_the_most_accurate() {
     let rows = String::from_utf8(rows).unwrap();
     assert!(rows.contains("model-02") && !rows.contains("model-03") && !rows.contains("model-30"));
     let report = sections::report(&material, Some(&all_plots()));
-    assert!(report.contains("Shown are the 40 most accurate of 42 models."), "{report}");
+    assert!(report.contains("Only the 40 most accurate of 42 models are shown."), "{report}");
 }
 
 #[test]
@@ -247,7 +249,7 @@ fn hostile_names_stay_text() {
         assert!(!svg.contains("<script") && svg.contains("&lt;script&gt;") && !svg.contains(&long));
     }
     assert!(String::from_utf8(summary_csv(&runs.ended)).unwrap().contains("\n2,'=1+1,vit,"));
-    // Wide characters take two columns, of which the table knows.
+    // Wide characters take two columns, which the table takes into account.
     assert!(terminal::summary(figures).lines().all(|line| line.chars().count() <= 80));
 }
 

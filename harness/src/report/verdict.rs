@@ -6,24 +6,24 @@ use super::format::{count, magnitude, percent};
 use super::names::markdown_name;
 use super::pairs::{Incomparable, Speed};
 
-/// A piece of a sentence. Names are free text, which Markdown and HTML show each in its own way.
+/// A piece of a sentence. Names are free text, which Markdown and HTML escape differently.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Piece {
-    /// Words and figures of the report's own.
+    /// The report's own words and figures.
     Text(String),
     /// A model's name.
     Name(String),
 }
 
-/// What a sentence begins with if chance could have made another model lead.
+/// The beginning of a sentence if chance could have made another model lead.
 pub(crate) const NO_WINNER: &str = "no winner. ";
 
 /// The answer to a question that the runs answer.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Answer {
-    /// The question, as a superlative; where there is one model, what is measured of it.
+    /// The question, as a superlative, or the name of the figure if there is only one model.
     pub(crate) question: &'static str,
-    /// Place of the winner among the models; `None` if chance could have made another one lead.
+    /// Index of the winner; `None` if chance could have made another model lead.
     pub(crate) winner: Option<usize>,
     /// The sentence, without its full stop.
     pub(crate) pieces: Vec<Piece>,
@@ -46,7 +46,7 @@ pub(crate) fn answers(models: &[ModelFigures<'_>], evidence: &Evidence<'_>) -> V
     let label = |[superlative, alone]: [&'static str; 2]| if models.len() > 1 { superlative } else { alone };
     let accuracy = |estimate: &Estimate| {
         let interval = estimate.interval.map(|i| format!(" (95 % interval {} to {})", percent(i.low), percent(i.high)));
-        format!("{} % of the test images right{}", percent(estimate.value), interval.unwrap_or_default())
+        format!("{} % test accuracy{}", percent(estimate.value), interval.unwrap_or_default())
     };
     let speed = |estimate: &Estimate| format!("{} images/s", magnitude(estimate.value));
     let factor = |best: &Estimate, next: &Estimate| format!("{} times as fast as", magnitude(best.value / next.value));
@@ -56,7 +56,7 @@ pub(crate) fn answers(models: &[ModelFigures<'_>], evidence: &Evidence<'_>) -> V
     let question = |labels, figure: fn(&ModelFigures<'_>) -> Option<Estimate>| {
         let mut ranked: Vec<(usize, Estimate)> =
             models.iter().enumerate().filter_map(|(index, model)| Some((index, figure(model)?))).collect();
-        // Stable, so that equals stay in the plan's order.
+        // The sort is stable, so equal models stay in the plan's order.
         ranked.sort_by(|(_, a), (_, b)| b.value.total_cmp(&a.value));
         Question { question: label(labels), models, ranked }
     };
@@ -82,13 +82,13 @@ pub(crate) fn answers(models: &[ModelFigures<'_>], evidence: &Evidence<'_>) -> V
     answers.into_iter().flatten().collect()
 }
 
-/// Test accuracy over millions of multiply-accumulates, which are exact.
+/// Test accuracy per million multiply-accumulates, which are exact.
 fn accuracy_per_mac(model: &ModelFigures<'_>) -> Option<Estimate> {
     let macs = model.size?.macs();
     (macs > 0).then(|| Some(model.top1.as_ref()?.scaled(1e6 / macs as f64)))?
 }
 
-/// Models in the order of a figure, greatest first.
+/// Models ranked by a figure, largest first.
 struct Question<'a> {
     question: &'static str,
     models: &'a [ModelFigures<'a>],
@@ -96,9 +96,9 @@ struct Question<'a> {
 }
 
 impl Question<'_> {
-    /// Who leads, and whether by more than chance: ahead of the next by `lead`, or not distinguishable from some. Where there is no test
-    /// or it lacks predictions, intervals that do not overlap decide; what was made under other conditions is not comparable. `None`
-    /// if no model has the figure.
+    /// Says who leads, and whether by more than chance: ahead of the runner-up by `lead`, or not distinguishable from some models. Without
+    /// a test, or if it lacks predictions, models are told apart if their intervals do not overlap. Models that were measured under
+    /// different conditions are not comparable. `None` if no model has the figure.
     fn answer(
         &self,
         test: Option<(&Evidence<'_>, Tested)>,
@@ -146,15 +146,15 @@ impl Question<'_> {
         }
         if let (true, Some((next, second))) = (has_winner, others.first()) {
             pieces.extend([Piece::Text(format!("; {} ", lead(best, second))), name(*next)]);
-            pieces.push(Piece::Text(", the next".to_owned()));
+            pieces.push(Piece::Text(", the runner-up".to_owned()));
         } else if others.is_empty() && self.models.len() > 1 {
-            pieces.push(Piece::Text("; no other model has the figure".to_owned()));
+            pieces.push(Piece::Text("; no other model has this figure".to_owned()));
         }
         Some(Answer { question: self.question, winner: has_winner.then_some(*leader), pieces })
     }
 }
 
-/// Parameter counts are exact, so that a tie is a tie and any difference a difference.
+/// Parameter counts are exact, so any difference is real and only equal counts are a tie.
 fn smallest(question: &'static str, models: &[ModelFigures<'_>]) -> Option<Answer> {
     let fewest = models.iter().filter_map(|model| Some(model.size?.params)).min()?;
     let has_fewest = |(_, model): &(usize, &ModelFigures<'_>)| model.size.is_some_and(|size| size.params == fewest);
@@ -165,7 +165,7 @@ fn smallest(question: &'static str, models: &[ModelFigures<'_>]) -> Option<Answe
     Some(Answer { question, winner, pieces })
 }
 
-/// The first few names as a sentence lists them, and how many more there are.
+/// The first few names as a list within a sentence, and how many more there are.
 fn listed(names: Vec<Piece>) -> Vec<Piece> {
     const SHOWN: usize = 4;
     let (shown, more) = (names.len().min(SHOWN), names.len().saturating_sub(SHOWN));

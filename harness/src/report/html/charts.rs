@@ -1,4 +1,4 @@
-//! The page's plots, each with its data behind it.
+//! The page's plots, each with a link to its data.
 
 use super::embed::csv_uri;
 use crate::error::Result;
@@ -7,16 +7,16 @@ use crate::report::plots::{AnyChart, Chart, Content, Plot, Section};
 
 /// A plot with its title.
 pub(super) struct Figure {
-    /// Of its file, and of its place in the page.
+    /// Name of its data file, and its id in the page.
     pub(super) id: &'static str,
     pub(super) title: &'static str,
     /// How to read it.
     pub(super) note: String,
     /// An `svg` element.
     pub(super) svg: String,
-    /// Names of colours, where the plot has some of its own.
+    /// Colours and their names, if the plot has colours of its own.
     pub(super) parts: Vec<(usize, &'static str)>,
-    /// Its data as the address of a link.
+    /// Its data as a `data:` URI.
     pub(super) csv: String,
 }
 

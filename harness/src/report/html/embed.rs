@@ -1,4 +1,4 @@
-//! What a page carries within itself: data as links, pictures, and the hash that lets its script run.
+//! What is embedded in a page: data as links, pictures, and the hash that allows its script to run.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 
 use crate::results::text_cell;
 
-/// A CSV file as the address of a link. Cells that a spreadsheet would take for formulas are text.
+/// A CSV file as a `data:` URI. Cells that a spreadsheet would take for formulas are marked as text.
 pub(super) fn csv_uri((columns, rows): (Vec<String>, Vec<Vec<String>>)) -> String {
     let mut writer = csv::Writer::from_writer(Vec::new());
     for row in std::iter::once(columns).chain(rows) {
@@ -26,17 +26,17 @@ pub(super) fn csv_uri((columns, rows): (Vec<String>, Vec<Vec<String>>)) -> Strin
     uri
 }
 
-/// A number that begins with a minus is no formula.
+/// A number that begins with a minus sign is not a formula.
 fn is_number(cell: &str) -> bool {
     cell.parse::<f64>().is_ok()
 }
 
-/// A PNG as the address of a picture.
+/// A PNG as a `data:` URI.
 pub(super) fn png_uri(png: &[u8]) -> String {
     format!("data:image/png;base64,{}", STANDARD.encode(png))
 }
 
-/// The hash by which a content security policy knows a script.
+/// The hash by which a content security policy identifies a script.
 pub(super) fn script_hash(script: &str) -> String {
     format!("sha256-{}", STANDARD.encode(Sha256::digest(script)))
 }

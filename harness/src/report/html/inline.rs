@@ -1,8 +1,8 @@
-//! Text within a line: the Markdown that other parts of the report write, as HTML (bold, code and escaped signs), and names.
+//! Inline text: converts the Markdown of other parts of the report to HTML (bold, code and escaped characters), and shortens names.
 
 use crate::report::names::{plain, shorten};
 
-/// A line of our own Markdown as HTML. What is no markup of ours is escaped already: `&lt;` stays as it is.
+/// A line of the report's own Markdown as HTML. Everything else is already escaped: `&lt;` stays as it is.
 pub(super) fn html(markdown: &str) -> String {
     let mut text = String::new();
     let mut chars = markdown.chars().peekable();
@@ -30,7 +30,7 @@ pub(super) fn html(markdown: &str) -> String {
     text + if bold { "</strong>" } else { "" }
 }
 
-/// Tables, lists and paragraphs of our own Markdown as HTML.
+/// Tables, lists and paragraphs of the report's own Markdown as HTML.
 pub(super) fn blocks(markdown: &str) -> String {
     let mut text = String::new();
     for block in markdown.split("\n\n").filter(|block| !block.trim().is_empty()) {
@@ -46,7 +46,7 @@ pub(super) fn blocks(markdown: &str) -> String {
     text
 }
 
-/// The first line names the columns, the second says which side their cells keep to.
+/// The first line names the columns; the second gives their alignment.
 fn table(lines: &[&str]) -> String {
     let cells = |line: &str| -> Vec<String> {
         let inner = line.trim_start_matches("| ").trim_end_matches(" |");
@@ -63,7 +63,7 @@ fn table(lines: &[&str]) -> String {
     )
 }
 
-/// A sign that Markdown has escaped, as HTML.
+/// A character that is escaped in Markdown, as HTML.
 fn escaped(c: char) -> Vec<char> {
     match c {
         '<' => "&lt;".chars().collect(),
@@ -72,7 +72,7 @@ fn escaped(c: char) -> Vec<char> {
     }
 }
 
-/// A name of a length that leaves a page readable, without characters that turn the rest of a line around.
+/// A name, shortened to keep a page readable, without characters that reverse the direction of the rest of a line.
 pub(super) fn shown_name(name: &str) -> String {
     shorten(&plain(name), 72)
 }

@@ -1,4 +1,4 @@
-//! Where models err: which classes they take for which, whether they know it, and on which images they disagree.
+//! The mistakes of models: which classes they confuse, how well calibrated they are, and on which images they disagree.
 
 use std::collections::BTreeMap;
 use std::io::Cursor;
@@ -16,40 +16,40 @@ use crate::report::plots::data::Shown;
 use crate::results::{KeptImage, Predictions, Run};
 use crate::stats::{calibration_error, confidence_bins, mean};
 
-/// Models whose confusions, reliability and images are shown: the most accurate.
+/// Number of models whose confusions, reliability and images are shown: the most accurate.
 const SHOWN: usize = 8;
 
-/// Classes up to which all of them are set against each other.
+/// Maximum number of classes for a confusion matrix.
 const MATRIX_CLASSES: usize = 20;
 
-/// Images shown of each model, and of all together.
+/// Number of images shown for each model, and for all together.
 const IMAGES: usize = 8;
 
-/// Greatest width and height of a run's pictures together, in pixels: more than twice what they have.
+/// Maximum width and height of a run's `images.png`, in pixels: more than twice what runs write.
 const MAX_SHEET: u32 = 4096;
 
-/// What one model takes for what.
+/// Which classes one model confuses.
 pub(super) struct Confusion {
     pub(super) index: usize,
     pub(super) name: String,
-    /// The classes' names; none where they are too many.
+    /// The classes' names; empty if there are too many.
     pub(super) classes: Vec<String>,
-    /// Row by row, by true class: what it was taken for. Empty where the classes are too many.
+    /// One row per true class, one column per predicted class; empty if there are too many classes.
     pub(super) matrix: Vec<Vec<Fraction>>,
-    /// The commonest mistakes, as sentences end.
+    /// The most common mistakes: true class, predicted class, and how often.
     pub(super) commonest: Vec<(String, String, String)>,
 }
 
-/// Of the images of a class.
+/// A fraction of the images of a class.
 pub(super) struct Fraction {
     /// In percent, rounded.
     pub(super) percent: u32,
     pub(super) is_right: bool,
-    /// For the pointer.
+    /// Shown under the pointer.
     pub(super) hint: String,
 }
 
-/// Whether a model's confidence is deserved.
+/// How well a model's confidence matches its accuracy.
 pub(super) struct Calibration {
     pub(super) index: usize,
     pub(super) name: String,
@@ -59,25 +59,25 @@ pub(super) struct Calibration {
     pub(super) loss: String,
 }
 
-/// Pictures with what was said of them.
+/// A picture with what models predicted for it.
 pub(super) struct Picture {
     pub(super) uri: String,
     /// Its true class.
     pub(super) label: String,
-    /// What was said instead, by whom.
+    /// What was predicted instead, and by which model.
     pub(super) verdicts: Vec<String>,
     /// Its name in the dataset.
     pub(super) image: String,
 }
 
-/// The surest mistakes of one model.
+/// The most confident mistakes of one model.
 pub(super) struct Surest {
     pub(super) index: usize,
     pub(super) name: String,
     pub(super) pictures: Vec<Picture>,
 }
 
-/// The models that this part of the page is about, each with its place among all.
+/// The models that this part of the page covers, each with its index among all models.
 pub(super) fn chosen<'a>(material: &'a Material<'a>, models: &[Shown<'a>]) -> Vec<(usize, Shown<'a>)> {
     let has_predictions =
         |model: &ModelFigures<'_>| model.runs.done().any(|(run, _)| material.predictions.of(run).is_some());
@@ -89,10 +89,13 @@ pub(super) fn chosen<'a>(material: &'a Material<'a>, models: &[Shown<'a>]) -> Ve
     ranked
 }
 
-/// Says that this part of the page is about some of the models alone, if it is.
+/// A note that this part of the page covers only some of the models, if that is so.
 pub(super) fn left_out(models: usize, chosen: usize) -> Option<String> {
     (chosen < models).then(|| {
-        format!("About the {chosen} most accurate of {} whose predictions were recorded.", counted(models, "model"))
+        format!(
+            "This section covers the {chosen} most accurate models with recorded predictions, of {}.",
+            counted(models, "model")
+        )
     })
 }
 
@@ -100,13 +103,13 @@ fn predictions_of<'a>(material: &'a Material<'a>, model: &ModelFigures<'a>) -> V
     model.runs.done().filter_map(|(run, _)| Some((run, material.predictions.of(run)?))).collect()
 }
 
-/// The name of a class, or its number where the run did not record names.
+/// The name of a class, or its number if the run did not record names.
 fn class_name(run: &Run, class: usize) -> String {
     let names = run.done().map(|record| record.class_names.as_slice()).unwrap_or_default();
     names.get(class).map_or_else(|| format!("class {class}"), |name| shown_name(name))
 }
 
-/// What a model takes for what, all seeds together.
+/// Which classes a model confuses, all seeds together.
 pub(super) fn confusion(material: &Material<'_>, index: usize, model: &ModelFigures<'_>) -> Option<Confusion> {
     const COMMONEST: usize = 5;
     let by_run = predictions_of(material, model);
@@ -136,14 +139,14 @@ pub(super) fn confusion(material: &Material<'_>, index: usize, model: &ModelFigu
         (class_name(run, *label), class_name(run, *predicted), format!("{of_class} %"))
     });
     let commonest = commonest.collect();
-    // Too many are no matrix that anybody reads; the commonest mistakes are listed all the same.
+    // Nobody reads a matrix of too many classes; the most common mistakes are listed anyway.
     let shown = if classes <= MATRIX_CLASSES { classes } else { 0 };
     let row = |label| (0..shown).map(|predicted| fraction(label, predicted)).collect();
     let (names, matrix) = ((0..shown).map(|class| class_name(run, class)).collect(), (0..shown).map(row).collect());
     Some(Confusion { index, name: shown_name(model.runs.model), classes: names, matrix, commonest })
 }
 
-/// Whether a model's confidence is deserved: a row of the table, and the spots of its curve.
+/// How well a model's confidence matches its accuracy: a row of the table, and the spots of its curve.
 pub(super) fn calibration(
     material: &Material<'_>,
     index: usize,
@@ -173,12 +176,12 @@ pub(super) fn calibration(
         let right = 100.0 * bin.accuracy;
         Spot { x: 100.0 * bin.confidence, mean: right, low: right, high: right }
     };
-    // A few images say nothing of how often such predictions are right.
+    // A few images say nothing about how often such predictions are correct.
     let bins = confidence_bins(all.iter().copied(), BINS).into_iter().filter(|bin| bin.count >= 10);
     Some((row, bins.map(spot).collect()))
 }
 
-/// The images that a run of the model was most sure of and wrong, if it kept pictures.
+/// The most confident mistakes of the model's first run, if it kept pictures.
 pub(super) fn surest(index: usize, model: &ModelFigures<'_>) -> Result<Option<Surest>> {
     let Some((run, _)) = model.runs.done().next() else { return Ok(None) };
     let Some(sheet) = Sheet::read(run)? else { return Ok(None) };
@@ -199,7 +202,7 @@ pub(super) fn surest(index: usize, model: &ModelFigures<'_>) -> Result<Option<Su
     Ok((!pictures.is_empty()).then(|| Surest { index, name: shown_name(model.runs.model), pictures }))
 }
 
-/// Of the images that any run kept, its surest mistakes, those on which the models' first runs disagree most.
+/// Of all kept images, which are the most confident mistakes of runs, those on which the models' first runs disagree most.
 pub(super) fn disagreed(material: &Material<'_>, models: &[(usize, Shown<'_>)]) -> Result<Vec<Picture>> {
     let first = |(_, (model, _)): &(usize, Shown<'_>)| -> Option<(String, Run, Predictions)> {
         let (run, predictions) = predictions_of(material, model).into_iter().next()?;
@@ -264,12 +267,12 @@ impl Sheet {
         reader.limits(limits);
         let pixels = reader.decode().map_err(|error| wrong(error.to_string()))?.into_rgb8();
         if u64::from(pixels.width()) != u64::from(pixels.height()) * kept.len() as u64 {
-            return Err(wrong(format!("it does not hold the {} pictures of `images.csv`", kept.len())));
+            return Err(wrong(format!("it does not contain the {} pictures that `images.csv` lists", kept.len())));
         }
         Ok(Some(Self { kept, pixels, path }))
     }
 
-    /// One of the pictures as an address.
+    /// One of the pictures as a `data:` URI.
     fn picture(&self, column: usize) -> Result<String> {
         let size = self.pixels.height();
         let picture = image::imageops::crop_imm(&self.pixels, column as u32 * size, 0, size, size).to_image();

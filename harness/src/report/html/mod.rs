@@ -1,7 +1,7 @@
-//! `report.html`: one page that answers, with everything that it needs inside, made from the records alone.
+//! `report.html`: the report as one self-contained page, made from the records alone.
 //!
-//! Names are escaped by the templates (`templates/report.html`); the plots, whose texts are escaped where they are drawn, and lines
-//! of our own Markdown go in as they are. A content security policy lets no script run but ours.
+//! The templates (`templates/report.html`) escape names. The plots, whose texts are escaped when they are drawn, and the report's own
+//! Markdown are inserted as they are. A content security policy blocks every script but the page's own.
 
 mod charts;
 mod embed;
@@ -101,7 +101,7 @@ pub(crate) fn page(material: &Material<'_>) -> Result<String> {
     Ok(page.render().expect("the template writes to memory"))
 }
 
-/// Rows of the table of leads.
+/// Maximum number of rows of the table of leads.
 const LEADS_SHOWN: usize = 100;
 
 fn name_of(material: &Material<'_>, model: usize) -> String {
@@ -131,7 +131,7 @@ fn answers(material: &Material<'_>) -> Vec<Card> {
     verdict::answers(&material.models, &material.evidence).into_iter().map(card).collect()
 }
 
-/// A sentence without what stands above it as a title: the winner's name, or that there is no winner.
+/// A sentence without what the card's title already says: the winner's name, or that there is no winner.
 fn without_headline(pieces: Vec<Piece>, has_winner: bool) -> Vec<Piece> {
     let mut pieces: Vec<Piece> = pieces
         .into_iter()
@@ -152,7 +152,7 @@ fn unfinished(material: &Material<'_>) -> String {
     match material.runs.unfinished.len() {
         0 => String::new(),
         runs => format!(
-            "{} not finished and left out: issue the same command again to complete the plan.",
+            "{} not finished and left out: run the same command again to complete the plan.",
             counted(runs, "run")
         ),
     }
@@ -201,7 +201,7 @@ fn lead_rows(material: &Material<'_>, leads: Option<&Leads>) -> Vec<LeadRow> {
     leads.map(|leads| leads.leads.iter().take(LEADS_SHOWN).map(row).collect()).unwrap_or_default()
 }
 
-/// The Markdown table of what others reported, as an HTML table.
+/// The comparison with reported results as HTML.
 fn references(material: &Material<'_>) -> String {
     if material.references.is_empty() {
         return String::new();

@@ -1,4 +1,4 @@
-//! A section for each run: how it ended, what it was made with, and the last it said.
+//! A section for each run: how it ended, its settings, and the end of its log.
 
 use rayon::prelude::*;
 
@@ -9,9 +9,9 @@ use crate::report::format::{counted, gibibytes, magnitude, or_none, percent};
 use crate::report::names::{plain, shorten};
 use crate::results::{Run, TimingMode};
 
-/// Everything shown of a run.
+/// Everything shown about a run.
 pub(super) struct RunSection {
-    /// Its place among all runs, which links go by.
+    /// Its index among all runs, which links use.
     pub(super) index: usize,
     pub(super) name: String,
     pub(super) is_done: bool,
@@ -27,12 +27,12 @@ pub(super) struct RunSection {
     pub(super) log: String,
 }
 
-/// Lines of a log, and characters of a config or a line, that are shown.
+/// How many lines of a log, and characters of a config or a line, are shown.
 const LOG_LINES: usize = 12;
 const CONFIG_CHARS: usize = 6000;
 const LINE_CHARS: usize = 240;
 
-/// With more runs than this, a page has no configs and logs but those of runs that failed.
+/// With more runs than this, a page has the configs and logs of failed runs only.
 const WHOLE_RUNS: usize = 1000;
 
 pub(super) fn sections(runs: &[Run]) -> Result<Vec<RunSection>> {
@@ -40,11 +40,11 @@ pub(super) fn sections(runs: &[Run]) -> Result<Vec<RunSection>> {
     runs.par_iter().enumerate().map(|(index, run)| section(index, run, is_whole(run))).collect()
 }
 
-/// Says what the sections of so many runs lack, if anything.
+/// A note on what the sections of so many runs leave out, if anything.
 pub(super) fn left_out(runs: usize) -> Option<String> {
     (runs > WHOLE_RUNS).then(|| {
         let runs = counted(runs, "run");
-        format!("Of {runs}, only those that failed have their config and log here; the others' stand in their folders.")
+        format!("Of {runs}, only those that failed have their config and log here; those of the others are in their folders.")
     })
 }
 
@@ -71,7 +71,7 @@ fn section(index: usize, run: &Run, is_whole: bool) -> Result<RunSection> {
     })
 }
 
-/// The text of `config.toml`; nothing if there is none.
+/// The text of `config.toml`; empty if there is none.
 fn config(run: &Run) -> Result<String> {
     /// More than any config has.
     const MAX_BYTES: u64 = 1 << 20;

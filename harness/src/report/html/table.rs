@@ -1,4 +1,4 @@
-//! The summary table: a row for each model, with the value that each cell is sorted by.
+//! The summary table: one row per model, with a sort key for each cell.
 
 use super::inline::shown_name;
 use crate::report::figures::{Estimate, ModelFigures};
@@ -6,27 +6,27 @@ use crate::report::format::{NONE, count, gibibytes, magnitude, percent};
 use crate::report::plots::data::Shown;
 use crate::stats::{Interval, sample_std};
 
-/// A cell of figures.
+/// A cell with a figure.
 pub(super) struct Cell {
-    /// What is read.
+    /// The text shown.
     pub(super) text: String,
-    /// What follows in smaller letters: a spread or an interval.
+    /// Shown after it in smaller letters: a spread or an interval.
     pub(super) detail: String,
-    /// What rows are sorted by; empty where there is no figure.
+    /// The sort key; empty if there is no figure.
     pub(super) key: String,
-    /// Whether no other model has a better one.
+    /// Whether no other model has a better figure.
     pub(super) is_best: bool,
 }
 
 /// A model's row.
 pub(super) struct Row {
-    /// Its place among the models, which its colour goes by.
+    /// Its index among the models, which determines its colour.
     pub(super) index: usize,
     pub(super) name: String,
     pub(super) architecture: String,
     /// Completed and failed runs.
     pub(super) runs: (usize, usize),
-    /// Place of its first run among all, which a link leads to.
+    /// Index of its first run among all runs, for a link.
     pub(super) first_run: usize,
     pub(super) top1: Cell,
     /// Where value and interval lie on the table's scale of accuracies, in percent of its width: low, value, high.
@@ -35,7 +35,7 @@ pub(super) struct Row {
     pub(super) cells: Vec<Cell>,
 }
 
-/// Title, unit, and whether more is better, of every figure after accuracy.
+/// Title, unit, and whether more is better, for every figure after accuracy.
 pub(super) const COLUMNS: [(&str, &str, bool); 9] = [
     ("Top-5", "%", true),
     ("Training", "images/s", true),
@@ -48,11 +48,11 @@ pub(super) const COLUMNS: [(&str, &str, bool); 9] = [
     ("Peak memory", "GiB", false),
 ];
 
-/// A figure in the unit that rows are sorted by, and its text.
+/// The value that rows are sorted by, its text, and the detail after it.
 type Figure = Option<(f64, String, String)>;
 
 pub(super) fn rows(models: &[Shown<'_>]) -> Vec<Row> {
-    // Runs stand model by model, in the order of the models.
+    // Runs are grouped by model, in the order of the models.
     let mut next_run = 0;
     let first_runs: Vec<usize> = models
         .iter()

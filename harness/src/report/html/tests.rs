@@ -1,3 +1,5 @@
+//! The page is a function of the records, escapes hostile names, stays small, and works in a browser.
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -9,7 +11,7 @@ use crate::results::ResultsFolder;
 use crate::results::fixture::{self, Model};
 use tempfile::TempDir;
 
-/// Names that would do harm if they were taken for anything but names.
+/// Names that would do harm if they were interpreted as anything but text.
 const HOSTILE: [&str; 5] = [
     "<script>alert(1)</script>",
     "\"><img src=x onerror=alert(2)>'",
@@ -18,7 +20,7 @@ const HOSTILE: [&str; 5] = [
     "emoji 😀 模型 \u{202e}gnp.exe",
 ];
 
-/// A folder with a sweep: so many models of three seeds, among them those with hostile names and one of 300 characters.
+/// A folder with a sweep of `models` models with three seeds each, including hostile names and a name of 300 characters.
 fn sweep(models: usize, epochs: usize) -> (TempDir, ResultsFolder) {
     let (temporary, folder) = fixture::empty_folder();
     let long = "very-long-name-".repeat(20);
@@ -59,7 +61,7 @@ fn hostile_names_do_no_harm() {
     assert!(page.contains("&#60;script&#62;alert(1)"), "by the templates");
     assert!(page.contains("&lt;script&gt;alert(1)"), "in plots");
     assert!(page.contains("{{ 7 * 7 }}"), "a name is no template");
-    // In data: links, where every sign but the harmless is in hexadecimal.
+    // In `data:` links, where all characters but the harmless ones are percent-encoded.
     assert!(page.contains("%27%3DHYPERLINK"), "a formula is text");
 }
 
@@ -74,7 +76,7 @@ fn a_page_is_a_function_of_the_records() {
     {
         assert!(first.contains(part), "{part}");
     }
-    assert!(!first.contains("http:") && !first.contains("https:"), "nothing is elsewhere");
+    assert!(!first.contains("http:") && !first.contains("https:"), "the page refers to no other file");
 }
 
 #[test]
@@ -97,7 +99,7 @@ fn the_page_of_300_runs_is_small() {
 }
 
 /// Opens the reports of the published quick comparison and of a sweep of 60 runs in a headless Chromium, which `tests/browser/check.mjs`
-/// drives. Where there is none, or `npm ci` was not run there, it reports that it is skipped.
+/// drives. Without Chromium, or if `npm ci` was not run there, it reports that it was skipped.
 #[test]
 fn browsers_show_the_pages() {
     const WHAT: &str = "the report in a browser";
@@ -138,7 +140,7 @@ fn on_path(names: &[&str]) -> Option<PathBuf> {
     names.iter().flat_map(|name| folders.iter().map(move |folder| folder.join(name))).find(|file| file.is_file())
 }
 
-/// The records of a folder, so that nothing is written among them.
+/// A copy of a folder's records, so that the test does not write to the original.
 fn copy_of(folder: &Path) -> TempDir {
     let copy = TempDir::new().unwrap();
     for entry in walkdir::WalkDir::new(folder).into_iter().map(Result::unwrap) {

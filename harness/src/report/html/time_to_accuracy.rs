@@ -1,4 +1,4 @@
-//! How long models train until they reach an accuracy.
+//! How long models train until they reach given accuracies.
 
 use super::inline::shown_name;
 use crate::report::format::{NONE, magnitude, percent};
@@ -17,14 +17,14 @@ pub(super) struct TimeToAccuracy {
 pub(super) struct Row {
     pub(super) index: usize,
     pub(super) name: String,
-    /// What is read, and what it is sorted by, for each accuracy.
+    /// Text and sort key for each accuracy.
     pub(super) cells: Vec<(String, String)>,
 }
 
 /// Accuracies as fractions of the best that any run reached.
 const FRACTIONS: [f64; 3] = [0.5, 0.75, 0.9];
 
-/// Seconds of training, evaluation aside, until the end of the first epoch that reached an accuracy: means over the runs that did.
+/// Seconds of training, without evaluation, until the end of the first epoch that reached an accuracy: means over the runs that did.
 pub(super) fn of(models: &[Shown<'_>]) -> Option<TimeToAccuracy> {
     let runs = || models.iter().flat_map(|(model, _)| model.runs.done()).map(|(run, _)| run);
     let best = runs().flat_map(|run| &run.epochs).map(|epoch| epoch.eval_top1).filter(|top1| top1.is_finite());
@@ -47,7 +47,7 @@ fn cell(runs: &[&Run], level: f64) -> (String, String) {
     match mean(&times) {
         None => (NONE.to_owned(), String::new()),
         Some(mean) if times.len() == runs.len() => (magnitude(mean), mean.to_string()),
-        // Not sorted among those of all runs: the runs that never came so far would make it worse, nobody knows how much.
+        // Not sorted with the others: the runs that never got this far would raise the mean by an unknown amount.
         Some(mean) => (format!("{} ({} of {} runs)", magnitude(mean), times.len(), runs.len()), String::new()),
     }
 }

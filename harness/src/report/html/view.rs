@@ -1,4 +1,4 @@
-//! What the template shows.
+//! The data that the page's template shows.
 
 use askama::Template;
 
@@ -17,12 +17,12 @@ pub(super) struct Page<'a> {
     pub(super) style: &'static str,
     pub(super) script: &'static str,
     pub(super) script_hash: String,
-    /// Definitions of the models' colours on light and on dark ground.
+    /// Definitions of the models' colours on a light and on a dark background.
     pub(super) colors: [String; 2],
     pub(super) title: &'static str,
     pub(super) summary: String,
     pub(super) answers: Vec<Card>,
-    /// What keeps rows from being compared, and what they have in common, as HTML.
+    /// Why rows are not directly comparable, and what they have in common, as HTML.
     pub(super) notices: Vec<String>,
     pub(super) notes: Vec<String>,
     pub(super) unfinished: String,
@@ -47,22 +47,22 @@ pub(super) struct Page<'a> {
     pub(super) disagreed: Vec<Picture>,
     pub(super) origin: Origin,
     pub(super) runs: Vec<RunSection>,
-    /// Which models' mistakes are not shown.
+    /// A note if the mistakes of some models are not shown.
     pub(super) mistakes_left_out: Option<String>,
-    /// What they lack because they are many.
+    /// A note on what the sections of runs leave out, if there are many runs.
     pub(super) runs_left_out: Option<String>,
 }
 
 /// The answer to a question.
 pub(super) struct Card {
     pub(super) question: &'static str,
-    /// Place of the winner, if there is one.
+    /// Index of the winner, if there is one.
     pub(super) winner: Option<usize>,
     pub(super) name: String,
     pub(super) pieces: Vec<Piece>,
 }
 
-/// A run that did not end well.
+/// A run that failed.
 pub(super) struct Failure {
     pub(super) run: usize,
     pub(super) model: String,
@@ -91,7 +91,7 @@ pub(super) struct LeadRow {
 /// Where a figure comes from: the same for all figures of a page.
 pub(super) struct Origin {
     pub(super) facts: Vec<(&'static str, String)>,
-    /// The first few runs, by their place and name.
+    /// The first few runs, by index and name.
     pub(super) runs: Vec<(usize, String)>,
     pub(super) more_runs: usize,
 }

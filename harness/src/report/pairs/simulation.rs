@@ -1,5 +1,5 @@
-//! Comparisons of simulated runs whose truth is known: how often chance alone is taken for a difference, and how often a difference
-//! is found. The tables stand in METHODOLOGY.md.
+//! Comparisons of simulated runs whose true difference is known: how often chance alone is taken for a difference, and how often a
+//! difference is found. METHODOLOGY.md contains the tables.
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -13,12 +13,12 @@ use crate::stats::{holm, median};
 /// Repetitions in METHODOLOGY's tables.
 const PUBLISHED: u64 = 400;
 
-/// How often a comparison is simulated: as in METHODOLOGY, or as often as `VITBENCH_SIMULATIONS` says.
+/// How often a comparison is simulated: as in METHODOLOGY, unless `VITBENCH_SIMULATIONS` sets another number.
 fn repetitions() -> u64 {
     std::env::var("VITBENCH_SIMULATIONS").map_or(PUBLISHED, |number| number.parse().unwrap())
 }
 
-/// Fails if METHODOLOGY does not have the table. Where other repetitions were asked for, it is printed instead.
+/// Fails if METHODOLOGY does not have the table. With another number of repetitions, the table is printed instead.
 fn check_table(table: &str) {
     if repetitions() == PUBLISHED {
         assert!(METHODOLOGY.contains(table), "METHODOLOGY.md does not have\n{table}");
@@ -27,7 +27,7 @@ fn check_table(table: &str) {
     }
 }
 
-/// Where the tables stand.
+/// The document that contains the tables.
 const METHODOLOGY: &str = include_str!("../../../../METHODOLOGY.md");
 
 fn normal(rng: &mut ChaCha8Rng) -> f64 {
@@ -35,7 +35,7 @@ fn normal(rng: &mut ChaCha8Rng) -> f64 {
 }
 
 /// The correct predictions of `seeds` runs of a model with that accuracy, whose standard deviation from seed to seed is `seed_std`.
-/// Images differ in how hard they are, the same for all models; the other half of the variance is the run's own.
+/// Half of the variance is how hard an image is, which is the same for all models; the other half is the run's own.
 fn correct(rng: &mut ChaCha8Rng, ease: &[f64], seeds: usize, accuracy: f64, seed_std: f64) -> CorrectCounts {
     let mut by_image = vec![0; ease.len()];
     let mut by_run = Vec::new();
@@ -63,7 +63,7 @@ fn images(rng: &mut ChaCha8Rng, count: usize) -> Vec<f64> {
     (0..count).map(|_| normal(rng)).collect()
 }
 
-/// How often two models of 80 % and of 80 % and `points` more are told apart.
+/// How often a model of 80 % accuracy is told apart from one that is `points` percentage points better.
 fn told_apart(count: usize, seeds: usize, seed_std: f64, points: f64) -> f64 {
     fraction(|rng| {
         let ease = images(rng, count);
@@ -73,7 +73,7 @@ fn told_apart(count: usize, seeds: usize, seed_std: f64, points: f64) -> f64 {
     })
 }
 
-/// How often any of ten models that are alike is told from another, all pairs corrected.
+/// How often any two of ten equal models are told apart, with all pairs corrected.
 fn any_of_ten(count: usize) -> f64 {
     fraction(|rng| {
         let ease = images(rng, count);
@@ -99,7 +99,7 @@ fn speeds(rng: &mut ChaCha8Rng, runs: usize, factor: f64) -> Speeds {
     speeds
 }
 
-/// How often a model that is `percent` faster is told from the other, with the A/A variation of ten processes, or without any.
+/// How often a model that is `percent` faster is told apart from the other, with the A/A variation of ten processes or without it.
 fn speeds_told_apart(runs: usize, noise_is_known: bool, percent: f64) -> f64 {
     fraction(|rng| {
         let logs = speeds(rng, 10, 1.0).logs;
@@ -108,7 +108,7 @@ fn speeds_told_apart(runs: usize, noise_is_known: bool, percent: f64) -> f64 {
         let estimate = match first.log_ratio(&second, noise_is_known.then_some(noise)) {
             Ok(estimate) => estimate,
             Err(why) => {
-                // No verdict is given. This is what there would be to say of the steps alone.
+                // There is no verdict. This is the one that the steps alone would give.
                 assert_eq!((why, runs), (UNKNOWN_NOISE, 1));
                 let variance = first.within.unwrap().powi(2) + second.within.unwrap().powi(2);
                 Estimate::new(first.logs[0] - second.logs[0], Spread { variance, degrees: f64::INFINITY }).unwrap()
@@ -132,7 +132,7 @@ fn accuracies_are_told_apart_as_the_methodology_says() {
         let spread = if seed_std > 0.0 { "0.5 points" } else { "none" };
         table +=
             &format!("| {count} | {seeds} | {spread} | {} | {} | {} |\n", percent(alike), percent(one), percent(two));
-        // One run says nothing of other seeds: the last row shows it.
+        // One run says nothing about other seeds, as the last row shows.
         let is_sound = seeds > 1 || seed_std == 0.0;
         assert!(!is_sound || alike <= 0.05, "{table}");
         assert!(count < 10_000 || seed_std > 0.0 || two > 0.95, "{table}");
@@ -153,7 +153,7 @@ fn speeds_are_told_apart_as_the_methodology_says() {
         let [alike, five, ten] = [0.0, 5.0, 10.0].map(|percent| speeds_told_apart(runs, noise_is_known, percent));
         let known = if noise_is_known { "yes" } else { "no" };
         table += &format!("| {runs} | {known} | {} | {} | {} |\n", percent(alike), percent(five), percent(ten));
-        // One process each cannot know how far processes differ: the first row shows why there is no verdict without it.
+        // One process each does not show how much processes differ: the first row is why there is no verdict without the A/A variation.
         assert!(alike <= 0.065 || (runs, noise_is_known) == (1, false), "{table}");
     }
     check_table(&table);

@@ -1,4 +1,4 @@
-//! Axes: a range that suits the data, its ticks, and where a value lies on it.
+//! Axes: a range that suits the data, its ticks, and the position of a value on it.
 
 use super::super::format::{grouped, magnitude};
 
@@ -56,14 +56,14 @@ impl Axis {
         let (low, high) = range(&positive).unwrap_or((1.0, 10.0));
         let (low, high) = (low / 1.25, high * 1.25);
         let decades = low.log10().floor() as i32..=high.log10().ceil() as i32;
-        // Labels that fit beside each other: the fewer decades, the more of their parts.
+        // Labels have to fit next to each other: the fewer decades, the more labels per decade.
         let mantissas: &[f64] = match (high / low).log10() {
             span if span < 0.8 => &[1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0],
             span if span < 2.5 => &[1.0, 2.0, 5.0],
             _ => &[1.0],
         };
         if high / low < 2.0 {
-            // Within so small a part of a decade, round steps say more than round mantissas.
+            // Within such a small part of a decade, round steps are more useful than round mantissas.
             let step = round_step((high - low) / 5.0);
             let ticks = ((low / step).ceil() as i64..=(high / step).floor() as i64).map(|index| index as f64 * step);
             return Self { low, high, log: true, ticks: ticks.map(|tick| (tick, log_label(tick))).collect() };
@@ -99,16 +99,16 @@ impl Axis {
     }
 }
 
-/// Limits that nothing reaches.
+/// No limits.
 pub(crate) const UNLIMITED: (f64, f64) = (f64::NEG_INFINITY, f64::INFINITY);
 
-/// Smallest and greatest of the finite values.
+/// The smallest and the largest finite value.
 fn range(values: &[f64]) -> Option<(f64, f64)> {
     let finite = values.iter().copied().filter(|value| value.is_finite());
     finite.map(|value| (value, value)).reduce(|(low, high), (value, _)| (low.min(value), high.max(value)))
 }
 
-/// The least of 1, 2 and 5 times a power of ten that is not below `step`.
+/// The smallest of 1, 2 and 5 times a power of ten that is not below `step`.
 fn round_step(step: f64) -> f64 {
     if step <= 0.0 || !step.is_finite() {
         return 1.0;
@@ -118,7 +118,7 @@ fn round_step(step: f64) -> f64 {
     mantissas.into_iter().map(|mantissa| mantissa * power).find(|round| *round >= step * (1.0 - 1e-9)).unwrap_or(step)
 }
 
-/// A tick's label with the decimals that tell it from its neighbours, in the unit that suits the axis.
+/// A tick's label, in the unit that suits the axis, with enough decimals to tell it from its neighbours.
 fn linear_label(value: f64, step: f64, greatest: f64) -> String {
     let units = [(1e9, " G"), (1e6, " M"), (1e4, " k")];
     let (unit, suffix) = units.into_iter().find(|(unit, _)| greatest >= *unit).unwrap_or((1.0, ""));

@@ -11,7 +11,7 @@ use plotters::style::{Color, FontStyle, IntoFont, RGBColor, TextStyle, WHITE};
 use super::look::Marker;
 use super::typeface::{FAMILY, Typeface};
 
-/// What a stroke answers.
+/// The result of a stroke.
 pub(crate) type Drawn<DB> = Result<(), plotters::drawing::DrawingAreaErrorKind<<DB as DrawingBackend>::ErrorType>>;
 
 /// A place in the drawing.
@@ -47,7 +47,7 @@ impl Size {
     }
 }
 
-/// Which point of a text is put at the place given.
+/// Which point of a text is placed at the given position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Anchor {
     /// The middle of its left end.
@@ -58,21 +58,21 @@ pub(crate) enum Anchor {
     Center,
 }
 
-/// What a backend makes of text.
+/// Who draws the letters of a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Letters {
-    /// It has letters of its own, as SVG does.
+    /// The backend, which has letters of its own, as SVG does.
     Its,
-    /// It has pixels, and the letters are ours.
+    /// This program, on a backend of pixels.
     Ours,
 }
 
 /// What a chart is drawn for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Sheet {
-    /// A file of its own, which says all that there is to know.
+    /// A file of its own, which has to be self-explanatory.
     File,
-    /// A place in a page, which has title and legend beside it and shows values where the pointer is.
+    /// Part of a page, which shows the title and the legend itself, and values under the pointer.
     Page,
 }
 
@@ -85,20 +85,20 @@ impl Sheet {
         }
     }
 
-    /// Whether the drawing has to say what it shows.
+    /// Whether the drawing needs a title and a legend.
     pub(crate) fn is_file(self) -> bool {
         self == Self::File
     }
 }
 
-/// A place that says something when the pointer is on it.
+/// A text that is shown while the pointer is on a rectangle.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Hint {
-    /// Left upper corner.
+    /// Upper left corner.
     pub(crate) from: Point,
-    /// Right lower corner.
+    /// Lower right corner.
     pub(crate) to: Point,
-    /// What it says.
+    /// The text.
     pub(crate) text: String,
 }
 
@@ -117,25 +117,25 @@ impl<'a, DB: DrawingBackend> Canvas<'a, DB> {
         Self { area, letters, sheet, hints: RefCell::default() }
     }
 
-    /// Lets the surroundings of a point say something.
+    /// Adds a hint to the surroundings of a point.
     pub(crate) fn hint(&self, at: Point, text: impl FnOnce() -> String) {
         const REACH: i32 = 18;
         self.hint_box((at.0 - REACH, at.1 - REACH), (at.0 + REACH, at.1 + REACH), text);
     }
 
-    /// Lets a rectangle say something.
+    /// Adds a hint to a rectangle.
     pub(crate) fn hint_box(&self, from: Point, to: Point, text: impl FnOnce() -> String) {
         if self.sheet == Sheet::Page {
             self.hints.borrow_mut().push(Hint { from, to, text: text() });
         }
     }
 
-    /// All that was hinted at.
+    /// All hints.
     pub(crate) fn into_hints(self) -> Vec<Hint> {
         self.hints.into_inner()
     }
 
-    /// Writes one line of text, small letters centred on the height of `at`.
+    /// Writes one line of text, with lowercase letters centred vertically on `at`.
     pub(crate) fn text(&self, at: Point, text: &str, size: Size, color: RGBColor, anchor: Anchor) -> Drawn<DB> {
         let typeface = size.typeface();
         match self.letters {
@@ -160,7 +160,7 @@ impl<'a, DB: DrawingBackend> Canvas<'a, DB> {
         }
     }
 
-    /// Writes text on a white ground, over grid lines.
+    /// Writes text on a white background, over grid lines.
     pub(crate) fn text_over_grid(&self, at: Point, text: &str, color: RGBColor, anchor: Anchor) -> Drawn<DB> {
         let (width, half) = (text_width(text, Size::Normal), Size::Normal.line() / 2);
         let left = left_end(at.0, width, anchor);
@@ -183,7 +183,7 @@ impl<'a, DB: DrawingBackend> Canvas<'a, DB> {
         self.area.draw(&Rectangle::new([from, to], color.filled()))
     }
 
-    /// Fills a polygon so that what is under it shows through.
+    /// Fills a polygon with a transparent colour.
     pub(crate) fn veil(&self, points: &[Point], color: RGBColor) -> Drawn<DB> {
         self.area.draw(&Polygon::new(points.to_vec(), color.mix(0.15).filled()))
     }
@@ -216,7 +216,7 @@ impl<'a, DB: DrawingBackend> Canvas<'a, DB> {
     }
 }
 
-/// Width of a line of text, rounded up. The same for every backend, since the font is.
+/// Width of a line of text in pixels, rounded up. It is the same for every backend, because the font is.
 pub(crate) fn text_width(text: &str, size: Size) -> i32 {
     size.typeface().width(text).ceil() as i32
 }

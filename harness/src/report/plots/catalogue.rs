@@ -18,7 +18,7 @@ use crate::results::TimingMode;
 /// A section of `report.md` or of the page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Section {
-    /// Who is most accurate.
+    /// Accuracy of every model.
     Results,
     /// Accuracy against costs.
     TradeOffs,
@@ -36,11 +36,11 @@ pub(crate) enum Section {
 pub(crate) struct Content<'a> {
     /// Every model.
     pub(crate) models: Vec<Shown<'a>>,
-    /// Those of them that a plot with a row or a line for each shows.
+    /// The models that plots with one row or line per model show.
     pub(crate) most_accurate: Vec<Shown<'a>>,
     /// What others reported.
     pub(crate) references: &'a [ReferenceRun],
-    /// Confidence and how often it was deserved, of the models whose mistakes are shown.
+    /// Confidence and accuracy by bin, of the models whose mistakes are shown.
     pub(crate) spots: Vec<(String, Look, Vec<Spot>)>,
 }
 
@@ -91,26 +91,26 @@ impl Chart for AnyChart {
 
 /// A plot of the report.
 pub(crate) struct Plot {
-    /// Name of its file, and of its place in the page.
+    /// Name of its file, and its id in the page.
     pub(crate) id: &'static str,
     /// What it shows.
     pub(crate) title: &'static str,
     note: Note,
-    /// Where `report.md` shows it; it is drawn to a file then.
+    /// Where `report.md` shows it. Only such plots have files.
     pub(crate) in_markdown: Option<Section>,
     /// Where the page shows it.
     pub(crate) in_page: Option<Section>,
-    /// The chart; none if there is nothing to show.
+    /// The chart; none if the models have no data for it.
     pub(crate) chart: fn(&Content<'_>) -> Option<AnyChart>,
 }
 
 /// How to read a plot.
 enum Note {
-    /// Of all models.
+    /// For all models.
     All(&'static str),
-    /// Of the most accurate models; the note says so if there are others.
+    /// For the most accurate models; the note says so if there are others.
     MostAccurate(&'static str),
-    /// As that, with another text where curves are too many to tell apart.
+    /// Likewise, with another text if there are too many curves to tell apart.
     Curves { few: &'static str, many: &'static str },
 }
 
@@ -138,7 +138,7 @@ impl Plot {
 }
 
 const PARETO: Note = Note::All(
-    "Error bars are 95 % intervals. The dashed line joins the models that no other beats in both: the Pareto front.",
+    "Error bars are 95 % intervals. The dashed line is the Pareto front: the models that no other model beats in both.",
 );
 const EPOCHS: Note = Note::Curves {
     few: "Solid: evaluation; dashed: running loss and accuracy over augmented training images; shaded: range over seeds.",
@@ -287,8 +287,8 @@ pub(crate) const PLOTS: &[Plot] = &[
         id: "step_parts",
         title: "What a training step spends its time on",
         note: Note::MostAccurate(
-            "Parts of a training step, each timed by itself: backward and optimiser are what the longer of two timings takes more. \
-             In training, data is read while other images are computed.",
+            "Parts of a training step, each timed separately; backward and optimiser are differences of two timings. During training, \
+             data is read while other images are computed.",
         ),
         in_markdown: None,
         in_page: Some(Section::Speed),
@@ -298,7 +298,8 @@ pub(crate) const PLOTS: &[Plot] = &[
         id: "run_parts",
         title: "What a run spends its time on",
         note: Note::MostAccurate(
-            "Start: images read and model made. Warm-up: the first step. Training and evaluation of all epochs; timing is left out.",
+            "Start: reading images and building the model. Warm-up: the first step. Training and evaluation: all epochs. Timing is \
+             left out.",
         ),
         in_markdown: None,
         in_page: Some(Section::Speed),
@@ -308,8 +309,8 @@ pub(crate) const PLOTS: &[Plot] = &[
         id: "reliability",
         title: "Reliability",
         note: Note::All(
-            "Test images by how sure the model was, 15 bins, all seeds together. On the dashed line it is right as often as it is \
-             sure; below, it is too sure.",
+            "Test images in 15 bins by the model's confidence, all seeds together. On the dashed line, accuracy equals confidence; \
+             below it, the model is overconfident.",
         ),
         in_markdown: None,
         in_page: Some(Section::Reliability),

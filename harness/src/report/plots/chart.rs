@@ -6,12 +6,12 @@ use plotters::style::WHITE;
 use super::canvas::{Canvas, Drawn, Hint, Letters, Sheet};
 use crate::error::{Error, Result};
 
-/// A chart that knows all that it shows.
+/// A chart with all its data.
 pub(crate) trait Chart {
     /// Height in pixels.
     fn height(&self, sheet: Sheet) -> i32;
 
-    /// What the chart shows, for those who want to go on with it: names of columns, and rows of cells.
+    /// The chart's data for further use: names of columns, and rows of cells.
     fn data(&self) -> (Vec<String>, Vec<Vec<String>>);
 
     /// Draws the chart on an empty canvas of that height.
@@ -23,7 +23,7 @@ pub(super) fn size(chart: &impl Chart, sheet: Sheet) -> (u32, u32) {
     (sheet.width() as u32, chart.height(sheet) as u32)
 }
 
-/// Draws a chart, and returns what its marks say under the pointer.
+/// Draws a chart and returns the hints of its marks.
 pub(super) fn draw<DB: DrawingBackend>(
     chart: &impl Chart,
     backend: DB,
@@ -32,7 +32,7 @@ pub(super) fn draw<DB: DrawingBackend>(
 ) -> Result<Vec<Hint>> {
     let area = backend.into_drawing_area();
     let canvas = Canvas::new(&area, letters, sheet);
-    // A page has a ground of its own, light or dark.
+    // A page has its own background, light or dark.
     let filled = if sheet.is_file() { area.fill(&WHITE) } else { Ok(()) };
     let drawn = filled.and_then(|()| chart.draw(&canvas)).and_then(|()| area.present());
     drawn.map_err(|error| {

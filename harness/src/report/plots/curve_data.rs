@@ -1,4 +1,4 @@
-//! What the curves show of the models. `None` where there is nothing to show.
+//! The data of the curves. `None` if there is nothing to show.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,16 +11,16 @@ use crate::report::figures::ModelFigures;
 use crate::results::{EpochRecord, TimingMode};
 use crate::stats;
 
-/// Along what a curve of learning runs.
+/// The horizontal axis of a learning curve.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Along {
     /// Epochs.
     Epochs,
-    /// Seconds of training, evaluation aside.
+    /// Seconds of training, without evaluation.
     Time,
 }
 
-/// Accuracy of every epoch, in percent, beside what others reported.
+/// Accuracy of every epoch, in percent, with the accuracies that others reported.
 pub(crate) fn learning_curves(models: &[Shown<'_>], references: &[ReferenceRun], along: Along) -> Option<Curves> {
     let over = over_seeds(models);
     let mut curves = curves(models, along, |epoch| 100.0 * epoch.eval_top1, |epoch| 100.0 * epoch.train_top1);
@@ -39,7 +39,7 @@ pub(crate) fn learning_curves(models: &[Shown<'_>], references: &[ReferenceRun],
     learning(title, models, curves, along, "Top-1 accuracy, %", (0.0, 100.0))
 }
 
-/// Shares by epoch, in percent.
+/// Accuracies by epoch, in percent.
 fn points(accuracies: &[(usize, f64)]) -> Vec<Spot> {
     let spot = |(epoch, accuracy): &(usize, f64)| {
         let value = 100.0 * accuracy;
@@ -94,7 +94,7 @@ pub(crate) fn rates_by_batch(models: &[Shown<'_>], mode: TimingMode) -> Option<C
         Curve { name: name(model.runs.model), look: *look, main, train: Vec::new() }
     };
     let curves: Vec<Curve> = models.iter().map(curve).collect();
-    // A single batch size makes no curve.
+    // A single batch size does not make a curve.
     let sizes: BTreeSet<usize> = curves.iter().flat_map(|curve| &curve.main).map(|spot| spot.x as usize).collect();
     let curves: Vec<Curve> = curves.into_iter().filter(|curve| !curve.main.is_empty()).collect();
     (sizes.len() > 1).then(|| Curves {
@@ -109,7 +109,7 @@ pub(crate) fn rates_by_batch(models: &[Shown<'_>], mode: TimingMode) -> Option<C
     })
 }
 
-/// How often predictions of a certain confidence are right.
+/// How often predictions with a given confidence are correct.
 pub(crate) fn reliability(bins: Vec<(String, Look, Vec<Spot>)>) -> Option<Curves> {
     let curve =
         |(model, look, main): (String, Look, Vec<Spot>)| Curve { name: name(&model), look, main, train: Vec::new() };
@@ -143,8 +143,9 @@ fn curves(
     curves.filter(|curve| !curve.main.is_empty() || !curve.train.is_empty()).collect()
 }
 
-/// Each epoch's mean and range over the completed runs, as far as all of them came: the mean of those that are left would be another
-/// figure. Over the failed ones if none was completed, so that a divergence can be seen. Values that are not finite are left out.
+/// Each epoch's mean and range over the completed runs, up to the last epoch that all of them reached: a mean over fewer runs would be a
+/// different figure. If none was completed, over the failed runs, so that a divergence is visible. Values that are not finite are left
+/// out.
 fn spots(model: &ModelFigures<'_>, along: Along, value: fn(&EpochRecord) -> f64) -> Vec<Spot> {
     let mut runs: Vec<_> = model.runs.done().map(|(run, _)| run).collect();
     let last = match runs.iter().map(|run| run.epochs.len()).min() {
@@ -154,7 +155,7 @@ fn spots(model: &ModelFigures<'_>, along: Along, value: fn(&EpochRecord) -> f64)
             usize::MAX
         }
     };
-    // Time since the training began, and the value, by epoch.
+    // Time since training began, and the value, by epoch.
     let mut by_epoch: BTreeMap<usize, (Vec<f64>, Vec<f64>)> = BTreeMap::new();
     for run in runs {
         let mut seconds = 0.0;

@@ -9,16 +9,16 @@ use super::frame::{self, BOTTOM, Frame};
 use super::look::{FAINT_INK, INK, Look};
 use crate::report::format::{csv_number, magnitude};
 
-/// A point of a curve: mean over the runs, and their smallest and greatest value.
+/// A point of a curve: the mean over the runs, and their smallest and largest value.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Spot {
-    /// Where it lies: an epoch, a time, a batch size, a probability.
+    /// Its horizontal position: an epoch, a time, a batch size, a probability.
     pub(crate) x: f64,
     /// Mean over runs.
     pub(crate) mean: f64,
-    /// Least value of a run.
+    /// Smallest value of a run.
     pub(crate) low: f64,
-    /// Greatest value of a run.
+    /// Largest value of a run.
     pub(crate) high: f64,
 }
 
@@ -29,9 +29,9 @@ pub(crate) struct Curve {
     pub(crate) name: String,
     /// Its colour and marker.
     pub(crate) look: Look,
-    /// What the chart is about: a solid line.
+    /// The chart's main figure: a solid line.
     pub(crate) main: Vec<Spot>,
-    /// What was measured in training, where that is another thing: a dashed line.
+    /// The same figure in training, if it was measured there: a dashed line.
     pub(crate) train: Vec<Spot>,
 }
 
@@ -48,7 +48,7 @@ pub(crate) struct Curves {
     pub(crate) y: Axis,
     /// Its title with its unit.
     pub(crate) y_title: String,
-    /// What the solid lines are called.
+    /// The name of the solid lines.
     pub(crate) main: String,
     /// Whether a line marks where both figures are equal.
     pub(crate) diagonal: bool,
@@ -64,7 +64,7 @@ impl Chart for Curves {
         if !sheet.is_file() {
             return 640;
         }
-        // As high as the legend needs, up to some sixty models.
+        // As high as the legend needs, up to about sixty models.
         let legend = LINE * (self.curves.len() + self.keys().len() + 1) as i32;
         (frame::top(sheet) + legend + BOTTOM).clamp(1000, 3000)
     }
@@ -93,7 +93,7 @@ impl Chart for Curves {
         let (width, height) = (sheet.width(), self.height(sheet));
         let names = self.curves.iter().map(|curve| text_width(&curve.name, Size::Normal)).max().unwrap_or(0);
         let keys = self.keys().iter().map(|(_, text)| text_width(text, Size::Small)).max().unwrap_or(0);
-        // A page has its legend beside the chart.
+        // A page has its legend next to the chart.
         let legend = if sheet.is_file() { SWATCH + 52 + names.max(keys).min(340) } else { 14 };
         let y = &self.y;
         let frame = Frame {
@@ -127,7 +127,7 @@ impl Chart for Curves {
 }
 
 impl Curves {
-    /// What the kinds of lines mean: those that this chart has.
+    /// The kinds of lines that this chart has, and what they mean.
     fn keys(&self) -> Vec<(Key, &str)> {
         let mut keys = vec![(Key::Solid, self.main.as_str())];
         if !self.is_crowded() {
@@ -141,7 +141,7 @@ impl Curves {
         keys
     }
 
-    /// Says the values of some points, all of few and the last of many.
+    /// Adds hints with values: to all points if there are few, and otherwise to some, including the last.
     fn hint<DB: DrawingBackend>(&self, canvas: &Canvas<'_, DB>, frame: &Frame, curve: &Curve) {
         let every = if self.is_crowded() { curve.main.len() } else { curve.main.len().div_ceil(24) }.max(1);
         for spot in curve.main.iter().rev().step_by(every) {
@@ -158,12 +158,12 @@ impl Curves {
         }
     }
 
-    /// Whether there are too many models to tell more than one line each apart.
+    /// Whether there are too many models to draw more than one line for each.
     pub(crate) fn is_crowded(&self) -> bool {
         self.curves.len() > 10
     }
 
-    /// The models by colour, then what solid, dashed and veiled mean.
+    /// The models by colour, then what solid, dashed and shaded mean.
     fn draw_legend<DB: DrawingBackend>(
         &self,
         canvas: &Canvas<'_, DB>,
@@ -221,7 +221,7 @@ fn draw_curve<DB: DrawingBackend>(canvas: &Canvas<'_, DB>, frame: &Frame, y: &Ax
         canvas.veil(&outline, color)?;
     }
     match line(frame, y, &curve.train, |spot| spot.mean).as_slice() {
-        // A single epoch has no line to be seen.
+        // A single epoch has no visible line.
         [at] => canvas.dashes(&[(at.0 - 30, at.1), (at.0 + 30, at.1)], color, 3)?,
         train => canvas.dashes(train, color, 3)?,
     }

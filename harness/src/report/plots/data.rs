@@ -1,4 +1,4 @@
-//! What plots of rows and points show of the models. `None` where there is nothing to show.
+//! The data of plots with rows and points. `None` if there is nothing to show.
 
 use super::look::{self, Look};
 use super::rows::{ESTIMATE, Mark, Panel, Row, Rows, Value};
@@ -18,11 +18,11 @@ pub(crate) fn shown<'a>(models: &'a [ModelFigures<'a>]) -> Vec<Shown<'a>> {
     models.iter().zip(look::of_models(models)).collect()
 }
 
-/// Models that a plot with a row or a line for each can show.
+/// Maximum number of models in a plot with one row or line per model.
 const ROWS: usize = 40;
 
-/// The models of a plot with a row or a line for each: the most accurate, if there are too many, in their order; those without an
-/// accuracy come last.
+/// The models of a plot with one row or line per model, in their order: the most accurate if there are too many, and those without an
+/// accuracy only if there is room.
 pub(crate) fn most_accurate<'a>(models: &[Shown<'a>]) -> Vec<Shown<'a>> {
     let top1 = |index: usize| models[index].0.top1.as_ref().map_or(f64::NEG_INFINITY, |top1| top1.value);
     let mut ranked: Vec<usize> = (0..models.len()).collect();
@@ -32,9 +32,9 @@ pub(crate) fn most_accurate<'a>(models: &[Shown<'a>]) -> Vec<Shown<'a>> {
     ranked.into_iter().map(|index| models[index]).collect()
 }
 
-/// Says that [`most_accurate`] leaves some of so many models out, if it does.
+/// A note that [`most_accurate`] leaves some of `models` models out, if it does.
 pub(crate) fn left_out(models: usize) -> Option<String> {
-    (models > ROWS).then(|| format!("Shown are the {ROWS} most accurate of {}.", counted(models, "model")))
+    (models > ROWS).then(|| format!("Only the {ROWS} most accurate of {} are shown.", counted(models, "model")))
 }
 
 /// Median, 90th and 99th percentile of the time of inference on one image.
@@ -137,7 +137,7 @@ fn stack(model: &str, runs: &[[f64; 4]], scale: f64) -> Option<Stack> {
     (parts.iter().sum::<f64>() > 0.0).then(|| Stack { name: name(model), parts })
 }
 
-/// What accuracy is held against.
+/// The cost that accuracy is plotted against.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Cost {
     /// Images per second of inference.
@@ -150,7 +150,7 @@ pub(crate) enum Cost {
     Macs,
 }
 
-/// Test accuracy against a cost, with the models that no other beats in both.
+/// Test accuracy against a cost, with the Pareto front: the models that no other model beats in both.
 pub(crate) fn accuracy_against(models: &[Shown<'_>], cost: Cost) -> Option<Scatter> {
     let exact = |value: u64| Some(Estimate { value: value as f64, interval: None, by_run: Vec::new() });
     let figure = |model: &ModelFigures<'_>| match cost {
@@ -193,7 +193,7 @@ pub(crate) fn accuracy_against(models: &[Shown<'_>], cost: Cost) -> Option<Scatt
     })
 }
 
-/// A dot is on the front if none is as good both ways and better in one.
+/// A dot is on the front if no other dot is at least as good in both directions and better in one.
 fn mark_front(dots: &mut [Dot], better: Better) {
     let along = |dot: &Dot| if better == Better::Less { -dot.x } else { dot.x };
     let places: Vec<(f64, f64)> = dots.iter().map(|dot| (along(dot), dot.y)).collect();
@@ -203,7 +203,7 @@ fn mark_front(dots: &mut [Dot], better: Better) {
     }
 }
 
-/// A chart of rows without the panels that have no figure; `None` if that leaves none.
+/// A chart of rows, without panels that have no figure; `None` if no panel is left.
 fn rows(title: &str, models: &[Shown<'_>], panels: Vec<Panel>) -> Option<Rows> {
     let panels: Vec<Panel> = panels.into_iter().filter(|panel| panel.values.iter().any(Option::is_some)).collect();
     let row = |(model, look): &Shown<'_>| Row {
@@ -228,7 +228,7 @@ pub(crate) fn over_seeds(models: &[Shown<'_>]) -> &'static str {
     if several { ", mean over seeds" } else { "" }
 }
 
-/// The largest timed batch, if it is one for all.
+/// The largest timed batch size, if it is the same for all models.
 fn batch_size(models: &[Shown<'_>], mode: TimingMode) -> String {
     let runs = models.iter().flat_map(|(model, _)| model.runs.done());
     let mut sizes: Vec<usize> =
@@ -241,7 +241,7 @@ fn batch_size(models: &[Shown<'_>], mode: TimingMode) -> String {
     }
 }
 
-/// A name that is short enough to be measured and fitted.
+/// A name, shortened so that measuring and fitting it is fast.
 pub(crate) fn name(name: &str) -> String {
     shorten(&plain(name), 60)
 }

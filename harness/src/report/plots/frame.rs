@@ -1,4 +1,4 @@
-//! What lies around the data: title, grid, ticks and titles of axes.
+//! The frame of the data: title, grid, ticks and titles of axes.
 
 use plotters::prelude::DrawingBackend;
 
@@ -6,20 +6,20 @@ use super::axis::Axis;
 use super::canvas::{Anchor, Canvas, Drawn, Point, Sheet, Size, text_width};
 use super::look::{FAINT_INK, GRID, INK};
 
-/// Where a chart's title stands, from the top.
+/// Distance of a chart's title from the top.
 const TITLE_Y: i32 = 46;
 
-/// Space that a chart leaves between its edge and everything else; a page has its own.
+/// Space between a chart's edge and everything else; a page has margins of its own.
 pub(crate) fn margin(sheet: Sheet) -> i32 {
     if sheet.is_file() { 44 } else { 6 }
 }
 
-/// From the chart's top to the top of its data: title, and the title of the vertical axis where there is one.
+/// Distance from the chart's top to the top of its data: the title, and the title of the vertical axis if there is one.
 pub(crate) fn top(sheet: Sheet) -> i32 {
     if sheet.is_file() { 150 } else { 74 }
 }
 
-/// From the bottom of the data to that of the chart: labels of ticks and the title of the horizontal axis.
+/// Distance from the bottom of the data to that of the chart: labels of ticks and the title of the horizontal axis.
 pub(crate) const BOTTOM: i32 = 118;
 
 /// The rectangle of the data, in pixels, with the axes along it.
@@ -38,12 +38,12 @@ pub(crate) struct Frame {
 }
 
 impl Frame {
-    /// Where the value lies horizontally.
+    /// The horizontal position of a value.
     pub(crate) fn x_px(&self, value: f64) -> i32 {
         self.left + (self.x.position(value) * f64::from(self.right - self.left)).round() as i32
     }
 
-    /// Where a value of the vertical axis lies.
+    /// The vertical position of a value.
     pub(crate) fn y_px(&self, axis: &Axis, value: f64) -> i32 {
         self.bottom - (axis.position(value) * f64::from(self.bottom - self.top)).round() as i32
     }
@@ -65,7 +65,7 @@ impl Frame {
         canvas.text((middle, self.bottom + 80), title, Size::Normal, INK, Anchor::Center)
     }
 
-    /// Draws grid lines and ticks of the vertical axis, and its title above it, where it can be read without turning the head.
+    /// Draws grid lines and ticks of the vertical axis, and its title horizontally above it, where it is easy to read.
     pub(crate) fn draw_y<DB: DrawingBackend>(&self, canvas: &Canvas<'_, DB>, axis: &Axis, title: &str) -> Drawn<DB> {
         for (value, label) in &axis.ticks {
             let y = self.y_px(axis, *value);
@@ -76,7 +76,7 @@ impl Frame {
     }
 }
 
-/// Draws the chart's title, where nothing beside the chart says it.
+/// Draws the chart's title, unless the page shows it.
 pub(crate) fn draw_title<DB: DrawingBackend>(canvas: &Canvas<'_, DB>, title: &str) -> Drawn<DB> {
     if !canvas.sheet.is_file() {
         return Ok(());

@@ -1,4 +1,4 @@
-//! Labels beside points, placed so that they cover neither points nor one another.
+//! Places labels next to points so that they cover neither points nor each other.
 
 use super::canvas::Point;
 
@@ -42,8 +42,8 @@ const DIRECTIONS: [(f64, f64); 8] =
 /// Distances that are tried in turn, in pixels.
 const DISTANCES: [f64; 7] = [24.0, 44.0, 70.0, 104.0, 150.0, 210.0, 290.0];
 
-/// A place for each label of `sizes` (width and height) near its point and inside `bounds`, free of `obstacles` and of the
-/// labels before it, and of the `lines` if that can be; `None` where there is none.
+/// A place for each label of `sizes` (width and height) near its point and inside `bounds`, clear of `obstacles` and of the labels
+/// before it, and of `lines` if possible; `None` if there is no such place.
 pub(crate) fn place(
     points: &[Point],
     sizes: &[(i32, i32)],

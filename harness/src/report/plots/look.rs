@@ -1,4 +1,4 @@
-//! Colours and markers. A colour says which architecture, a shade and a marker which of its models.
+//! Colours and markers. The colour shows the architecture; the shade and the marker show which of its models it is.
 
 use plotters::style::{Color, RGBColor};
 
@@ -7,7 +7,7 @@ use crate::report::figures::ModelFigures;
 
 /// Text and axes.
 pub(crate) const INK: RGBColor = RGBColor(38, 38, 38);
-/// Text that matters less.
+/// Secondary text.
 pub(crate) const FAINT_INK: RGBColor = RGBColor(110, 110, 110);
 /// Grid lines.
 pub(crate) const GRID: RGBColor = RGBColor(226, 226, 226);
@@ -74,14 +74,14 @@ pub(crate) fn of_models(models: &[ModelFigures<'_>]) -> Vec<Look> {
     looks
 }
 
-/// Looks of runs that are not ours: grey, each with a marker and a shade of its own.
+/// Looks of reported runs: grey, each with its own marker and shade.
 pub(crate) fn of_others() -> impl Iterator<Item = Look> {
     let shades = [RGBColor(60, 60, 60), RGBColor(130, 130, 130), RGBColor(165, 165, 165)];
     let markers = [Marker::Diamond, Marker::Triangle, Marker::Square, Marker::Circle];
     (0..).map(move |index| Look { color: shades[index % shades.len()], marker: markers[index % markers.len()] })
 }
 
-/// The `index`th of `count` shades of a colour, from darker to lighter; the colour itself if it is alone.
+/// The `index`th of `count` shades of a colour, from darker to lighter; the colour itself if `count` is 1.
 fn shade(color: RGBColor, index: usize, count: usize) -> RGBColor {
     if count < 2 {
         return color;
@@ -91,14 +91,14 @@ fn shade(color: RGBColor, index: usize, count: usize) -> RGBColor {
     if way < 0.0 { mix(color, 0.0, -way) } else { mix(color, 255.0, way) }
 }
 
-/// A colour on its way to black (0) or white (255).
+/// A colour mixed with black (0) or white (255).
 fn mix(color: RGBColor, target: f64, amount: f64) -> RGBColor {
     let mix = |channel: u8| (f64::from(channel) + (target - f64::from(channel)) * amount).round() as u8;
     let (r, g, b) = color.rgb();
     RGBColor(mix(r), mix(g), mix(b))
 }
 
-/// A colour nearest to this one that stands out against a white ground, and one against a dark ground, by at least 3.2 to 1.
+/// The colours nearest to this one with a contrast of at least 3.2 to 1 to a white and to a dark background.
 pub(crate) fn on_grounds(color: RGBColor) -> [RGBColor; 2] {
     let away = |ground: RGBColor, target: f64| {
         let steps = (0..=20).map(|step| mix(color, target, f64::from(step) / 20.0));

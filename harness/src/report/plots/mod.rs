@@ -1,7 +1,6 @@
 //! The plots of a report. Each is described once, over any drawing backend, and drawn as SVG and as PNG.
 //!
-//! Everything is drawn on a raster twice as fine as it is meant to be seen: the PNG has all of its pixels, and the SVG says that
-//! it is half as large.
+//! Everything is drawn at twice its intended size: the PNG keeps all pixels, and the SVG declares half the size.
 
 mod axis;
 mod canvas;
@@ -38,7 +37,7 @@ use chart::{draw, size};
 pub(crate) enum Format {
     /// Lines and letters, for any size.
     Svg,
-    /// Pixels, for Markdown viewers that show no SVG.
+    /// Pixels, for Markdown viewers that do not show SVG.
     Png,
 }
 
@@ -60,7 +59,7 @@ impl Plot {
         format!("{}.{}", self.id, format.ending())
     }
 
-    /// Draws the plot's file; `None` if the models have nothing to show in it.
+    /// Draws the plot's file; `None` if the models have no data for it.
     pub(crate) fn render(&self, content: &Content<'_>, format: Format) -> Result<Option<Vec<u8>>> {
         let draw = |chart| match format {
             Format::Svg => svg(&chart),
@@ -80,7 +79,7 @@ fn svg(chart: &AnyChart) -> Result<Vec<u8>> {
 }
 
 fn png(chart: &AnyChart) -> Result<Vec<u8>> {
-    // Plotters encodes into a file of its own only.
+    // Plotters can encode only into a file that it writes itself.
     let folder = tempfile::tempdir().map_err(|error| Error::io("create", &std::env::temp_dir())(error))?;
     let path = folder.path().join("plot.png");
     draw(chart, BitMapBackend::new(&path, size(chart, Sheet::File)), Letters::Ours, Sheet::File)?;

@@ -1,4 +1,4 @@
-//! Charts as parts of a page: SVG without a ground of its own, in the page's colours, light or dark, and with hints.
+//! Charts as parts of a page: SVG without a background, in the page's light or dark colours, and with hints.
 
 use std::collections::HashMap;
 use std::fmt::Write;
@@ -12,16 +12,16 @@ use super::look::{FAINT_INK, GRID, INK, Look, PARTS, on_grounds};
 use crate::error::Result;
 use crate::report::names::html;
 
-/// Colours by the names that the page's style sheet gives them.
+/// Colours and their names in the page's style sheet.
 pub(crate) struct Colors {
-    /// From plotters' way of writing a colour.
+    /// Keyed by plotters' notation for a colour.
     names: HashMap<String, String>,
-    /// The models' names for the style sheet, with the colour on a light and on a dark ground.
+    /// The names of the models' colours in the style sheet, with the colour on a light and on a dark background.
     models: Vec<(String, [String; 2])>,
 }
 
 impl Colors {
-    /// The page's own, and those of the models.
+    /// The colours of the page and of the models.
     pub(crate) fn of(looks: &[Look]) -> Self {
         let own = [(INK, "ink"), (FAINT_INK, "muted"), (GRID, "grid"), (WHITE, "surface")];
         let mut names: HashMap<String, String> =
@@ -36,7 +36,7 @@ impl Colors {
         Self { names, models: defined }
     }
 
-    /// Definitions for a style sheet: on light ground (0) or on dark ground (1).
+    /// Definitions for a style sheet: on a light (0) or a dark background (1).
     pub(crate) fn css(&self, ground: usize) -> String {
         let mut text = String::new();
         for (name, colors) in &self.models {
@@ -45,11 +45,11 @@ impl Colors {
         text
     }
 
-    /// The SVG with every colour by its name.
+    /// Replaces every colour in the SVG by its name.
     fn name(&self, svg: &str) -> String {
         let mut text = String::with_capacity(svg.len());
         let mut rest = svg;
-        // Quotes in texts are escaped, so that these are of attributes.
+        // Quotes in texts are escaped, so these belong to attributes.
         while let Some(at) = rest.find("\"#") {
             let (before, from) = rest.split_at(at + 1);
             text += before;
@@ -75,7 +75,7 @@ pub(crate) fn render(chart: &impl Chart, colors: &Colors, label: &str) -> Result
     let (width, height) = size(chart, Sheet::Page);
     let mut text = String::new();
     let hints = draw(chart, SVGBackend::with_string(&mut text, (width, height)), Letters::Its, Sheet::Page)?;
-    // The page's font and what every shape says alike take half of the bytes.
+    // The font, which the page sets, and the default opacity would take half of the bytes.
     let text = text.replace(" opacity=\"1\"", "").replace(" font-family=\"DejaVu Sans, Verdana, sans-serif\"", "");
     let body = text.split_once('>').map_or(text.as_str(), |(_, body)| body).trim_end();
     let body = body.strip_suffix("</svg>").unwrap_or(body);

@@ -1,4 +1,4 @@
-//! Models as rows, their figures to the right: as bars, or as points with intervals.
+//! Models as rows, with their figures to the right: as bars, or as points with intervals.
 
 use plotters::prelude::DrawingBackend;
 use plotters::style::WHITE;
@@ -25,7 +25,7 @@ pub(crate) struct Row {
 /// A figure in a row.
 #[derive(Debug, Clone)]
 pub(crate) struct Value {
-    /// Where the point or the end of the bar lies.
+    /// The position of the point or of the end of the bar.
     pub(crate) value: f64,
     /// Its 95 % interval.
     pub(crate) interval: Option<Interval>,
@@ -38,7 +38,7 @@ pub(crate) struct Value {
 /// How figures are drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mark {
-    /// Bars from zero; points where the axis had to be logarithmic, on which no bar can begin at zero.
+    /// Bars from zero; points if the axis has to be logarithmic, where no bar can begin at zero.
     Bars,
     /// Points, on an axis that need not begin at zero.
     Points {
@@ -49,7 +49,7 @@ pub(crate) enum Mark {
     },
 }
 
-/// A column of figures with an axis of its own.
+/// A column of figures with its own axis.
 #[derive(Debug, Clone)]
 pub(crate) struct Panel {
     /// The horizontal axis with its unit.
@@ -69,14 +69,14 @@ pub(crate) struct Rows {
     pub(crate) rows: Vec<Row>,
     /// Their figures, each panel with at least one.
     pub(crate) panels: Vec<Panel>,
-    /// What a figure's value and the ends of its interval are, as columns of a table.
+    /// Column names for a figure's value and the ends of its interval.
     pub(crate) columns: [&'static str; 3],
 }
 
-/// Those of a mean, or of one run.
+/// Column names for a mean or for one run.
 pub(crate) const ESTIMATE: [&str; 3] = ["value", "low", "high"];
 
-/// From the chart's top to the first row.
+/// Distance from the chart's top to the first row.
 fn top(sheet: Sheet) -> i32 {
     if sheet.is_file() { 104 } else { 10 }
 }
@@ -138,7 +138,7 @@ impl Chart for Rows {
 }
 
 impl Rows {
-    /// A chart for each panel, where there is no room for two side by side.
+    /// One chart per panel, if there is no room for two side by side.
     pub(crate) fn split(self) -> Vec<Self> {
         let Self { title, rows, panels, columns } = self;
         let alone = |panel| Self { title: title.clone(), rows: rows.clone(), panels: vec![panel], columns };
@@ -182,7 +182,7 @@ impl Rows {
         left: i32,
         right: i32,
     ) -> Drawn<DB> {
-        // The texts stand to the right of their marks, and the longest mark reaches the axis' end.
+        // The texts are to the right of their marks, and the longest mark reaches the end of the axis.
         let texts = panel.values.iter().flatten().map(|value| text_width(&value.text, Size::Normal)).max().unwrap_or(0);
         let intervals = ((right - left - texts) / 150).clamp(2, 8) as usize;
         let frame = Frame {
@@ -229,13 +229,13 @@ impl Rows {
         if let Some(interval) = value.interval {
             let (low, high) = (frame.x_px(interval.low), frame.x_px(interval.high));
             end = end.max(high);
-            // Narrower than a line is wide, its ends would look like a smudge.
+            // If the interval is narrower than a line is wide, its ends would look like a smudge.
             if high - low > 6 {
                 let cap = (half / 3).min(12);
                 let lines =
                     [[(low, y), (high, y)], [(low, y - cap), (low, y + cap)], [(high, y - cap), (high, y + cap)]];
                 if bars {
-                    // A white rim, since the ink alone would drown in a dark bar.
+                    // A white outline, because ink alone would be invisible on a dark bar.
                     lines.iter().try_for_each(|line| canvas.line(line, WHITE, 9))?;
                 }
                 let (color, width) = if bars { (INK, 3) } else { (look.color, 4) };

@@ -18,24 +18,24 @@ pub(crate) struct Dot {
     pub(crate) name: String,
     /// Its colour and marker.
     pub(crate) look: Look,
-    /// Horizontally, above zero.
+    /// Horizontal position, above zero.
     pub(crate) x: f64,
     /// 95 % interval of `x`, or `x` alone.
     pub(crate) x_extent: Interval,
-    /// Vertically.
+    /// Vertical position.
     pub(crate) y: f64,
     /// 95 % interval of `y`, or `y` alone.
     pub(crate) y_extent: Interval,
-    /// Whether no other dot is better both ways: on the Pareto front.
+    /// Whether the dot is on the Pareto front: no other dot is better in both directions.
     pub(crate) on_front: bool,
 }
 
 /// Which way along the horizontal axis is better.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Better {
-    /// Costs: to the left.
+    /// For costs: to the left.
     Less,
-    /// Speeds: to the right.
+    /// For speeds: to the right.
     More,
 }
 
@@ -56,7 +56,7 @@ pub(crate) struct Scatter {
     pub(crate) dots: Vec<Dot>,
 }
 
-/// What a dot takes up in pixels.
+/// The position of a dot and its intervals, in pixels.
 struct Spot {
     center: Point,
     horizontal: [Point; 2],
@@ -68,7 +68,7 @@ impl Chart for Scatter {
         if !sheet.is_file() {
             return 660;
         }
-        // Names beside many points need room.
+        // Names next to many points need room.
         let height = 1000 + 30 * self.dots.len().saturating_sub(20);
         height.min(2500) as i32
     }
@@ -91,7 +91,7 @@ impl Chart for Scatter {
         let (width, height) = (sheet.width(), self.height(sheet));
         let values = |extent: fn(&Dot) -> [f64; 3]| self.dots.iter().flat_map(extent).collect::<Vec<f64>>();
         let y = Axis::linear(&values(|dot| [dot.y, dot.y_extent.low, dot.y_extent.high]), false, self.y_limits, 8);
-        // An interval that reaches down to zero has no place on a logarithmic axis; it is cut at the axis' end, a tenth of x.
+        // A logarithmic axis has no zero; an interval that reaches down to it is cut at a tenth of x.
         let x = Axis::log(&values(|dot| [dot.x, dot.x_extent.low.max(dot.x / 10.0), dot.x_extent.high]));
         let frame = Frame {
             left: frame::label_room(&y, sheet),
@@ -130,14 +130,14 @@ impl Dot {
 }
 
 impl Scatter {
-    /// The front as steps: what no dot that was seen is better than, both ways.
+    /// The front as steps: the line that no dot exceeds in both directions.
     fn front(&self, spots: &[Spot]) -> Vec<Point> {
         let on_front = self.dots.iter().zip(spots).filter(|(dot, _)| dot.on_front);
         let mut corners: Vec<Point> = on_front.map(|(_, spot)| spot.center).collect();
         corners.sort_unstable();
         let mut steps: Vec<Point> = Vec::new();
         for corner in corners {
-            // Between two of them lies the corner that the better one's accuracy or cost makes.
+            // Two neighbouring points are joined by a horizontal and a vertical line, which meet in this corner.
             if let Some(last) = steps.last().copied() {
                 steps.push(if self.better == Better::Less { (corner.0, last.1) } else { (last.0, corner.1) });
             }
@@ -164,10 +164,10 @@ impl Scatter {
         )
     }
 
-    /// Writes the names beside their points; a name that had to go far is tied to its point by a line.
+    /// Writes the names next to their points. If a name had to move far away, a line connects it to its point.
     fn draw_names<DB: DrawingBackend>(&self, canvas: &Canvas<'_, DB>, frame: &Frame, spots: &[Spot]) -> Drawn<DB> {
         let sheet = canvas.sheet;
-        // A page names its points where the pointer is, so that of many only those on the front need their names.
+        // A page shows names under the pointer, so of many points only those on the front need a label.
         let is_named = |dot: &Dot| sheet.is_file() || self.dots.len() <= 12 || dot.on_front;
         let named = || self.dots.iter().zip(spots).filter(|(dot, _)| is_named(dot));
         let room = if sheet.is_file() { 420 } else { 240 };
@@ -195,7 +195,7 @@ impl Scatter {
         }
         let missing = places.iter().filter(|place| place.is_none()).count();
         if missing > 0 && sheet.is_file() {
-            let remark = format!("{missing} names have no room; summary.csv has all");
+            let remark = format!("{missing} names left out for lack of room; all are in summary.csv");
             canvas.text((frame.right, frame.top - 44), &remark, Size::Small, FAINT_INK, Anchor::Right)?;
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! Models as rows, each a bar of parts that make up a whole.
+//! Models as rows, each a bar divided into parts of a whole.
 
 use plotters::prelude::DrawingBackend;
 
@@ -14,18 +14,18 @@ use crate::report::format::{csv_number, magnitude};
 pub(crate) struct Stack {
     /// The model's name.
     pub(crate) name: String,
-    /// Its parts in the order of the chart's, in the chart's unit, none below zero.
+    /// Its parts, in the chart's order and unit, none below zero.
     pub(crate) parts: Vec<f64>,
 }
 
-/// Bars of equal length with their parts as percentages; the whole is written beside them.
+/// Bars of equal length with their parts as percentages; the whole is written next to them.
 #[derive(Debug, Clone)]
 pub(crate) struct Stacks {
     /// Names of the parts, at most as many as there are colours for them.
     pub(crate) parts: Vec<&'static str>,
     /// The parts' unit.
     pub(crate) unit: &'static str,
-    /// The models; not empty, each with more than nothing.
+    /// The models; not empty, each with a whole above zero.
     pub(crate) rows: Vec<Stack>,
 }
 

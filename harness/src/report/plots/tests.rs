@@ -1,3 +1,5 @@
+//! Plots are drawn in both formats, name their models, and leave out what is missing or not finite.
+
 use super::*;
 use crate::report::figures;
 use crate::results::fixture::{self, Model};

@@ -1,16 +1,16 @@
-//! DejaVu Sans: its widths, and its letters as pixels.
+//! DejaVu Sans: the widths of texts, and their letters as pixels.
 //!
-//! Plotters' own letters stand at whole pixels and without their side bearings, which tears words apart. The font comes with the
-//! program, so that a plot looks the same on every machine.
+//! Plotters itself places letters at whole pixels and without their side bearings, which tears words apart. The font is part of the
+//! program, so plots look the same on every machine.
 
 use std::sync::OnceLock;
 
 use ab_glyph::{Font, FontRef, PxScale, PxScaleFont, ScaleFont, point};
 
-/// The font's name, in what an SVG viewer reads as a list of families: Verdana has nearly the same widths.
+/// The font's name as the list of families in an SVG; Verdana has nearly the same widths.
 pub(crate) const FAMILY: &str = "DejaVu Sans, Verdana, sans-serif";
 
-/// Plotters' size of a font over the height of its em square.
+/// Ratio of plotters' font size to the height of the em square.
 const PLOTTERS_SIZE_PER_EM: f64 = 1.24;
 
 /// A weight and a size.
@@ -22,7 +22,7 @@ pub(crate) struct Typeface {
     pub(crate) size: f64,
 }
 
-/// A pixel of a letter: its place relative to the text's and how much of it is covered.
+/// A pixel of a letter: its position relative to the text, and the fraction of it that is covered.
 pub(crate) type Ink = ((i32, i32), f32);
 
 impl Typeface {
@@ -36,10 +36,10 @@ impl Typeface {
         self.glyphs(text).1
     }
 
-    /// The pixels of a line of text that begins at the left of the origin, small letters centred on it.
+    /// The pixels of a line of text that begins at the origin, with lowercase letters centred vertically on it.
     pub(crate) fn ink(self, text: &str) -> Vec<Ink> {
         let font = self.font();
-        // Half the height of small letters below the middle is where letters stand; SVG's "0.5ex".
+        // The baseline is half the height of lowercase letters below the middle, as with SVG's "0.5ex".
         let x_height = font.outline_glyph(font.scaled_glyph('x')).map_or(0.0, |glyph| -glyph.px_bounds().min.y);
         let mut ink = Vec::new();
         for (mut glyph, x) in self.glyphs(text).0 {
@@ -51,7 +51,7 @@ impl Typeface {
         ink
     }
 
-    /// The glyphs of a text with where each begins, and where the last one ends.
+    /// The glyphs of a text, each with its starting position, and the end of the last one.
     fn glyphs(self, text: &str) -> (Vec<(ab_glyph::Glyph, f32)>, f32) {
         let font = self.font();
         let (mut glyphs, mut x, mut last) = (Vec::new(), 0.0, None);
