@@ -1,6 +1,6 @@
 //! The backward passes of the operations, for `Autodiff` over any backend.
 //!
-//! A node keeps what its backward pass needs and no more: nothing for gradients that nobody wants.
+//! A node keeps only what its backward pass needs, and nothing for gradients that are not requested.
 
 use burn::backend::autodiff::NodeId;
 use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
@@ -146,7 +146,7 @@ impl<B: Backend> SavedLinear<B> {
     }
 }
 
-/// Adds the gradients to those of the parents that want one.
+/// Adds the gradients to those of the parents that need one.
 fn register<B: Backend>(
     grads: &mut Gradients,
     parents: impl IntoIterator<Item = Option<NodeId>>,
@@ -188,7 +188,7 @@ impl<B: FusedGradients> Backward<B, 3> for LayerNormBackward {
     }
 }
 
-/// Parents `x`, `weight`, and, as far as the layer has them, `bias` and `residual`.
+/// The parents are `x` and `weight`, and `bias` and `residual` if the layer has them.
 #[derive(Debug)]
 struct LinearBackward;
 
@@ -210,7 +210,7 @@ impl<B: FusedGradients, const N: usize> Backward<B, N> for LinearBackward {
 struct AttentionBackward;
 
 impl<B: FusedGradients> Backward<B, 3> for AttentionBackward {
-    /// `[q, k, v]`, what the backend wants to know of the forward pass, and the number of heads.
+    /// `[q, k, v]`, what the backend keeps from the forward pass, and the number of heads.
     type State = ([FloatTensor<B>; 3], FloatTensor<B>, usize);
 
     fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {

@@ -1,5 +1,5 @@
-//! The operations of [`ops`](super) as compositions of Burn's own, differentiated by Burn: the reference that tests and
-//! benches compare with. Shapes as there.
+//! The operations of [`ops`](super) as compositions of Burn's own operations, differentiated by Burn: the reference for tests and
+//! benchmarks. Shapes are the same.
 
 use burn::backend::Dispatch;
 use burn::tensor::Tensor;

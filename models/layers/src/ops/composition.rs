@@ -1,5 +1,5 @@
-//! The operations as compositions of a backend's own: what a backend without our kernels computes, and what the kernels
-//! are tested against.
+//! The operations as compositions of a backend's own operations. Backends without our kernels use them, and the kernels are tested
+//! against them.
 
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, TensorMetadata};
@@ -16,7 +16,7 @@ pub(super) fn normal_cdf<B: Backend>(x: FloatTensor<B>) -> FloatTensor<B> {
     B::float_mul_scalar(B::float_add_scalar(erf, 1.0.into()), 0.5.into())
 }
 
-/// Written out, since the derivative of Burn's own GELU is that of the tanh approximation on some backends.
+/// Written out, because on some backends the derivative of Burn's own GELU is that of the tanh approximation.
 pub(super) fn gelu<B: Backend>(x: FloatTensor<B>) -> FloatTensor<B> {
     B::float_mul(x.clone(), normal_cdf::<B>(x))
 }
@@ -37,7 +37,7 @@ pub(super) fn linear<B: Backend>(
 ) -> FloatTensor<B> {
     let [d_input, d_output] = weight.shape().dims();
     if x.rank() == 1 {
-        // Burn's own linear layer wants an axis in front.
+        // Burn's own linear layer needs a leading axis.
         let y = B::linear(B::float_reshape(x, [1, d_input].into()), weight, bias);
         return B::float_reshape(y, [d_output].into());
     }

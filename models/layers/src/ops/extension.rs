@@ -1,5 +1,5 @@
-//! What the operations ask of a backend. Flex answers with our kernels (`flex/`), every other backend with the default
-//! bodies, and `Autodiff` over any of them with the backward passes of `autodiff.rs`.
+//! The interface between the operations and a backend. Flex implements it with our kernels (`flex/`), every other backend with the
+//! default bodies, and `Autodiff` over any of them with the backward passes of `autodiff.rs`.
 #![cfg_attr(
     feature = "ndarray",
     expect(deprecated, reason = "Burn discourages NdArray; the suite compares it all the same")
@@ -11,9 +11,9 @@ use burn::tensor::Shape;
 
 use super::composition::{self, score_scale};
 
-/// The operations that models call, routed to the backend that holds the tensors. Shapes as in [`ops`](super).
+/// The operations that models call, routed to the backend that holds the tensors. Shapes are those of [`ops`](super).
 ///
-/// An optional bias makes two methods, since the routing takes no optional tensors.
+/// An operation with an optional bias is two methods, because the routing does not support optional tensors.
 #[backend_extension(
     Flex,
     NdArray: cfg(feature = "ndarray"),
@@ -81,9 +81,9 @@ pub(super) trait FusedOps: Backend {
     }
 }
 
-/// What the backward passes of the operations need from the backend below `Autodiff`.
+/// What the backward passes of the operations require of the backend below `Autodiff`.
 ///
-/// `needs` says which gradients are wanted, in the order of the operation's tensors.
+/// `needs` says which gradients are needed, in the order of the operation's tensors.
 pub(super) trait FusedGradients: FusedOps {
     /// `gelu(x)` and its derivative there.
     fn gelu_with_derivative(x: FloatTensor<Self>) -> (FloatTensor<Self>, FloatTensor<Self>) {
@@ -153,7 +153,7 @@ pub(super) trait FusedGradients: FusedOps {
         [dx, dweight, dbias]
     }
 
-    /// The result of the attention, and what [`Self::attention_backward`] wants to know of it: here the weights.
+    /// The result of the attention, and what [`Self::attention_backward`] needs from it: here the weights.
     fn attention_for_training(
         q: FloatTensor<Self>,
         k: FloatTensor<Self>,
@@ -222,9 +222,9 @@ pub(super) trait FusedGradients: FusedOps {
 /// What a linear layer keeps for its backward pass.
 #[derive(Clone, Debug)]
 pub(super) struct SavedLinear<B: Backend> {
-    /// The input, if the gradient of the weight is wanted.
+    /// The input, if the gradient of the weight is needed.
     pub(super) x: Option<FloatTensor<B>>,
-    /// The weight, if the gradient of the input is wanted.
+    /// The weight, if the gradient of the input is needed.
     pub(super) weight: Option<FloatTensor<B>>,
     /// The derivative of the activation function that follows, if one does.
     pub(super) derivative: Option<FloatTensor<B>>,
@@ -244,7 +244,7 @@ fn sum_of_rows<B: Backend>(x: FloatTensor<B>) -> FloatTensor<B> {
     B::float_reshape(sums, [d].into())
 }
 
-/// The gradient of what the softmax along `axis` has made into `weights`.
+/// The gradient of the softmax's input along `axis`, where `weights` is its result.
 fn softmax_backward<B: Backend>(weights: FloatTensor<B>, dweights: FloatTensor<B>, axis: usize) -> FloatTensor<B> {
     let weighted = B::float_mul(weights.clone(), dweights);
     let mean = B::float_sum_dim(weighted.clone(), axis);

@@ -1,8 +1,8 @@
 //! The operations that the architectures are made of, each as one function.
 //!
-//! On the CPU (Burn's Flex backend) most of them are our own kernels: one pass over the data instead of many, forward and
-//! backward, vectorised for the machine's instruction set. On other backends they are compositions of the backend's own
-//! operations with the same backward passes. [`composed`] has the plain compositions, to compare with.
+//! On the CPU (Burn's Flex backend) most of them are our own kernels, vectorised for the machine's instruction set, which make one
+//! pass over the data instead of many, forward and backward. On other backends they are compositions of the backend's own
+//! operations with the same backward passes. [`composed`] contains the plain compositions for comparison.
 
 mod autodiff;
 pub mod composed;
@@ -104,7 +104,7 @@ pub fn attention(q: Tensor<3>, k: Tensor<3>, v: Tensor<3>, heads: usize) -> Tens
     Tensor::from_dispatch(Dispatch::fused_attention(q, k, v, heads))
 }
 
-/// The weights that [`attention`] forms.
+/// The weights that [`attention`] computes.
 ///
 /// # Shapes
 /// - `q`: `[batch, n, d]`; `k`: `[batch, m, d]`; output: `[batch, heads, n, m]`
@@ -113,8 +113,8 @@ pub fn attention_weights(q: Tensor<3>, k: Tensor<3>, heads: usize) -> Tensor<4> 
     Tensor::from_dispatch(composition::attention_weights::<Dispatch>(q, k, heads))
 }
 
-/// Cuts images into square patches and flattens each in the order (row in patch, column in patch, channel); the patches come
-/// row by row. A linear layer on the result is a convolution of kernel and stride `patch_size`.
+/// Cuts images into square patches, row by row, and flattens each in the order (row in patch, column in patch, channel). A linear
+/// layer on the result is a convolution of kernel and stride `patch_size`.
 ///
 /// # Shapes
 /// - `images`: `[batch, channels, height, width]`
@@ -148,7 +148,7 @@ pub fn channel_attention(qkv: Tensor<3>, head_dim: usize) -> Tensor<3> {
     Tensor::from_dispatch(Dispatch::fused_channel_attention(qkv.into_dispatch(), head_dim))
 }
 
-/// The weights that [`channel_attention`] forms; every column (fixed key channel) sums to one.
+/// The weights that [`channel_attention`] computes; every column (a fixed key channel) sums to one.
 ///
 /// # Shapes
 /// - `qkv`: `[batch, positions, 3 * channels]`; output: `[batch, heads, head_dim (query), head_dim (key)]`

@@ -1,13 +1,13 @@
-//! A record of the products that a forward pass consists of, to check computed costs against.
+//! Records the matrix products of a forward pass, so that tests can check computed costs against them.
 
 use std::cell::RefCell;
 
 /// `batch` products of an `[m, k]` matrix with a `[k, n]` matrix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Product {
-    /// The operation that asked for it.
+    /// The operation that computes it.
     pub operation: &'static str,
-    /// How many.
+    /// Number of products.
     pub batch: usize,
     /// Rows of the result.
     pub m: usize,
@@ -28,14 +28,14 @@ thread_local! {
     static PRODUCTS: RefCell<Option<Vec<Product>>> = const { RefCell::new(None) };
 }
 
-/// Runs `forward` and returns the products that it asked the operations of this module for, on this thread.
+/// Runs `forward` and returns the products that the operations of this module computed in it, on this thread.
 pub fn record<T>(forward: impl FnOnce() -> T) -> (T, Vec<Product>) {
     PRODUCTS.with_borrow_mut(|products| *products = Some(Vec::new()));
     let result = forward();
     (result, PRODUCTS.take().unwrap_or_default())
 }
 
-/// Notes a product, if anybody asked for a record.
+/// Records a product while a [`record`] is being made.
 pub(super) fn note(operation: &'static str, batch: usize, [m, k, n]: [usize; 3]) {
     PRODUCTS.with_borrow_mut(|products| {
         if let Some(products) = products {

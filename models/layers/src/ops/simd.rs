@@ -1,6 +1,6 @@
-//! Vector arithmetic of whatever width the machine has, chosen at run time by `pulp` (which `gemm` is built on as well).
+//! Vector arithmetic of the machine's width, chosen at run time by `pulp` (which `gemm` is also built on).
 //!
-//! Functions for the insides of kernels take the instruction set as a value `simd: S` and are `#[inline(always)]`: what is not
+//! Functions for use inside kernels take the instruction set as a value `simd: S` and are `#[inline(always)]`: code that is not
 //! inlined into a [`kernel`] would be compiled without those instructions. For the same reason they take no closures.
 
 #[cfg(test)]
@@ -21,7 +21,7 @@ fn limit() -> usize {
 /// Runs the operation with the best instruction set of this machine.
 #[cfg(target_arch = "x86_64")]
 pub(crate) fn dispatch<Operation: WithSimd>(operation: Operation) -> Operation::Output {
-    // `pulp` remembers what it has found out, so that this is a few loads and branches.
+    // `pulp` caches what it has detected, so this costs only a few loads and branches.
     if let Some(simd) = pulp::x86::V4::try_new().filter(|_| limit() >= 512) {
         return Simd::vectorize(simd, operation);
     }
@@ -37,7 +37,7 @@ pub(crate) fn dispatch<Operation: WithSimd>(operation: Operation) -> Operation::
     if limit() == 0 { operation.with_simd(Scalar) } else { pulp::Arch::new().dispatch(operation) }
 }
 
-/// Defines a function that runs its body with the best instruction set of the machine, `simd: S` in the body.
+/// Defines a function that runs its body with the machine's best instruction set, which the body knows as `simd: S`.
 macro_rules! kernel {
     (
         $(#[$attribute:meta])*
@@ -68,8 +68,8 @@ macro_rules! kernel {
 }
 pub(crate) use kernel;
 
-/// `V` vectors side by side, with the arithmetic of numbers. Several share the constants of a polynomial and do not wait for
-/// one another.
+/// `V` vectors side by side, with the arithmetic of numbers. Several vectors share the constants of a polynomial and do not wait for
+/// each other.
 #[derive(Clone, Copy)]
 pub(crate) struct Vectors<S: Simd, const V: usize> {
     simd: S,
@@ -82,7 +82,7 @@ pub(crate) type Vector<S> = Vectors<S, 1>;
 #[expect(clippy::needless_range_loop, reason = "one index runs through several arrays; iterators may not be inlined")]
 #[expect(clippy::excessive_precision, clippy::approx_constant, reason = "the coefficients stand as published")]
 impl<S: Simd, const V: usize> Vectors<S, V> {
-    /// Values in all vectors together.
+    /// Number of values in all vectors together.
     pub(crate) const LENGTH: usize = V * S::F32_LANES;
 
     #[inline(always)]
@@ -90,7 +90,7 @@ impl<S: Simd, const V: usize> Vectors<S, V> {
         Self { simd, values: [simd.splat_f32s(value); V] }
     }
 
-    /// The values of a slice of [`Self::LENGTH`], or, if `V` is one, of a shorter one, with zeros behind them.
+    /// Loads a slice of [`Self::LENGTH`] values or, if `V` is one, a shorter one followed by zeros.
     #[inline(always)]
     pub(crate) fn load(simd: S, values: &[f32]) -> Self {
         let (vectors, tail) = S::as_simd_f32s(values);
@@ -100,7 +100,7 @@ impl<S: Simd, const V: usize> Vectors<S, V> {
         }
     }
 
-    /// Fills a slice of [`Self::LENGTH`], or, if `V` is one, a shorter one.
+    /// Stores to a slice of [`Self::LENGTH`] values or, if `V` is one, to a shorter one.
     #[inline(always)]
     pub(crate) fn store(self, values: &mut [f32]) {
         let (vectors, tail) = S::as_mut_simd_f32s(values);
@@ -111,7 +111,7 @@ impl<S: Simd, const V: usize> Vectors<S, V> {
         }
     }
 
-    /// `self factor + term`, fused where that is one instruction.
+    /// `self * factor + term`, fused if that is one instruction.
     #[inline(always)]
     pub(crate) fn mul_add(self, factor: Self, term: Self) -> Self {
         let mut values = self.values;
@@ -140,7 +140,7 @@ impl<S: Simd, const V: usize> Vectors<S, V> {
         self.simd.reduce_sum_f32s(sum)
     }
 
-    /// The polynomial with these coefficients, the one of the highest power first.
+    /// The polynomial with these coefficients, that of the highest power first.
     #[inline(always)]
     pub(crate) fn polynomial<const N: usize>(self, coefficients: [f32; N]) -> Self {
         let mut sum = Self::splat(self.simd, coefficients[0]);
@@ -150,7 +150,7 @@ impl<S: Simd, const V: usize> Vectors<S, V> {
         sum
     }
 
-    /// `e^x` for x up to 88, with a relative error below 1e-7; zero where the result would be denormal.
+    /// `e^x` for x up to 88, with a relative error below 1e-7; zero if the result would be denormal.
     ///
     /// Range reduction and polynomial of Cephes' `expf` (Moshier, <https://www.netlib.org/cephes/>), as in Eigen's
     /// `pexp_float`.
@@ -158,7 +158,7 @@ impl<S: Simd, const V: usize> Vectors<S, V> {
     pub(crate) fn exp(self) -> Self {
         // Adding 1.5 * 2^23 leaves the nearest integer in the low bits of the mantissa.
         const ROUND: f32 = 12_582_912.0;
-        // ln 2 in two parts, of which the first has so few bits that its products with integers are exact.
+        // ln 2 in two parts. The first has so few bits that its products with integers are exact.
         const LN_2_HIGH: f32 = 0.693_359_375;
         const LN_2_LOW: f32 = -2.121_944_4e-4;
         const COEFFICIENTS: [f32; 6] =
@@ -218,7 +218,7 @@ impl<S: Simd, const V: usize> Vectors<S, V> {
         Self::splat(self.simd, 1.0) / self
     }
 
-    /// `negative` where `self` is below zero, else `other`.
+    /// `negative` for values of `self` below zero, else `other`.
     #[inline(always)]
     pub(crate) fn select_negative(self, negative: Self, other: Self) -> Self {
         let mut values = self.values;
@@ -262,8 +262,8 @@ operator!(Sub, sub, sub_f32s);
 operator!(Mul, mul, mul_f32s);
 operator!(Div, div, div_f32s);
 
-/// `each_vector!(simd: S; load(x, y), store(x, z) = f(x, y))` loads vectors of the slices `x` and `y`, by the same names, and
-/// writes the results of the expression to the slices `x` and `z`, until the ends of the slices, which have one length.
+/// `each_vector!(simd: S; load(x, y), store(x, z) = f(x, y))` loads vectors of the slices `x` and `y` under the same names, and
+/// writes the results of the expression to the slices `x` and `z`. It covers the whole slices, which must have equal lengths.
 macro_rules! each_vector {
     ($simd:ident: $S:ident; load($($input:ident),+), store($($output:ident),+) = $result:expr) => {{
         let length = [$($input.len()),+][0];
@@ -298,10 +298,10 @@ macro_rules! each_vector {
 }
 pub(crate) use each_vector;
 
-/// Vectors that a reduction adds to in turn, so that no addition waits for the one before it.
+/// Number of vectors that a reduction adds to in turn, so that no addition waits for the one before it.
 const SUMS: usize = 4;
 
-/// The slice in groups of [`SUMS`] vectors, and the rest in single ones.
+/// The slice in groups of [`SUMS`] vectors, and the rest in single vectors.
 #[inline(always)]
 fn split<S: Simd>(x: &[f32]) -> (std::slice::ChunksExact<'_, f32>, std::slice::Chunks<'_, f32>) {
     let groups = x.chunks_exact(SUMS * S::F32_LANES);
@@ -337,7 +337,7 @@ pub(crate) fn dot<S: Simd>(simd: S, x: &[f32], y: &[f32]) -> f32 {
     sums.sum() + sum.sum()
 }
 
-/// The largest of `x`; negative infinity if there is none. NaN may be skipped.
+/// The largest value of `x`; negative infinity if `x` is empty. NaN may be skipped.
 #[inline(always)]
 pub(crate) fn max<S: Simd>(simd: S, x: &[f32]) -> f32 {
     let (vectors, tail) = S::as_simd_f32s(x);

@@ -1,4 +1,4 @@
-//! Every operation against its composition, on every backend, over ordinary and odd sizes and views.
+//! Compares every operation with its composition on every backend, over ordinary and odd sizes and views.
 
 use burn::tensor::Tensor;
 use layers::ops::{self, composed};
@@ -28,7 +28,7 @@ fn gelu() {
 
 #[test]
 fn layer_norm() {
-    // Not two: rows of two become 1 and -1 whatever they hold, and the gradient is what rounding leaves of zero.
+    // Not two: any row of two becomes 1 and -1, so its gradient is zero up to rounding errors.
     let shapes = [1, 3, 15, 16, 17, 32, 100, 192, 4099].map(|d| [[3, 5, d], [1, 1, d], [1, 1, d]]);
     let shapes = shapes.into_iter().chain([[[1, 1, 8], [1, 1, 8], [1, 1, 8]], [[4, 4096, 3], [1, 1, 3], [1, 1, 3]]]);
     assert_agrees("layer norm", shapes, &|x| ops::layer_norm(x[0].clone(), vector(&x[1]), vector(&x[2]), 1e-5), &|x| {
@@ -36,7 +36,7 @@ fn layer_norm() {
     });
 }
 
-/// Shapes of input, weight, bias, residual.
+/// Shapes of input, weight, bias and residual.
 fn linear_shapes() -> impl Iterator<Item = [[usize; 3]; 4]> + Clone {
     let sizes =
         [[1, 1, 1, 1], [2, 5, 7, 3], [3, 1, 1, 20], [1, 17, 48, 1], [2, 33, 64, 96], [1, 4099, 5, 6], [1, 2, 4099, 3]];
@@ -161,7 +161,7 @@ fn channel_attention() {
         assert_agrees(
             "channel attention",
             [[[batch, n, 3 * channels]]],
-            // Smaller scores, or most weights of many positions are zero.
+            // Scores are made smaller; otherwise, with many positions, most weights would be zero.
             &|x| ops::channel_attention(x[0].clone() * 0.3, head_dim),
             &|x| composed::channel_attention(x[0].clone() * 0.3, head_dim),
         );
@@ -227,7 +227,7 @@ fn views() {
     }
 }
 
-/// A gradient that arrives as a view, as the one of a transposed output does.
+/// A gradient that arrives as a view, as that of a transposed output does.
 #[test]
 fn gradients_that_are_views() {
     let transposed = |y: Tensor<3>| y.swap_dims(1, 2);

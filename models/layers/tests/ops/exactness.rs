@@ -1,4 +1,4 @@
-//! The operations against f64 written here, which shares no code with them: values one by one, gradients by differences.
+//! Compares the operations with independent f64 implementations: values one by one, gradients by difference quotients.
 
 use burn::tensor::{Tensor, TensorData};
 use layers::ops;
@@ -35,7 +35,7 @@ fn the_reference_is_right() {
     }
 }
 
-/// GELU with its exact derivative on every backend; that of the tanh form is off by 4e-4.
+/// GELU has its exact derivative on every backend; that of the tanh approximation would be off by 4e-4.
 #[test]
 fn gelu() {
     let grid: Vec<f32> = (-80_000..=80_000).map(|i| i as f32 * 1e-4).collect();
@@ -43,7 +43,7 @@ fn gelu() {
         let x = Tensor::<1>::from_data(TensorData::from(grid.as_slice()), &device.autodiff()).require_grad();
         let y = ops::gelu(x.clone());
         let derivative = values(x.grad(&y.clone().sum().backward()).expect("tracked"));
-        // Relative to the argument where it is above one, as values are.
+        // Relative to the argument if it is above one, as values are.
         let error = |actual: Vec<f32>, exact: fn(f64) -> f64| {
             let pairs = actual.into_iter().zip(grid.iter().map(|x| f64::from(*x)));
             pairs.map(|(y, x)| (f64::from(y) - exact(x)).abs() / x.abs().max(1.0)).fold(0.0, f64::max)
@@ -125,7 +125,7 @@ fn channel_attention(x: &[Vec<f64>], shapes: &[[usize; 3]]) -> Vec<f64> {
     output
 }
 
-/// Values against the reference, and for each input the derivative along a random direction against a difference quotient.
+/// Compares values with the reference, and for each input the derivative along a random direction with a difference quotient.
 fn check(name: &str, operation: Operation, reference: Reference, shapes: &[[usize; 3]]) {
     const STEP: f64 = 1e-5;
     let inputs = inputs(shapes);
@@ -178,7 +178,7 @@ fn channel_attentions() {
     check("channel attention", operation, channel_attention, &[[2, 11, 24]]);
 }
 
-/// What a sum over many rows loses: the gradients of bias, gamma and beta over 65536 rows of values that do not cancel.
+/// Rounding errors of long sums: the gradients of bias, gamma and beta over 65536 rows of values that do not cancel.
 #[test]
 fn sums_over_many_rows() {
     let (rows, d) = (65_536, 3);

@@ -1,11 +1,11 @@
-//! Values at the ends of f32: nothing becomes infinite or undefined that the composition keeps finite.
+//! Values at the limits of f32: whatever the composition keeps finite stays finite.
 
 use burn::tensor::{Device, Tensor};
 use layers::ops::{self, composed};
 
 use crate::support::{Input, Operation, devices, distance, inputs, matrix, normal, run, values, vector};
 
-/// Asserts that the operation is finite where its composition is, and agrees with it there.
+/// Asserts that the operation is finite wherever its composition is, and agrees with it there.
 fn assert_as_robust(what: &str, actual: Operation, expected: Operation, inputs: &[Input]) {
     for (name, device) in devices() {
         let (actual, expected) = (run(actual, inputs, &device), run(expected, inputs, &device));
@@ -45,7 +45,7 @@ fn gelu_of_large_and_tiny_values() {
     for x in [1e-45_f32, 1e-40, 1e-20, 1e-3] {
         assert_as_robust("gelu", actual, expected, &[single(&[-x])]);
     }
-    // Beyond these, one rounds to nothing: the composition is zero, and so are we.
+    // Beyond these, the tail rounds to zero: the composition is zero, and so is the operation.
     for (name, device) in devices() {
         let x = [-15.0, -1e4, -1e20, f32::MIN];
         let outcome = run(actual, &[single(&x)], &device);
@@ -106,7 +106,7 @@ fn attention_with_large_scores() {
     }
 }
 
-/// Keys that are ruled out by a score of -1e9, as masks do it, weigh exactly nothing.
+/// Keys with a score of -1e9, as masks use it, have a weight of exactly zero.
 #[test]
 fn attention_ignores_what_is_far_below() {
     let device = Device::flex();

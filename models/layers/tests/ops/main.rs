@@ -1,4 +1,4 @@
-//! The operations against their compositions of Burn's own, and against f64: values and all gradients, in training and in
+//! Compares the operations with compositions of Burn's own operations and with f64: values and all gradients, in training and in
 //! inference.
 
 mod agreement;

@@ -1,5 +1,5 @@
-//! What else holds a tensor does not see it change, gradients that nobody wants are not there, and the number of threads does
-//! not show.
+//! Operations do not change tensors that are still in use elsewhere, compute no gradients that are not requested, and give the same
+//! results for any number of threads.
 
 use burn::tensor::{Device, Tensor};
 use layers::ops;
@@ -55,7 +55,7 @@ fn inputs_stay_as_they_are() {
     }
 }
 
-/// An input that enters twice has the sum of both gradients, and one that the output is added to gets its share as well.
+/// An input that is used several times gets the sum of the gradients of all uses, including a direct addition to the output.
 #[test]
 fn gradients_of_shared_inputs_add_up() {
     for (device_name, device) in devices() {
@@ -79,7 +79,7 @@ fn gradients_of_shared_inputs_add_up() {
     }
 }
 
-/// With one input tracked, its gradient is what it is with all of them tracked, and the others have none.
+/// If only one input is tracked, its gradient is the same as if all are tracked, and the others have none.
 #[test]
 fn only_wanted_gradients_exist() {
     for (device_name, device) in devices() {

@@ -1,4 +1,4 @@
-//! Deterministic inputs, and one way to run an operation and its backward pass.
+//! Deterministic inputs, and a function that runs an operation and its backward pass.
 
 use burn::tensor::{Device, Tensor, TensorData};
 use layers::random::{Purpose, stream};
@@ -26,7 +26,7 @@ pub(crate) fn normal(length: usize, scale: f32, seed: u64) -> Vec<f32> {
 /// An operation over tensors of three axes. Weights and vectors come with leading axes of one, see [`matrix`], [`vector`].
 pub(crate) type Operation<'a> = &'a (dyn Fn(&[Tensor<3>]) -> Tensor<3> + Sync);
 
-/// What an operation is given: shape and values.
+/// An input of an operation: shape and values.
 #[derive(Clone)]
 pub(crate) struct Input {
     pub(crate) shape: [usize; 3],
@@ -43,7 +43,7 @@ impl Input {
     }
 }
 
-/// Inputs of the given shapes; all weights and vectors of the usual size.
+/// Inputs of the given shapes; all weights and vectors have values of typical size.
 pub(crate) fn inputs(shapes: &[[usize; 3]]) -> Vec<Input> {
     shapes.iter().enumerate().map(|(seed, shape)| Input::normal(*shape, 0.7, seed as u64)).collect()
 }
@@ -60,7 +60,7 @@ pub(crate) fn vector(x: &Tensor<3>) -> Tensor<1> {
     x.clone().reshape([length])
 }
 
-/// What came out: the output in training and in inference, and the gradient of every input.
+/// The outcome: the output in training and in inference, and the gradient of every input.
 #[derive(PartialEq)]
 pub(crate) struct Outcome {
     pub(crate) training: Vec<f32>,
@@ -68,7 +68,7 @@ pub(crate) struct Outcome {
     pub(crate) gradients: Vec<Vec<f32>>,
 }
 
-/// Runs the operation, and its backward pass from a fixed random gradient of the output.
+/// Runs the operation, and its backward pass with a fixed random gradient of the output.
 pub(crate) fn run(operation: Operation, inputs: &[Input], device: &Device) -> Outcome {
     let plain: Vec<_> = inputs.iter().map(|input| input.tensor(device)).collect();
     let inference = operation(&plain);
@@ -89,7 +89,7 @@ pub(crate) fn values<const D: usize>(x: Tensor<D>) -> Vec<f32> {
     x.into_data().try_into_vec().expect("a tensor of f32")
 }
 
-/// Distance relative to the expectation's norm.
+/// Distance relative to the norm of the expected values.
 pub(crate) fn distance(actual: &[f32], expected: &[f32]) -> f64 {
     assert_eq!(actual.len(), expected.len());
     let norm = |values: &mut dyn Iterator<Item = f64>| values.map(|x| x * x).sum::<f64>().sqrt();

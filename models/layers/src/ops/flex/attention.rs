@@ -1,7 +1,7 @@
 //! Multi-head attention core, head by head and in blocks of queries.
 //!
 //! A head is a slice of the last axis, which the matrix products address by strides, so that nothing is permuted or copied.
-//! The probabilities of a block live in a scratch buffer only. Training keeps the two numbers per row from which the backward
+//! The probabilities of a block exist only in a scratch buffer. Training keeps two numbers per row, from which the backward
 //! pass recovers them to the last bit: the largest score and the reciprocal of the sum (as in FlashAttention, Dao et al. 2022,
 //! <https://arxiv.org/abs/2205.14135>, which keeps the logarithm of the sum, inexact for large scores).
 
@@ -13,10 +13,10 @@ use super::matmul::{Matrix, add_product, write_product};
 use super::tensor::{contiguous, filled, from_values, values};
 use crate::ops::simd::{dot, each_vector, kernel, max, sum};
 
-/// Scores in a block, unless the rows are so long that [`MIN_ROWS`] take more: 256 KiB, half of a usual second-level cache.
+/// Scores in a block, unless [`MIN_ROWS`] long rows need more: 256 KiB, half of a typical second-level cache.
 const BLOCK: usize = 64 * 1024;
 
-/// Rows of a block at least, for the sake of the matrix products.
+/// Minimum number of rows in a block, below which the matrix products would be slow.
 const MIN_ROWS: usize = 64;
 
 /// `softmax(scale q kᵀ) v` in every head, and with `train` the statistics `[batch, heads, n, 2]` for [`backward`].
@@ -56,7 +56,7 @@ pub(super) fn forward(
     (from_values(output, [q.batch, q.tokens, d]), statistics)
 }
 
-/// The gradients of `q`, `k` and `v`, as far as `needs` wants them.
+/// The gradients of `q`, `k` and `v` that `needs` selects.
 pub(super) fn backward(
     [q, k, v]: [FlexTensor; 3],
     statistics: FlexTensor,
@@ -109,7 +109,7 @@ fn pairs(batch: usize, heads: usize) -> impl Iterator<Item = (usize, usize)> {
     (0..batch).flat_map(move |item| (0..heads).map(move |head| (item, head)))
 }
 
-/// The tensor as [`Heads`] takes it: slices and steps along batch and tokens are fine.
+/// The tensor in a layout that [`Heads`] accepts: slices and steps along batch and tokens are allowed.
 fn sequence(tensor: FlexTensor) -> FlexTensor {
     let layout = tensor.layout();
     if layout.has_positive_strides() && layout.strides()[2] == 1 { tensor } else { contiguous(tensor) }
@@ -149,7 +149,7 @@ impl<'a> Heads<'a> {
     }
 }
 
-/// How the queries of a head are cut.
+/// How the queries of a head are divided into blocks.
 struct Blocks {
     queries: usize,
     keys: usize,
@@ -185,7 +185,7 @@ kernel! {
 }
 
 kernel! {
-    /// The result of [`softmax_rows`], from the scores and the statistics.
+    /// Recomputes the result of [`softmax_rows`] from the scores and the statistics.
     fn softmax_rows_again<'a, S>(simd: S, x: &'a mut [f32], columns: usize, statistics: &'a [f32]) {
         for (x, [largest, scale]) in x.chunks_exact_mut(columns).zip(statistics.as_chunks().0) {
             each_vector!(simd: S; load(x), store(x) = (x - *largest).exp() * *scale);

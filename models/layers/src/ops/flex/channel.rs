@@ -1,7 +1,7 @@
 //! Attention between the channels of a head: scores of `[width, width]`, summed over many positions.
 //!
-//! The matrices are too small for `gemm`, and the positions too many for a transposed copy. They are cut into tiles, a few rows
-//! by one vector, that stay in registers while all positions pass by.
+//! The matrices are too small for `gemm`, and there are too many positions for a transposed copy. The matrices are cut into tiles of
+//! a few rows by one vector, which stay in registers during the loop over all positions.
 
 use burn::backend::flex::FlexTensor;
 use pulp::Simd;
@@ -174,7 +174,7 @@ fn softmax_columns<S: Simd>(simd: S, matrix: &mut [f32], width: usize, scale: f3
     }
 }
 
-/// Turns the gradients of weights into those of the products that `scale` multiplies.
+/// Turns the gradients of the weights into those of the unscaled scores.
 #[inline(always)]
 fn softmax_columns_backward<S: Simd>(simd: S, weights: &[f32], dweights: &mut [f32], width: usize, scale: f32) {
     for start in (0..width).step_by(S::F32_LANES) {

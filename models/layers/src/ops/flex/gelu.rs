@@ -35,13 +35,13 @@ pub(super) fn gelu<S: Simd, const V: usize>(x: Vectors<S, V>) -> Vectors<S, V> {
 
 /// Value and derivative.
 ///
-/// The density in the derivative takes an exponential, and from there it is not far to Φ by Hastings' approximation of the tail,
-/// the density times a polynomial in `1 / (1 + 0.2316419 |x|)` (Abramowitz, Stegun 1964, formula 26.2.17). For the value alone
-/// [`Vectors::erf`] is faster; both have errors below 3e-7, relative to the argument where that is above one.
+/// The density in the derivative needs an exponential. With it, Φ is cheap by Hastings' approximation of the tail: the density
+/// times a polynomial in `1 / (1 + 0.2316419 |x|)` (Abramowitz, Stegun 1964, formula 26.2.17). For the value alone
+/// [`Vectors::erf`] is faster; both have errors below 3e-7, relative to the argument if it is above one.
 #[inline(always)]
 pub(super) fn gelu_with_derivative<S: Simd, const V: usize>(x: Vectors<S, V>) -> (Vectors<S, V>, Vectors<S, V>) {
     const FRAC_1_SQRT_2PI: f32 = 0.398_942_3;
-    // The published coefficients times 1 / √(2π), the one of the highest power first.
+    // The published coefficients times 1 / √(2π), that of the highest power first.
     const COEFFICIENTS: [f32; 5] = [0.530_702_7, -0.726_576, 0.710_706_9, -0.142_248_37, 0.127_414_8];
 
     let exponential = (x * -0.5 * x).exp();
@@ -58,7 +58,7 @@ kernel! {
 }
 
 kernel! {
-    /// `x` turns into the values; the derivatives are written.
+    /// Replaces `x` by the values and writes the derivatives.
     fn gelu_and_derivative<'a, S>(simd: S, x: &'a mut [f32], derivative: &'a mut [f32]) {
         each_vector!(simd: S; load(x), store(x, derivative) = gelu_with_derivative(x));
     }

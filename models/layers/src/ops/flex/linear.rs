@@ -1,4 +1,4 @@
-//! Linear layers with what follows them: bias, residual, GELU.
+//! Linear layers fused with the operation that follows: bias, residual or GELU.
 
 use std::ops::Range;
 
@@ -57,7 +57,8 @@ pub(super) fn forward_gelu_with_derivative(
     (from_values(y, derivative.shape()), derivative)
 }
 
-/// `x weight`, changed by `finish` while it lies in a cache: a panel of rows at a time, given with its range of values.
+/// `x weight`, with `finish` applied to a panel of rows at a time while it is in the cache. `finish` gets the panel and its range
+/// of values.
 fn multiplied(x: FlexTensor, weight: FlexTensor, mut finish: impl FnMut(&mut [f32], Range<usize>)) -> FlexTensor {
     let (x, weight) = (contiguous(x), matrix(weight));
     let (x_rows, weight) = (rows(&x), Matrix::of_tensor(&weight));
@@ -72,7 +73,7 @@ fn multiplied(x: FlexTensor, weight: FlexTensor, mut finish: impl FnMut(&mut [f3
     from_values(y, with_last_axis(&x, weight.columns()))
 }
 
-/// Rows of a product to compute at a time. Every product arranges the weight anew, which pays for small weights only.
+/// Rows of a product to compute at a time. Every product packs the weight again, which is worthwhile only for small weights.
 fn panel_rows(weight: Matrix) -> usize {
     const VALUES: usize = 32 * 1024;
     if weight.rows() * weight.columns() > VALUES { usize::MAX } else { VALUES / weight.columns() }
@@ -114,7 +115,7 @@ fn rows(tensor: &FlexTensor) -> Matrix<'_> {
     Matrix::row_major(values(tensor), columns)
 }
 
-/// A weight as [`Matrix::of_tensor`] takes it: transposed views are fine, mirrored ones are not.
+/// A weight in a layout that [`Matrix::of_tensor`] accepts: transposed views are allowed, mirrored ones are not.
 fn matrix(weight: FlexTensor) -> FlexTensor {
     if weight.layout().has_positive_strides() { weight } else { weight.to_contiguous() }
 }
@@ -162,7 +163,7 @@ kernel! {
 }
 
 kernel! {
-    /// `x` turns into `gelu(x + bias)`; the derivatives are written.
+    /// Replaces `x` by `gelu(x + bias)` and writes the derivatives.
     fn bias_gelu_and_derivative<'a, S>(simd: S, x: &'a mut [f32], bias: &'a [f32], derivative: &'a mut [f32]) {
         for (x, derivative) in x.chunks_exact_mut(bias.len()).zip(derivative.chunks_exact_mut(bias.len())) {
             each_vector!(simd: S; load(x, bias), store(x, derivative) = gelu_with_derivative(x + bias));

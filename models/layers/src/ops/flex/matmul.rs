@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use burn::backend::flex::FlexTensor;
 
-/// A matrix in a slice: element `(i, j)` lies at `i * row_stride + j * column_stride`.
+/// A matrix in a slice: element `(i, j)` is at `i * row_stride + j * column_stride`.
 #[derive(Clone, Copy)]
 pub(super) struct Matrix<'a> {
     values: &'a [f32],
@@ -23,12 +23,12 @@ impl<'a> Matrix<'a> {
         matrix
     }
 
-    /// Rows of `columns` values one after the other; as many as there are.
+    /// Consecutive rows of `columns` values, as many as the slice has.
     pub(super) fn row_major(values: &'a [f32], columns: usize) -> Self {
         Self::strided(values, values.len().checked_div(columns).unwrap_or(0), columns, columns)
     }
 
-    /// A tensor of two axes with any strides that are not negative.
+    /// A tensor of two axes, with non-negative strides.
     pub(super) fn of_tensor(tensor: &'a FlexTensor) -> Self {
         let layout = tensor.layout();
         let [rows, columns] = layout.shape().dims();
@@ -72,13 +72,13 @@ impl<'a> Matrix<'a> {
     }
 }
 
-/// Who multiplies. The result is the same to the last bit: threads share out tiles of the product, not terms of a sum.
+/// Which threads multiply. The result is the same to the last bit, because threads divide the product into tiles, not sums into terms.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Threads {
-    /// The calling thread only. The rule in backward passes: they run while autodiff holds the lock of its graph, and a thread
-    /// that waits for a pool may pick up work that wants the same lock.
+    /// Only the calling thread. Backward passes must use this: they run while autodiff holds the lock of its graph, and a thread
+    /// that waits for a pool may pick up work that needs the same lock.
     One,
-    /// The threads of the current pool, where the product is large enough.
+    /// The threads of the current pool, if the product is large enough.
     Pool,
 }
 
@@ -100,7 +100,7 @@ pub(super) fn append_product(values: &mut Vec<f32>, lhs: Matrix, rhs: Matrix, th
     unsafe { values.set_len(values.len() + length) };
 }
 
-/// Memory that a product may be written to, whatever it held before.
+/// Memory that a product may be written to, whether or not it is initialised.
 pub(super) trait Destination {
     fn as_span(&mut self) -> (*mut f32, usize);
 }

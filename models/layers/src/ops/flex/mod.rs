@@ -1,6 +1,6 @@
 //! The operations on Flex, Burn's CPU backend, in f32.
 //!
-//! Tensors come as views of any strides; kernels take slices. Every result is independent of the number of threads.
+//! Tensors arrive as views with any strides; kernels take slices. No result depends on the number of threads.
 
 #[expect(unsafe_code, reason = "writes into memory that is not initialised, to save a pass over it")]
 mod attention;
@@ -139,7 +139,7 @@ mod tests {
         }
     }
 
-    /// The integration tests see the widest vectors only.
+    /// The integration tests cover only the widest vectors.
     #[test]
     fn every_vector_width_agrees_with_the_composition() {
         with_every_width(|bits| {
@@ -175,7 +175,7 @@ mod tests {
         });
     }
 
-    /// What training has of every operation: outputs and gradients.
+    /// The outputs and gradients of every operation in training.
     fn outputs_and_gradients() -> Vec<(&'static str, FlexTensor)> {
         let mut all = Vec::new();
         let mut keep = |what, tensors: Vec<FlexTensor>| all.extend(tensors.into_iter().map(|tensor| (what, tensor)));
@@ -211,7 +211,7 @@ mod tests {
         all
     }
 
-    /// The integration tests hold the gradients of the widest vectors against the composition's.
+    /// The integration tests compare the gradients of the widest vectors with those of the composition.
     #[test]
     fn every_vector_width_gives_the_same_gradients() {
         let widest = outputs_and_gradients();

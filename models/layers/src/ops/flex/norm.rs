@@ -1,6 +1,6 @@
 //! Layer normalisation over the last axis.
 //!
-//! The backward pass computes mean and variance anew: a row is read anyway, and then lies in the first-level cache.
+//! The backward pass recomputes mean and variance: it reads each row anyway, which is then in the first-level cache.
 
 use burn::backend::TensorMetadata;
 use burn::backend::flex::FlexTensor;
@@ -21,7 +21,7 @@ pub(super) fn forward(x: FlexTensor, gamma: FlexTensor, beta: FlexTensor, epsilo
     from_values(y, x.shape())
 }
 
-/// The gradients of `x`, `gamma` and `beta`, as far as `needs` wants them.
+/// The gradients of `x`, `gamma` and `beta` that `needs` selects.
 pub(super) fn backward(
     x: FlexTensor,
     gamma: FlexTensor,
@@ -38,7 +38,7 @@ pub(super) fn backward(
     [needs_x.then_some(dy), needs_gamma.then(|| from_values(dgamma, [d])), needs_beta.then(|| from_values(dbeta, [d]))]
 }
 
-/// Rows that are summed up side by side, so that no addition waits for the one before it.
+/// Number of rows that are summed at the same time, so that no addition waits for the one before it.
 const ROWS: usize = 4;
 
 /// Mean and reciprocal standard deviation of each of the rows.
@@ -66,7 +66,7 @@ fn statistics<S: Simd, const R: usize>(simd: S, rows: &[f32], epsilon: f32) -> [
     }
     for i in 0..R {
         let mut sum = squares[i].sum();
-        // What is loaded behind the end of a row is zero, which is not the mean.
+        // Vectors loaded past the end of a row would contain zeros, which differ from the mean.
         for x in &rows[i * d + whole..(i + 1) * d] {
             sum += (x - statistics[i].0) * (x - statistics[i].0);
         }
@@ -90,7 +90,7 @@ fn row_means<S: Simd, const R: usize>(
         let end = d.min(start + S::F32_LANES);
         let gamma = Vector::load(simd, &gamma[start..end]);
         for i in 0..R {
-            // Behind the end of the row, dy and with it q are zero.
+            // Past the end of the row, dy is zero, and so is q.
             let q = Vector::load(simd, &dy[i * d + start..i * d + end]) * gamma;
             let h = (Vector::load(simd, &x[i * d + start..i * d + end]) - statistics[i].0) * statistics[i].1;
             q_sums[i] = q_sums[i] + q;
@@ -124,7 +124,7 @@ kernel! {
     }
 }
 
-/// Where the gradients of gamma and beta are summed up.
+/// The sums for the gradients of gamma and beta.
 type ParameterSums<'a> = Option<(&'a mut [f32], &'a mut [f32])>;
 
 #[inline(always)]
@@ -150,7 +150,7 @@ fn rows_backward<S: Simd, const R: usize>(
         let means = row_means::<S, R>(simd, x, gamma, dy, &statistics);
         let rows = x.chunks_exact(gamma.len()).zip(dy.chunks_exact_mut(gamma.len())).zip(statistics).zip(means);
         for (((x, dy), (mean, scale)), (q_mean, qh_mean)) in rows {
-            // Not fused: what cancels shall cancel to the last bit, as in rows of one element.
+            // Not fused: terms that cancel, as in rows of one element, must cancel to the last bit.
             each_vector!(
                 simd: S;
                 load(x, gamma, dy),
@@ -161,7 +161,7 @@ fn rows_backward<S: Simd, const R: usize>(
 }
 
 kernel! {
-    /// Adds to the sums that make the gradients of gamma and beta, and turns `dy` into the gradient of `x`, if they are wanted.
+    /// Adds to the sums for the gradients of gamma and beta, and turns `dy` into the gradient of `x`, if they are needed.
     fn layer_norm_backward<'a, S>(
         simd: S,
         x: &'a [f32],

@@ -1,5 +1,4 @@
-//! Images cut into patches. Burn's reshape and permutation make a copy that gathers value by value; here, runs of a row are read as
-//! they lie.
+//! Cuts images into patches. Burn's reshape and permutation gather a copy value by value; this reads contiguous runs of a row.
 
 use std::mem::MaybeUninit;
 

@@ -6,10 +6,10 @@ use burn::backend::TensorMetadata;
 use burn::backend::flex::{FlexTensor, Layout};
 use burn::tensor::{Bytes, DType, Shape};
 
-/// Values that a kernel takes at a time where it follows on another pass over them: 16 KiB, half of a first-level cache.
+/// Number of values that a kernel processes at a time if another pass over them comes first: 16 KiB, half of a first-level cache.
 pub(super) const BLOCK: usize = 4096;
 
-/// The part of [`BLOCK`] that whole rows fill, but one row at least.
+/// The part of [`BLOCK`] that whole rows fill, but at least one row.
 pub(super) fn whole_rows(columns: usize) -> usize {
     (BLOCK / columns).max(1) * columns
 }
@@ -21,7 +21,7 @@ pub(super) fn from_values(values: Vec<f32>, shape: impl Into<Shape>) -> FlexTens
     FlexTensor::new(Bytes::from_elems(values), Layout::contiguous(shape), DType::F32)
 }
 
-/// The tensor in row-major order, without a copy where it already is; a view of a larger buffer may be.
+/// The tensor in row-major order, without a copy if it already is, as a view of a larger buffer may be.
 pub(super) fn contiguous(tensor: FlexTensor) -> FlexTensor {
     assert_eq!(tensor.dtype(), DType::F32, "the fused operations compute in f32");
     if tensor.is_contiguous() { tensor } else { tensor.to_contiguous() }
@@ -32,7 +32,7 @@ pub(super) fn values(tensor: &FlexTensor) -> &[f32] {
     tensor.as_slice().expect("the tensor is contiguous and of f32")
 }
 
-/// The tensor in a buffer of its own, to be changed in place: itself where nothing else holds its buffer, else a copy.
+/// The tensor in its own buffer, to be changed in place: the same one if nothing else holds its buffer, else a copy.
 pub(super) fn owned(tensor: FlexTensor) -> FlexTensor {
     let tensor = contiguous(tensor);
     if tensor.is_unique() { tensor } else { from_values(values(&tensor).to_vec(), tensor.shape()) }
