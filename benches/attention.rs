@@ -1,6 +1,6 @@
-//! `cargo bench --bench attention`: the cost of each attention mechanism, its linear maps included, over the number of tokens.
+//! `cargo bench --bench attention`: the cost of each attention mechanism, including its linear maps, by the number of tokens.
 //!
-//! Names are `attention/MECHANISM/TOKENS`; inference of one image on one thread, with `d_model` 128 and heads of 16 channels.
+//! Names are `attention/MECHANISM/TOKENS`. Each is inference of one image on one thread, with `d_model` 128 and heads of 16 channels.
 
 mod setup;
 

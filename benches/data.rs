@@ -1,6 +1,6 @@
-//! `cargo bench --bench data`: how fast one core makes what a model reads out of decoded images.
+//! `cargo bench --bench data`: how fast one core turns decoded images into the input of a model.
 //!
-//! Names are `data/AUGMENTATION/SIZE`; all of them normalise and take the digest of every sample, as training does.
+//! Names are `data/AUGMENTATION/SIZE`. All of them normalise every sample and compute its digest, as training does.
 
 mod setup;
 
@@ -24,7 +24,7 @@ const AUGMENTATIONS: [(&str, &str); 10] = [
     ("random_erasing", "augment.random_erasing.probability = 0.25"),
     ("mixup", "augment.mixup.alpha = 0.8"),
     ("cutmix", "augment.cutmix.alpha = 1.0"),
-    // All that the published recipe of the convolutional ViT does.
+    // Everything in the published recipe of the convolutional ViT.
     (
         "published",
         "[augment]\nrandom_resized_crop = { scale = [0.75, 1.0], ratio = [1.0, 1.0] }\nhorizontal_flip = true\n\

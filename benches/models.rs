@@ -1,6 +1,6 @@
 //! `cargo bench --bench models`: training step and inference of the models of `configs/speed.toml` on all cores.
 //!
-//! Names are `train_step/MODEL` and `inference/MODEL/BATCH`; a batch of one image is on one core. Elements are images.
+//! Names are `train_step/MODEL` and `inference/MODEL/BATCH`. A batch of one image runs on one core. Elements are images.
 
 mod setup;
 
@@ -39,7 +39,7 @@ fn bench(criterion: &mut Criterion) {
                 TimingMode::TrainStep => ("train_step", name.clone()),
                 TimingMode::Inference => ("inference", format!("{name}/{images}")),
             };
-            // Models are made when a benchmark begins: those that the command line leaves out cost nothing.
+            // Models are built when their benchmark begins, so those that the command line leaves out cost nothing.
             let mut prepared = None;
             group(criterion, mode_name, images).bench_function(id, |bencher| {
                 let bench =

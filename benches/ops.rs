@@ -1,7 +1,7 @@
-//! `cargo bench --bench ops`: each of our operations against the composition of Burn's own, at the sizes that the models have.
+//! `cargo bench --bench ops`: each fused operation against the composition of Burn's own operations, at the models' sizes.
 //!
-//! Names are `ops/OPERATION/VARIANT/MODE/MODEL`, with the variants `fused` and `composed`: in mode `train` forward and backward pass
-//! with the gradients of all inputs, in mode `infer` the forward pass. All run on one thread, as within a lane. Elements are the
+//! Names are `ops/OPERATION/VARIANT/MODE/MODEL`, with the variants `fused` and `composed`. Mode `train` is the forward and backward
+//! pass with the gradients of all inputs; mode `infer` is the forward pass. All run on one thread, as within a lane. Elements are the
 //! values of the first input.
 
 mod setup;
@@ -16,7 +16,7 @@ use layers::ops::{self, composed};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// What an operation computes with at the size of one model.
+/// The dimensions of an operation in one model.
 #[derive(Clone, Copy)]
 struct Size {
     model: &'static str,
@@ -39,7 +39,7 @@ const VIT_BASE: Size =
 const ALL: &[Size] = &[CONV_VIT, LINFORMER, VIT, VIT_BASE];
 const WITH_TOKEN_ATTENTION: &[Size] = &[LINFORMER, VIT, VIT_BASE];
 
-/// An operation over tensors of three axes; matrices and vectors come with leading axes of one.
+/// An operation over tensors of three axes; matrices and vectors have leading axes of length one.
 type Operation = fn(&[Tensor<3>], Size) -> Tensor<3>;
 
 fn compare(
@@ -182,7 +182,7 @@ fn attention(criterion: &mut Criterion) {
 }
 
 fn patches(criterion: &mut Criterion) {
-    // Images and micro-batches of the models: 32x32 in patches of 2, 224x224 in patches of 32.
+    // Images and micro-batches of the models: 32x32 pixels in patches of 2, 224x224 in patches of 32.
     for (model, shape, patch_size) in [("conv_vit", [2, 3, 32, 32], 2), ("linformer", [8, 3, 224, 224], 32)] {
         let images = Tensor::<4>::random(shape, Distribution::Normal(0.0, 1.0), &Device::flex());
         let mut group = criterion.benchmark_group("ops/patches");

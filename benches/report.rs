@@ -1,7 +1,7 @@
-//! `cargo bench --bench report`: how long tables, plots and reports of a sweep take, from reading its records to the last file.
+//! `cargo bench --bench report`: how long the tables, plots and reports of a sweep take, from reading its records to the last file.
 //!
-//! Names are `report/RUNS`; ten runs, which differ in their seeds, make a model. The records are those of one run many times over: 20
-//! epochs, 158 times, 25 predictions.
+//! Names are `report/RUNS`. Each model has ten runs with different seeds. The records are copies of those of one run: 20 epochs, 158
+//! times, 25 predictions.
 
 mod setup;
 
@@ -20,7 +20,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const SEEDS: usize = 10;
 
-/// Writes the records of so many runs below `root` and answers their models' names.
+/// Writes the records of `runs` runs below `root` and returns the names of their models.
 fn records(root: &Path, runs: usize) -> Vec<String> {
     let run = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("harness/tests/fixtures/records-schema-1/runs/conv_vit-s0-757c985c6a");
@@ -33,7 +33,7 @@ fn records(root: &Path, runs: usize) -> Vec<String> {
         let folder = root.join("runs").join(&name);
         fs::create_dir_all(&folder).expect("a temporary folder can be written");
         let mut done = done.clone();
-        // Accuracies and times that differ as those of other models and seeds do.
+        // Accuracies and times differ as they would between models and seeds.
         let spread = (index * 7919 % 1000) as f64 / 1000.0;
         for (key, value) in [
             ("run", json!(name)),
@@ -58,7 +58,7 @@ fn bench(criterion: &mut Criterion) {
     group.sampling_mode(SamplingMode::Flat).sample_size(10);
     group.measurement_time(Duration::from_secs(5)).warm_up_time(Duration::from_secs(1));
     for runs in [300, 10_000] {
-        // Written when the benchmark begins: if the command line leaves it out, it costs nothing.
+        // Written when the benchmark begins, so it costs nothing if the command line leaves it out.
         let prepared = LazyCell::new(|| {
             let temporary = tempfile::tempdir().expect("there is room for a temporary folder");
             let models = records(temporary.path(), runs);

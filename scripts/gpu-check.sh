@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Checks a build of vitbench on a machine with a GPU, part by part. Needs the program and this repository, no network.
+# Checks a build of vitbench on a machine with a GPU, part by part. It needs the program and this repository, but no network.
 #
 #     bash scripts/gpu-check.sh --binary target/release/vitbench --out DIR [--device cuda] [--part NAME]...
 #
-# Parts: devices, parity, quick, speed, resume; all of them if none is named. What a part prints goes to DIR/PART.log.
+# Parts: devices, parity, quick, speed, resume; all of them by default. The output of a part goes to DIR/PART.log.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -29,29 +29,29 @@ if [ ! -x "$binary" ] || [ -z "$out" ]; then usage; fi
 mkdir -p "$out"
 out=$(realpath "$out")
 
-# Which devices this build can use, and how fast they multiply matrices.
+# Lists the devices that this build can use, and how fast they multiply matrices.
 devices() {
     nvidia-smi --query-gpu=name,memory.total,driver_version --format=csv || true
     "$binary" devices --peak
 }
 
-# Every recorded tensor of the PyTorch models, computed on the device.
+# Compares every recorded tensor of the PyTorch models with the device's.
 parity() {
     "$binary" parity harness/tests/fixtures/*.safetensors --device "$device"
 }
 
-# The README's first command.
+# Runs the README's first command.
 quick() {
     "$binary" run configs/quick.toml --device "$device" --out "$out/quick"
 }
 
-# Speed and memory of the models at the sizes that they are known by.
+# Measures speed and memory of the models at their well-known sizes.
 speed() {
     "$binary" time configs/speed.toml --device "$device" --format csv | tee "$out/speed.csv"
 }
 
-# A run that is stopped and resumed leaves the records of one that was not: on the CPU to the last bit. On the GPU the losses are
-# printed side by side, since a GPU's kernels are chosen by timing.
+# Checks that a run that is stopped and resumed has the same records as one that is not: on the CPU to the last bit. For the GPU it
+# only prints the losses side by side, because a GPU's kernels are chosen by timing.
 resume() {
     local settings=(--set data.train_limit=1000 --set train.epochs=4 --set train.schedule.warmup_epochs=1
         --set measure.min_seconds=0.2) on
@@ -77,7 +77,7 @@ for part in "${parts[@]}"; do
     esac
     started=$SECONDS
     printf '== %s\n' "$part"
-    # Not as the condition of an `if`, where the shell would not stop at errors.
+    # Not the condition of an `if`, where `set -e` would have no effect.
     set +e
     (set -e; "$part") >"$out/$part.log" 2>&1
     status=$?
