@@ -7,5 +7,9 @@ use vit::VitConfig;
 use super::Registration;
 
 /// In the order of their colours in plots, so a new one goes to the end.
-pub(super) const BUILT_IN: &[Registration] =
-    &[Registration::of::<VitConfig>(), Registration::of::<LinformerConfig>(), Registration::of::<ConvVitConfig>()];
+#[rustfmt::skip]
+pub(super) const BUILT_IN: &[Registration] = &[
+    Registration::of::<VitConfig>(),
+    Registration::of::<LinformerConfig>(),
+    Registration::of::<ConvVitConfig>(),
+];

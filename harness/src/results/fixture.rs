@@ -219,7 +219,7 @@ fn machine() -> MachineRecord {
     MachineRecord {
         schema: SCHEMA,
         version: "0.1.0 (a1b2c3d)".to_owned(),
-        command: "vitbench run configs/cifar10.toml --out results/cifar10".to_owned(),
+        command: "vitbench run configs/cifar10-60k.toml --out results/cifar10".to_owned(),
         cpu: "AMD EPYC 7543 32-Core Processor".to_owned(),
         cpu_cores: 8,
         memory_bytes: 64 << 30,
