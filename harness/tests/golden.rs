@@ -159,7 +159,10 @@ fn training_gives_the_recorded_bits() {
         }
         assert_eq!(expected, found);
     } else {
-        testing::skipped("the bits of the golden runs", format!("no digests for {}; losses are compared to 1e-5 instead", feature_level()));
+        testing::skipped(
+            "the bits of the golden runs",
+            format!("no digests for {}; losses are compared to 1e-5 instead", feature_level()),
+        );
         let (_, expected) = recorded.pop_first().expect("a set is recorded");
         assert_close(&expected, &found);
     }

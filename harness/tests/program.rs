@@ -191,14 +191,14 @@ fn mistakes_in_a_config_are_named_with_their_remedy() {
         ("device=gpu", vec!["device", "unknown variant `gpu`", "flex, ndarray, cuda"]),
         ("data.dataset=mnist", vec!["data.dataset", "unknown variant `mnist`", "shapes, cifar10"]),
         ("train.optimizer.kind=adamax", vec!["train.optimizer", "unknown variant `adamax`", "adam"]),
-        ("train.batch_size=0", vec!["train.batch_size", "take 1 or more"]),
-        ("train.lr=-1.0", vec!["train.lr", "-1 is no learning rate"]),
-        ("seeds=[1, 1]", vec!["seeds", "1 stands twice"]),
+        ("train.batch_size=0", vec!["train.batch_size", "must be at least 1, got 0"]),
+        ("train.lr=-1.0", vec!["train.lr", "must be at least 0, got -1"]),
+        ("seeds=[1, 1]", vec!["seeds", "lists 1 twice"]),
         ("data.val_fraction=1.5", vec!["data.val_fraction", "1.5"]),
         ("data.std=[0.2, 0.0, 0.2]", vec!["data.std", "[0.2, 0.0, 0.2]", "above 0"]),
         ("data.augment.mixup.alpha=-1.0", vec!["data.augment.mixup.alpha", "is -1", "above 0"]),
         ("sweep.\"data.augment.mixup.alpha\"=[0.2, -1.0]", vec!["data.augment.mixup.alpha", "is -1"]),
-        ("train.optimizer.weight_decay=-0.1", vec!["train.optimizer.weight_decay", "-0.1", "from 0 up"]),
+        ("train.optimizer.weight_decay=-0.1", vec!["train.optimizer.weight_decay", "must be at least 0, got -0.1"]),
     ];
     for (assignment, expected) in cases {
         for command in ["run", "plan"] {

@@ -19,25 +19,45 @@ impl DataConfig {
         check_size(self)?;
         check_path(self)?;
         if self.on_bad_file == OnBadFile::Exclude && self.dataset != DatasetName::ImageFolder {
-            let problem = "is `exclude`, but only the files of dataset = \"image_folder\" can be left out one by one";
-            return refuse("on_bad_file", problem, "leave it out; the other datasets are whole or not used");
+            let problem = "is `exclude`, but only dataset = \"image_folder\" can exclude single files";
+            return refuse("on_bad_file", problem, "remove it; the other datasets are used as a whole");
         }
         for (key, limit) in [("train_limit", self.train_limit), ("test_limit", self.test_limit)] {
             if limit == Some(0) {
-                return refuse(key, "is 0", "give at least 1, or leave the key out to take all images");
+                return refuse(
+                    key,
+                    "must be at least 1, got 0",
+                    "set it to 1 or more, or remove the key to use all images",
+                );
             }
         }
         if !(0.0..1.0).contains(&self.val_fraction) {
-            return refuse("val_fraction", format!("is {}", self.val_fraction), "give a share from 0 to below 1");
+            return refuse(
+                "val_fraction",
+                format!("must be in [0, 1), got {}", self.val_fraction),
+                "set it to a fraction such as 0.1",
+            );
         }
         if !(self.test_fraction > 0.0 && self.test_fraction < 1.0) {
-            return refuse("test_fraction", format!("is {}", self.test_fraction), "give a share above 0 and below 1");
+            return refuse(
+                "test_fraction",
+                format!("must be in (0, 1), got {}", self.test_fraction),
+                "set it to a fraction such as 0.2",
+            );
         }
         if self.mean.iter().any(|mean| !mean.is_finite()) {
-            return refuse("mean", format!("is {:?}", self.mean), "give a number per channel");
+            return refuse(
+                "mean",
+                format!("must be one number per channel, got {:?}", self.mean),
+                "write it as in mean = [0.5, 0.5, 0.5]",
+            );
         }
         if !self.std.iter().all(|&std| std > 0.0 && std.is_finite()) {
-            return refuse("std", format!("is {:?}", self.std), "give a number above 0 per channel");
+            return refuse(
+                "std",
+                format!("must be one number above 0 per channel, got {:?}", self.std),
+                "write it as in std = [0.25, 0.25, 0.25]",
+            );
         }
         check_augment(&self.augment, self.image_size)
     }
@@ -48,15 +68,15 @@ fn check_augment(augment: &AugmentConfig, image_size: usize) -> Result<()> {
         check_bounds("augment.random_resized_crop", crop.scale, crop.ratio)?;
     }
     if let Some(padding) = augment.pad_and_crop.map(|crop| crop.padding).filter(|padding| *padding >= image_size) {
-        let help = format!("give less than the image's {image_size} pixels, such as padding = 4");
+        let help = format!("set it below the image's {image_size} pixels, such as padding = 4");
         return refuse("augment.pad_and_crop.padding", format!("is {padding}"), help);
     }
     if let Some(rand_augment) = augment.rand_augment.filter(|config| config.magnitude > 30) {
-        let help = "give a magnitude from 0 to 30, such as 9";
+        let help = "set it to a number from 0 to 30, such as 9";
         return refuse("augment.rand_augment.magnitude", format!("is {}", rand_augment.magnitude), help);
     }
     if let Some(rand_augment) = augment.rand_augment.filter(|config| !(1..=14).contains(&config.operations)) {
-        let help = "give a number of operations from 1 to 14, such as 2";
+        let help = "set it to a number from 1 to 14, such as 2";
         return refuse("augment.rand_augment.operations", format!("is {}", rand_augment.operations), help);
     }
     for (key, mix) in [("mixup", augment.mixup), ("cutmix", augment.cutmix)] {
@@ -64,7 +84,7 @@ fn check_augment(augment: &AugmentConfig, image_size: usize) -> Result<()> {
             return refuse(
                 &format!("augment.{key}.alpha"),
                 format!("is {alpha}"),
-                "give a number above 0, such as 0.2",
+                "set it to a number above 0, such as 0.2",
             );
         }
     }
@@ -78,11 +98,11 @@ fn check_jitter(jitter: &ColorJitterConfig) -> Result<()> {
     {
         if !(range >= 0.0 && range.is_finite()) {
             let key = format!("augment.color_jitter.{key}");
-            return refuse(&key, format!("is {range}"), "give a number of 0 or more, such as 0.1");
+            return refuse(&key, format!("is {range}"), "set it to a number of at least 0, such as 0.1");
         }
     }
     if !(0.0..=0.5).contains(&jitter.hue) {
-        let help = "give a part of the circle of hues from 0 to 0.5, such as 0.1";
+        let help = "set it to a fraction of the hue circle from 0 to 0.5, such as 0.1";
         return refuse("augment.color_jitter.hue", format!("is {}", jitter.hue), help);
     }
     Ok(())
@@ -91,7 +111,7 @@ fn check_jitter(jitter: &ColorJitterConfig) -> Result<()> {
 fn check_erasing(erasing: &RandomErasingConfig) -> Result<()> {
     if !(0.0..=1.0).contains(&erasing.probability) {
         let problem = format!("is {}", erasing.probability);
-        return refuse("augment.random_erasing.probability", problem, "give a probability, such as 0.25");
+        return refuse("augment.random_erasing.probability", problem, "set it to a number from 0 to 1, such as 0.25");
     }
     check_bounds("augment.random_erasing", erasing.scale, erasing.ratio)
 }
@@ -107,13 +127,13 @@ fn check_size(config: &DataConfig) -> Result<()> {
 fn check_path(config: &DataConfig) -> Result<()> {
     match (config.dataset, &config.path) {
         (DatasetName::ImageFolder, None) => {
-            refuse("path", "is missing", "name the folder of images: path = \"my-images\"")
+            refuse("path", "is missing", "set it to the folder of images: path = \"my-images\"")
         }
         (DatasetName::ImageFolder, Some(_)) | (_, None) => Ok(()),
         (_, Some(path)) => refuse(
             "path",
             format!("is `{}`, but only dataset = \"image_folder\" has a path", path.display()),
-            "leave it out; --data-dir says where the files of the CIFAR datasets lie",
+            "remove it; use --data-dir for the folder of the CIFAR datasets",
         ),
     }
 }
@@ -122,12 +142,13 @@ fn check_path(config: &DataConfig) -> Result<()> {
 fn check_bounds(key: &str, scale: [f32; 2], ratio: [f32; 2]) -> Result<()> {
     let [least, greatest] = scale;
     if !(0.0 < least && least <= greatest && greatest <= 1.0) {
-        let help = "give the least and greatest share of the area, above 0 and at most 1: scale = [0.08, 1.0]";
+        let help =
+            "set it to the smallest and largest fraction of the area, above 0 and at most 1: scale = [0.08, 1.0]";
         return refuse(&format!("{key}.scale"), format!("is {scale:?}"), help);
     }
     let [least, greatest] = ratio;
     if !(0.0 < least && least <= greatest && greatest.is_finite()) {
-        let help = "give the least and greatest aspect ratio, above 0: ratio = [0.75, 1.3333]";
+        let help = "set it to the smallest and largest aspect ratio, above 0: ratio = [0.75, 1.3333]";
         return refuse(&format!("{key}.ratio"), format!("is {ratio:?}"), help);
     }
     Ok(())
@@ -163,18 +184,18 @@ mod tests {
     #[test]
     fn nonsense_is_refused_with_key_and_value() {
         for (line, start) in [
-            ("train_limit = 0", "data.train_limit: is 0\n"),
-            ("test_limit = 0", "data.test_limit: is 0\n"),
-            ("val_fraction = 1.0", "data.val_fraction: is 1\n"),
-            ("val_fraction = nan", "data.val_fraction: is NaN\n"),
-            ("val_fraction = -0.1", "data.val_fraction: is -0.1\n"),
-            ("test_fraction = 0.0", "data.test_fraction: is 0\n"),
+            ("train_limit = 0", "data.train_limit: must be at least 1, got 0\n"),
+            ("test_limit = 0", "data.test_limit: must be at least 1, got 0\n"),
+            ("val_fraction = 1.0", "data.val_fraction: must be in [0, 1), got 1\n"),
+            ("val_fraction = nan", "data.val_fraction: must be in [0, 1), got NaN\n"),
+            ("val_fraction = -0.1", "data.val_fraction: must be in [0, 1), got -0.1\n"),
+            ("test_fraction = 0.0", "data.test_fraction: must be in (0, 1), got 0\n"),
             ("image_size = 15", "data.image_size: is 15\n  help: give 16 to 4096 pixels"),
             ("image_size = 1000000000", "data.image_size: is 1000000000\n"),
             ("on_bad_file = 'exclude'", "data.on_bad_file: is `exclude`, but only"),
             ("path = 'pets'", "data.path: is `pets`, but only"),
-            ("std = [0.2, 0.0, 0.2]", "data.std: is [0.2, 0.0, 0.2]\n"),
-            ("mean = [0.2, inf, 0.2]", "data.mean: is [0.2, inf, 0.2]\n"),
+            ("std = [0.2, 0.0, 0.2]", "data.std: must be one number above 0 per channel, got [0.2, 0.0, 0.2]\n"),
+            ("mean = [0.2, inf, 0.2]", "data.mean: must be one number per channel, got [0.2, inf, 0.2]\n"),
             ("augment.random_resized_crop = { scale = [0.0, 1.0] }", "data.augment.random_resized_crop.scale: is [0.0"),
             ("augment.random_resized_crop = { scale = [0.9, 0.1] }", "data.augment.random_resized_crop.scale: is [0.9"),
             (

@@ -10,7 +10,7 @@ pub(super) fn apply(text: &str, place: &str, assignments: &[String]) -> Result<S
         return Ok(text.to_owned());
     }
     let mut document: DocumentMut = text.parse().map_err(|error: toml_edit::TomlError| {
-        Error::input(place, format!("not valid TOML:\n{error}"), "mend the line that is pointed at")
+        Error::input(place, format!("not valid TOML:\n{error}"), "correct the marked line")
     })?;
     for assignment in assignments {
         set(&mut document, assignment)?;
@@ -26,11 +26,12 @@ fn set(document: &mut DocumentMut, assignment: &str) -> Result<()> {
             "write `--set table.key=value`, for instance `--set train.epochs=3` or `--set seeds=[0,1]`",
         )
     };
-    let (path, value) = assignment.split_once('=').ok_or_else(|| wrong("there is no `=`".into()))?;
+    let (path, value) = assignment.split_once('=').ok_or_else(|| wrong("has no `=`".into()))?;
     let value = value.trim();
     let value: toml_edit::Value = value.parse().unwrap_or_else(|_| value.into());
     // Quoted where a key has dots of its own: `sweep."train.lr"`.
-    let keys = Key::parse(path.trim()).map_err(|error| wrong(format!("`{path}` is no key: {}", error.message())))?;
+    let keys =
+        Key::parse(path.trim()).map_err(|error| wrong(format!("`{path}` is not a valid key: {}", error.message())))?;
     let keys: Vec<&str> = keys.iter().map(Key::get).collect();
     let (last, parents) = keys.split_last().expect("split yields at least one part");
     let mut item: &mut Item = document.as_item_mut();
@@ -38,9 +39,9 @@ fn set(document: &mut DocumentMut, assignment: &str) -> Result<()> {
         item = descend(item, key).ok_or_else(|| wrong(format!("no such key: `{key}`")))?;
     }
     if let Some(array) = item.as_array_of_tables_mut() {
-        return Err(wrong(format!("name one of the {} entries by its number, from 0", array.len())));
+        return Err(wrong(format!("is a list of {}; select an entry by its number, from 0", array.len())));
     }
-    let table = item.as_table_like_mut().ok_or_else(|| wrong(format!("`{last}` would stand in no table")))?;
+    let table = item.as_table_like_mut().ok_or_else(|| wrong(format!("`{last}` is not inside a table")))?;
     table.insert(last, Item::Value(value));
     Ok(())
 }
@@ -86,12 +87,12 @@ mod tests {
     #[test]
     fn says_what_is_wrong_with_an_assignment() {
         for (assignment, problem) in [
-            ("epochs", "there is no `=`"),
-            ("train..epochs=1", "`train..epochs` is no key"),
-            ("sweep.\"train.lr=1", "is no key"),
+            ("epochs", "has no `=`"),
+            ("train..epochs=1", "`train..epochs` is not a valid key"),
+            ("sweep.\"train.lr=1", "is not a valid key"),
             ("model.7.depth=1", "no such key: `7`"),
-            ("model.depth=1", "name one of the 1 entries"),
-            ("train.epochs.x=1", "would stand in no table"),
+            ("model.depth=1", "is a list of 1; select an entry"),
+            ("train.epochs.x=1", "is not inside a table"),
         ] {
             let error = edited("[train]\nepochs = 1\n[[model]]\n", &[assignment]).unwrap_err().to_string();
             assert!(error.contains(problem), "{assignment}: {error}");

@@ -37,8 +37,8 @@ impl Plan {
     pub(super) fn check(&self, place: &str) -> Result<()> {
         let wrong = |key: &str, problem: &str, help: &str| Err(Error::input(format!("{place}: {key}"), problem, help));
         if self.checkpoint_minutes.is_nan() || self.checkpoint_minutes <= 0.0 {
-            let problem = format!("{} is no time between two checkpoints", self.checkpoint_minutes);
-            return wrong("checkpoint_minutes", &problem, "give a positive number of minutes");
+            let problem = format!("must be above 0, got {}", self.checkpoint_minutes);
+            return wrong("checkpoint_minutes", &problem, "set it to a number of minutes, such as 10");
         }
         let names = match &self.sweep {
             // Each combination is checked for itself; the rest of the config alone need not make a plan.
@@ -88,7 +88,7 @@ impl SweepConfig {
         let excluded = self.exclude.iter().filter_map(|rule| rule.get("model").and_then(Value::as_str));
         if let Some(unknown) = excluded.into_iter().find(|name| plan.models.iter().all(|model| model.name != *name)) {
             let names: Vec<&str> = plan.models.iter().map(|model| model.name.as_str()).collect();
-            let help = format!("it has `{}`", names.join("`, `"));
+            let help = format!("its models are `{}`", names.join("`, `"));
             let problem = format!("the config has no model `{unknown}` to exclude");
             return Err(Error::input(format!("{place}: sweep.exclude"), problem, help));
         }
@@ -125,7 +125,7 @@ impl SweepConfig {
             }
         }
         if runs.is_empty() {
-            let help = "leave out a rule of `exclude`";
+            let help = "remove a rule of `exclude`";
             return Err(Error::input(format!("{place}: sweep"), "every combination is excluded", help));
         }
         let mut seeds: Vec<u64> = Vec::new();
@@ -181,7 +181,7 @@ impl SweepConfig {
             let architecture = fit_width(&model.architecture, (plan.data.image_size, classes), *quantity, *target)
                 .map_err(|problem| {
                     let place = format!("{place}: sweep.match: model `{}`", model.name);
-                    Error::input(place, problem, "choose another target, or other proportions of the model")
+                    Error::input(place, problem, "choose another target, or change the proportions of the model")
                 })?;
             let label = (targets.len() > 1).then(|| format!("{}={}", quantity.key(), short(*target)));
             Ok((label, architecture))
@@ -266,7 +266,7 @@ fn set_path(table: &mut Table, path: &str, value: &Value) -> Result<(), String> 
         None => _ = table.insert(path.into(), value.clone()),
         Some((first, rest)) => {
             let inner = table.entry(first).or_insert_with(|| Value::Table(Table::new()));
-            let inner = inner.as_table_mut().ok_or_else(|| format!("`{first}` is no table"))?;
+            let inner = inner.as_table_mut().ok_or_else(|| format!("`{first}` is not a table"))?;
             set_path(inner, rest, value)?;
         }
     }

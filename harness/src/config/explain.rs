@@ -33,12 +33,12 @@ fn remedy(message: &str) -> String {
         };
     }
     if message.starts_with("missing field") {
-        return "add it; the configs in `configs/` show every key".into();
+        return "add it; the files in `configs/` show every key".into();
     }
     if message.contains("invalid type") || message.contains("invalid value") {
-        return "give a value of the type that was expected".into();
+        return "set a value of the expected type".into();
     }
-    "mend the line that is pointed at".into()
+    "correct the marked line".into()
 }
 
 /// Takes "unknown field `x`, expected one of `a`, `b`" apart into `x` and `[a, b]`; likewise "unknown variant".

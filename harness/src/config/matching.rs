@@ -1,4 +1,4 @@
-//! Models of equal size: a model's width is chosen so that it has as many parameters, or multiply-accumulates, as all others.
+//! Models of equal size: chooses a model's width so that it has a wanted number of parameters or multiply-accumulates.
 
 use layers::architecture::Widths;
 use layers::macs_by_part;
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::architecture::ArchitectureConfig;
 
-/// What models have alike.
+/// The quantity in which models are matched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Quantity {
@@ -20,7 +20,7 @@ pub(super) enum Quantity {
 const TOLERANCE: f64 = 0.03;
 
 impl Quantity {
-    /// As the config has it.
+    /// Its name in configs.
     pub(super) fn key(self) -> &'static str {
         match self {
             Self::Params => "params",

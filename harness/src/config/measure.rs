@@ -58,16 +58,20 @@ impl MeasureConfig {
             [("train_batch_sizes", &self.train_batch_sizes), ("inference_batch_sizes", &self.inference_batch_sizes)]
         {
             if sizes.as_ref().is_some_and(|sizes| sizes.contains(&0)) {
-                return wrong(key, "0 images make no batch".into(), "take sizes of 1 or more, such as [1, 32, 128]");
+                return wrong(key, "batch sizes must be at least 1, got 0".into(), "list sizes such as [1, 32, 128]");
             }
         }
         for (key, seconds) in [("warmup_seconds", self.warmup_seconds), ("min_seconds", self.min_seconds)] {
             if !(0.0..=3600.0).contains(&seconds) {
-                return wrong(key, format!("{seconds} is out of range"), "take a number of seconds from 0 to 3600");
+                return wrong(
+                    key,
+                    format!("must be from 0 to 3600 seconds, got {seconds}"),
+                    "set it to a number such as 2.0",
+                );
             }
         }
         if self.min_samples == 0 {
-            return wrong("min_samples", "0 samples make no figure".into(), "take 1 or more");
+            return wrong("min_samples", "must be at least 1, got 0".into(), "set it to 1 or more, such as 10");
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! The `[[model]]` tables: architecture, sizes, and what all architectures share.
+//! The `[[model]]` tables: architecture, sizes, and the keys that all architectures share.
 
 use std::path::PathBuf;
 
@@ -13,9 +13,9 @@ use crate::error::{Error, Result};
 pub struct ModelConfig {
     /// Its name in tables and plots; unique in a plan.
     pub name: String,
-    /// Images that a lane takes at a time; absent: chosen from the model's sizes. No part of the model's function.
+    /// Images that a lane takes at a time; by default it follows from the model's sizes. It does not change the model's function.
     pub micro_batch: Option<usize>,
-    /// Weights to start from; absent: fresh ones of the run's seed.
+    /// Weights to start from; by default a random initialisation from the run's seed.
     pub init: Option<InitConfig>,
     /// Architecture and sizes.
     pub architecture: ArchitectureConfig,
@@ -24,9 +24,9 @@ pub struct ModelConfig {
 /// A file of weights: the keys `init` and `init_blake3`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InitConfig {
-    /// A safetensors file, from the config's folder or the working directory.
+    /// A safetensors file, relative to the config's folder or the working directory.
     pub path: PathBuf,
-    /// The file's BLAKE3 digest in hexadecimal, which is part of a run's identity; noted when a plan is first run.
+    /// The file's BLAKE3 digest in hexadecimal. It is part of a run's identity and is recorded when a plan is first run.
     pub blake3: Option<String>,
 }
 
@@ -85,12 +85,12 @@ impl TryFrom<toml::Table> for ModelConfig {
         let name: Option<String> = take(&mut table, "name")?;
         let micro_batch = take(&mut table, "micro_batch")?;
         if micro_batch == Some(0) {
-            return Err("micro_batch: 0 is too small; take 1 or more".into());
+            return Err("micro_batch: must be at least 1, got 0".into());
         }
         let init = match (take(&mut table, "init")?, take(&mut table, "init_blake3")?) {
             (Some(path), blake3) => Some(InitConfig { path, blake3 }),
             (None, None) => None,
-            (None, Some(_)) => return Err("init_blake3: a digest without `init`; name the file as well".into()),
+            (None, Some(_)) => return Err("init_blake3: a digest needs a file; set `init` as well".into()),
         };
         fill_from_preset(&mut table)?;
         let text = |error: toml::de::Error| error.message().to_owned();

@@ -2,13 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-/// What turns gradients into steps. Defaults are PyTorch's.
+/// The optimiser. Defaults are PyTorch's.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum OptimizerConfig {
     /// Kingma, Ba 2014, <https://arxiv.org/abs/1412.6980>.
     Adam {
-        /// Decay of the two moments.
+        /// Decay rates of the two moments.
         #[serde(default = "default_betas")]
         betas: [f32; 2],
         /// Added to the root of the second moment.
@@ -20,19 +20,19 @@ pub enum OptimizerConfig {
     },
     /// Adam with decoupled weight decay: Loshchilov, Hutter 2017, <https://arxiv.org/abs/1711.05101>.
     Adamw {
-        /// Decay of the two moments.
+        /// Decay rates of the two moments.
         #[serde(default = "default_betas")]
         betas: [f32; 2],
         /// Added to the root of the second moment.
         #[serde(default = "default_adam_eps")]
         eps: f32,
-        /// Share of a weight that a step with learning rate 1 takes away.
+        /// Fraction of a weight that a step with learning rate 1 subtracts.
         #[serde(default = "default_adamw_weight_decay")]
         weight_decay: f32,
     },
     /// Stochastic gradient descent.
     Sgd {
-        /// Decay of the running sum of gradients; 0 for none.
+        /// Decay rate of the running sum of gradients; 0 for none.
         #[serde(default)]
         momentum: f64,
         /// Nesterov's form of momentum.
@@ -42,13 +42,13 @@ pub enum OptimizerConfig {
         #[serde(default)]
         weight_decay: f32,
     },
-    /// Steps of one size, the sign of a running mean of gradients: Chen et al. 2023, <https://arxiv.org/abs/2302.06675>. Its learning
-    /// rate is about a tenth of AdamW's, its weight decay as many times greater.
+    /// Lion: every step is the sign of a running mean of gradients (Chen et al. 2023, <https://arxiv.org/abs/2302.06675>). Its learning rate
+    /// should be about a tenth of AdamW's, and its weight decay ten times AdamW's.
     Lion {
-        /// Share of the running mean in a step, and its decay.
+        /// Weight of the running mean in a step, and its decay rate.
         #[serde(default = "default_lion_betas")]
         betas: [f32; 2],
-        /// Share of a weight that a step with learning rate 1 takes away.
+        /// Fraction of a weight that a step with learning rate 1 subtracts.
         #[serde(default)]
         weight_decay: f32,
     },
@@ -56,25 +56,25 @@ pub enum OptimizerConfig {
     /// for all other parameters. Steps are scaled to AdamW's size (Liu et al. 2025, <https://arxiv.org/abs/2502.16982>), so that one
     /// learning rate and one weight decay serve both.
     Muon {
-        /// Decay of the running sum of gradients, in Nesterov's form.
+        /// Decay rate of the running sum of gradients, in Nesterov's form.
         #[serde(default = "default_muon_momentum")]
         momentum: f64,
-        /// Decay of AdamW's two moments.
+        /// Decay rates of AdamW's two moments.
         #[serde(default = "default_betas")]
         betas: [f32; 2],
         /// Added to the root of AdamW's second moment.
         #[serde(default = "default_adam_eps")]
         eps: f32,
-        /// Share of a weight that a step with learning rate 1 takes away.
+        /// Fraction of a weight that a step with learning rate 1 subtracts.
         #[serde(default = "default_adamw_weight_decay")]
         weight_decay: f32,
     },
 }
 
 impl OptimizerConfig {
-    /// The first value that makes no sense: key, problem, and what would be right.
+    /// The first invalid value: key, problem, and what would be right.
     pub(super) fn mistake(&self) -> Option<(&'static str, String, &'static str)> {
-        const SHARE: std::ops::Range<f64> = 0.0..1.0;
+        const FRACTION: std::ops::Range<f64> = 0.0..1.0;
         let (betas, eps, momentum, weight_decay) = match *self {
             Self::Adam { betas, eps, weight_decay } | Self::Adamw { betas, eps, weight_decay } => {
                 (Some(betas), eps, 0.0, weight_decay)
@@ -83,29 +83,25 @@ impl OptimizerConfig {
             Self::Lion { betas, weight_decay } => (Some(betas), 0.0, 0.0, weight_decay),
             Self::Muon { momentum, betas, eps, weight_decay } => (Some(betas), eps, momentum, weight_decay),
         };
-        if let Some(betas) = betas.filter(|betas| !betas.iter().all(|beta| SHARE.contains(&f64::from(*beta)))) {
+        if let Some(betas) = betas.filter(|betas| !betas.iter().all(|beta| FRACTION.contains(&f64::from(*beta)))) {
             return Some((
                 "betas",
-                format!("{betas:?} are no shares"),
-                "take numbers from 0 to below 1, such as [0.9, 0.999]",
+                format!("must be in [0, 1), got {betas:?}"),
+                "set them to numbers such as [0.9, 0.999]",
             ));
         }
-        if !SHARE.contains(&momentum) {
-            return Some((
-                "momentum",
-                format!("{momentum} is no share"),
-                "take a number from 0 to below 1, such as 0.9",
-            ));
+        if !FRACTION.contains(&momentum) {
+            return Some(("momentum", format!("must be in [0, 1), got {momentum}"), "set it to a number such as 0.9"));
         }
         if !(eps >= 0.0 && eps.is_finite()) {
-            return Some(("eps", format!("{eps} is no small number"), "take a number from 0 up, such as 1e-8"));
+            return Some(("eps", format!("must be at least 0, got {eps}"), "set it to a number such as 1e-8"));
         }
         if !(weight_decay >= 0.0 && weight_decay.is_finite()) {
-            let problem = format!("{weight_decay} is no weight decay");
-            return Some(("weight_decay", problem, "take a number from 0 up, such as 0.01"));
+            let problem = format!("must be at least 0, got {weight_decay}");
+            return Some(("weight_decay", problem, "set it to a number such as 0.01"));
         }
         matches!(self, Self::Sgd { momentum: 0.0, nesterov: true, .. })
-            .then(|| ("nesterov", "is a form of momentum, and there is none".into(), "give `momentum`, such as 0.9"))
+            .then(|| ("nesterov", "needs momentum, which is 0".into(), "set `momentum`, such as 0.9"))
     }
 }
 

@@ -108,7 +108,7 @@ impl Plan {
             return wrong("seeds", "there is no seed to train with", "write `seeds = [0]`");
         }
         if let Some(seed) = first_repeated(&self.seeds) {
-            return wrong("seeds", &format!("{seed} stands twice"), "name every seed once");
+            return wrong("seeds", &format!("lists {seed} twice"), "list each seed once");
         }
         let names: Vec<&str> = self.models.iter().map(|model| model.name.as_str()).collect();
         if let Some(name) = first_repeated(&names) {
@@ -118,15 +118,15 @@ impl Plan {
             (EvaluateOn::Val, false) => {
                 return wrong(
                     "data.val_fraction",
-                    "0 leaves no validation split to evaluate the epochs on",
-                    "set aside a share, such as 0.1; or say `train.evaluate_on = \"test\"`, as some published runs do",
+                    "is 0, which leaves no validation split to evaluate the epochs on",
+                    "set it to a fraction such as 0.1, or set `train.evaluate_on = \"test\"`, as some published runs do",
                 );
             }
             (EvaluateOn::Test, true) => {
                 return wrong(
                     "train.evaluate_on",
-                    "the test set is asked for while images are set aside for validation",
-                    "leave out `evaluate_on`, or train on those images as well: `data.val_fraction = 0.0`",
+                    "is \"test\", but `data.val_fraction` sets aside images for validation",
+                    "remove `evaluate_on`, or set `data.val_fraction = 0.0` to train on those images as well",
                 );
             }
             _ => {}

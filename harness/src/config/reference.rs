@@ -37,17 +37,21 @@ impl ReferenceRun {
         };
         if !models.contains(&self.model) {
             let help = format!("name one of {}", models.join(", "));
-            return wrong("model", format!("`{}` is no model of this config", self.model), &help);
+            return wrong("model", format!("`{}` is not a model of this config", self.model), &help);
         }
         for (key, points) in [("eval_top1", &self.eval_top1), ("train_top1", &self.train_top1)] {
             let ascending = points.windows(2).all(|pair| pair[0].0 < pair[1].0);
             if !ascending || points.iter().any(|(epoch, share)| *epoch == 0 || !(0.0..=1.0).contains(share)) {
-                let help = "write `[[1, 0.51], [2, 0.55]]`: epoch from 1, share of images";
-                return wrong(key, format!("{points:?} is no curve of accuracy"), help);
+                let help = "write `[[1, 0.51], [2, 0.55]]`: epoch from 1, accuracy as a fraction";
+                return wrong(key, format!("must be pairs of epoch and accuracy, got {points:?}"), help);
             }
         }
         if self.eval_top1.is_empty() {
-            return wrong("eval_top1", "is empty".into(), "give the accuracy of the last epoch: `[[25, 0.65]]`");
+            return wrong(
+                "eval_top1",
+                "is empty".into(),
+                "set at least the accuracy of the last epoch: `[[25, 0.65]]`",
+            );
         }
         Ok(())
     }

@@ -59,21 +59,23 @@ impl ScheduleConfig {
             }
             (_, None) => Some(("lr", "missing".into(), "add the peak learning rate, such as `lr = 0.001`")),
             (_, Some(lr)) if !(lr >= 0.0 && lr.is_finite()) => {
-                Some(("lr", format!("{lr} is no learning rate"), "take a number from 0 up, such as 0.001"))
+                Some(("lr", format!("must be at least 0, got {lr}"), "set it to a number such as 0.001"))
             }
             (Self::Step { every_epochs: 0, .. }, _) => {
-                Some(("schedule.every_epochs", "0 is too small".into(), "take 1 or more"))
+                Some(("schedule.every_epochs", "must be at least 1, got 0".into(), "set it to 1 or more"))
             }
             (Self::Step { gamma, .. }, _) if !(*gamma > 0.0 && gamma.is_finite()) => {
-                Some(("schedule.gamma", format!("{gamma} is no factor"), "take a number above 0, such as 0.7"))
+                Some(("schedule.gamma", format!("must be above 0, got {gamma}"), "set it to a number such as 0.7"))
             }
-            (Self::Cosine { final_lr, .. }, _) if !(*final_lr >= 0.0 && final_lr.is_finite()) => {
-                Some(("schedule.final_lr", format!("{final_lr} is no learning rate"), "take a number from 0 up"))
-            }
+            (Self::Cosine { final_lr, .. }, _) if !(*final_lr >= 0.0 && final_lr.is_finite()) => Some((
+                "schedule.final_lr",
+                format!("must be at least 0, got {final_lr}"),
+                "set it to a number such as 0.0",
+            )),
             (Self::Cosine { warmup_epochs, .. }, _) if !(0.0..epochs.max(1) as f64).contains(warmup_epochs) => Some((
                 "schedule.warmup_epochs",
-                format!("{warmup_epochs} is not within the {epochs} epochs of training"),
-                "take a number from 0 up to, but below, `train.epochs`",
+                format!("must be at least 0 and below `train.epochs` = {epochs}, got {warmup_epochs}"),
+                "shorten the warm-up, or train longer",
             )),
             _ => None,
         }
@@ -86,7 +88,7 @@ fn mistake_in_points(points: &[[f64; 2]], epochs: usize) -> Option<Mistake> {
     {
         return Some((
             "schedule.points",
-            format!("the learning rate is 0 from epoch {end} on, and {epochs} epochs are asked for"),
+            format!("the learning rate is 0 from epoch {end} on, but `train.epochs` is {epochs}"),
             "stretch the points over all epochs, or train fewer",
         ));
     }
@@ -95,7 +97,7 @@ fn mistake_in_points(points: &[[f64; 2]], epochs: usize) -> Option<Mistake> {
     (!sound).then(|| {
         (
             "schedule.points",
-            format!("{points:?} is no series of points with ascending epochs"),
+            format!("must be points with ascending epochs, got {points:?}"),
             "write `[[0, 0.0], [10, 0.01], [25, 0.0]]`: epoch, learning rate",
         )
     })

@@ -64,8 +64,10 @@ impl TryFrom<Table> for SweepConfig {
         let matched = match (take(&mut table, "match")?, targets) {
             (Some(quantity), Some(targets)) => Some((quantity, targets)),
             (None, None) => None,
-            (Some(_), None) => return Err("match: say how many, as in `target = 60_000`".into()),
-            (None, Some(_)) => return Err("target: say of what, `match = \"params\"` or `match = \"macs\"`".into()),
+            (Some(_), None) => return Err("match: needs a target, such as `target = 60_000`".into()),
+            (None, Some(_)) => {
+                return Err("target: needs a quantity, `match = \"params\"` or `match = \"macs\"`".into());
+            }
         };
         let mut axes = Vec::new();
         flatten(&table, "", &mut axes)?;
@@ -77,7 +79,7 @@ impl TryFrom<Table> for SweepConfig {
         let lengths: HashSet<usize> = axes.iter().map(|(_, values)| values.len()).collect();
         if combine == Combine::Zip && lengths.len() > 1 {
             let lengths: Vec<String> = axes.iter().map(|(key, values)| format!("{key}: {}", values.len())).collect();
-            return Err(format!("combine: values that are zipped must be equally many ({})", lengths.join(", ")));
+            return Err(format!("combine: zipped axes must have equal numbers of values ({})", lengths.join(", ")));
         }
         Ok(Self { combine, axes, exclude, matched })
     }
@@ -107,7 +109,9 @@ fn flatten(table: &Table, path: &str, axes: &mut Vec<(String, Vec<Value>)>) -> R
         let key = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
         match value {
             Value::Table(inner) => flatten(inner, &key, axes)?,
-            Value::Array(values) if values.is_empty() => return Err(format!("{key}: an axis needs a value or more")),
+            Value::Array(values) if values.is_empty() => {
+                return Err(format!("{key}: an axis needs at least one value"));
+            }
             Value::Array(values) => axes.push((key, values.clone())),
             _ => return Err(format!("{key}: an axis is a list of values, as in `\"{key}\" = [{value}]`")),
         }
@@ -125,14 +129,17 @@ fn flatten_rule(rule: &Table, path: &str, axes: &[(String, Vec<Value>)], into: &
                 let values = axes.iter().filter(|(axis, _)| *axis == key).flat_map(|(_, values)| values);
                 if !values.clone().any(|taken| taken == value) {
                     let values: Vec<String> = values.map(Value::to_string).collect();
-                    return Err(format!("exclude: `{key}` is never {value} in this sweep, but {}", values.join(", ")));
+                    return Err(format!(
+                        "exclude: `{key}` is never {value} in this sweep; its values are {}",
+                        values.join(", ")
+                    ));
                 }
                 into.insert(key, value.clone());
             }
             Value::Table(inner) => flatten_rule(inner, &key, axes, into)?,
             _ => {
                 return Err(format!(
-                    "exclude: `{key}` is no axis of this sweep; a model is excluded by `model = \"NAME\"`"
+                    "exclude: `{key}` is not an axis of this sweep; to exclude a model, write `model = \"NAME\"`"
                 ));
             }
         }

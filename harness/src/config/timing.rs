@@ -74,9 +74,9 @@ impl TryFrom<toml::Table> for SizedModel {
 
     fn try_from(mut table: toml::Table) -> Result<Self, String> {
         let mut size = |key: &str, what: &str| match take::<usize>(&mut table, key)? {
-            Some(0) => Err(format!("{key}: 0 is too small; take 1 or more")),
+            Some(0) => Err(format!("{key}: must be at least 1, got 0")),
             Some(size) => Ok(size),
-            None => Err(format!("{key}: is missing ({what}); without a `[data]` table, every model states its own")),
+            None => Err(format!("{key}: missing ({what}); without a `[data]` table, each model needs its own")),
         };
         let image_size = size("image_size", "height and width of the images in pixels")?;
         let classes = size("classes", "number of classes")?;
@@ -133,8 +133,8 @@ impl TimingPlan {
             return wrong("model", format!("two models are named `{name}`"), "give each a `name` of its own");
         }
         if measure.train_batch_sizes.is_some() || measure.inference_batch_sizes.is_some() {
-            let problem = "batch sizes for all models, where every model has its own `batch_size`".into();
-            return wrong("measure", problem, "leave them out");
+            let problem = "sets batch sizes for all models, but each model has its own `batch_size`".into();
+            return wrong("measure", problem, "remove them");
         }
         for (index, SizedModel { model, .. }) in models.iter().enumerate() {
             model.check(place, index, step.gradient_checkpointing)?;
@@ -184,7 +184,7 @@ mod tests {
     #[test]
     fn what_is_missing_or_wrong_is_named() {
         assert!(error("").contains("image_size: is missing"), "{}", error(""));
-        assert!(error("image_size = 24\nclasses = 0\n").contains("classes: 0 is too small"));
+        assert!(error("image_size = 24\nclasses = 0\n").contains("classes: must be at least 1, got 0"));
         let odd = error("image_size = 26\nclasses = 3\nbatch_size = 5\n");
         assert!(odd.contains("patch_size: 4 does not divide image_size = 26"), "{odd}");
         let sizes = "image_size = 24\nclasses = 3\nbatch_size = 5\n";

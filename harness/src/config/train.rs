@@ -98,28 +98,32 @@ impl TrainConfig {
         let wrong =
             |key: &str, problem: String, help: &str| Err(Error::input(format!("{place}: train.{key}"), problem, help));
         if self.batch_size == 0 {
-            return wrong("batch_size", "0 images make no step".into(), "take 1 or more");
+            return wrong("batch_size", "must be at least 1, got 0".into(), "set it to 1 or more, such as 64");
         }
         if !(0.0..1.0).contains(&self.label_smoothing) {
-            let problem = format!("{} is no share of a target", self.label_smoothing);
-            return wrong("label_smoothing", problem, "take a number from 0 to below 1, such as 0.1");
+            let problem = format!("must be in [0, 1), got {}", self.label_smoothing);
+            return wrong("label_smoothing", problem, "set it to a number such as 0.1");
         }
         if let Some(EmaConfig { decay }) = self.ema.filter(|ema| !(0.0..1.0).contains(&ema.decay)) {
-            let problem = format!("{decay} is no share of an average");
-            return wrong("ema.decay", problem, "take a number from 0 to below 1, such as 0.999");
+            let problem = format!("must be in [0, 1), got {decay}");
+            return wrong("ema.decay", problem, "set it to a number such as 0.999");
         }
         if self.early_stopping.is_some_and(|early| early.patience == 0) {
-            return wrong("early_stopping.patience", "0 epochs are over before they begin".into(), "take 1 or more");
+            return wrong(
+                "early_stopping.patience",
+                "must be at least 1, got 0".into(),
+                "set it to 1 or more, such as 5",
+            );
         }
         if self.early_stopping.is_some() && self.evaluate_on == EvaluateOn::Test {
             return wrong(
                 "early_stopping",
                 "would choose the last epoch by the test set".into(),
-                "give `data.val_fraction` and leave out `train.evaluate_on`, or train all epochs",
+                "set `data.val_fraction` and remove `train.evaluate_on`, or train all epochs",
             );
         }
         if let Some(norm) = self.clip_norm.filter(|norm| norm.is_nan() || *norm <= 0.0) {
-            return wrong("clip_norm", format!("{norm} is no positive number"), "take a number above 0, such as 1.0");
+            return wrong("clip_norm", format!("must be above 0, got {norm}"), "set it to a number such as 1.0");
         }
         if let Some((key, problem, help)) = self.schedule.mistake(self.lr, self.epochs) {
             return wrong(key, problem, help);
@@ -187,7 +191,7 @@ mod tests {
             (train(Some(0.1), ScheduleConfig::Cosine { warmup_epochs: 0.0, final_lr: -0.1 }), "schedule.final_lr"),
             (
                 train(None, ScheduleConfig::PiecewiseLinear { points: vec![[0.0, 0.1], [9.0, 0.0]] }),
-                "schedule.points: the learning rate is 0 from epoch 9 on, and 10 epochs are asked for",
+                "schedule.points: the learning rate is 0 from epoch 9 on, but `train.epochs` is 10",
             ),
             (TrainConfig { clip_norm: Some(0.0), ..constant() }, "clip_norm"),
             (TrainConfig { ema: Some(EmaConfig { decay: 1.0 }), ..constant() }, "ema.decay"),
@@ -209,7 +213,7 @@ mod tests {
             ("kind = 'muon'\nweight_decay = nan", "weight_decay: NaN"),
             ("kind = 'muon'\nmomentum = 1.0", "momentum: 1"),
             ("kind = 'sgd'\nmomentum = -0.9", "momentum: -0.9"),
-            ("kind = 'sgd'\nnesterov = true", "nesterov: is a form of momentum"),
+            ("kind = 'sgd'\nnesterov = true", "nesterov: needs momentum"),
             ("kind = 'adam'\nbetas = [1.0, 0.999]", "betas: [1.0, 0.999]"),
             ("kind = 'lion'\nbetas = [0.9, -0.1]", "betas: [0.9, -0.1]"),
             ("kind = 'adamw'\neps = -1e-8", "eps: -0.00000001"),

@@ -1,4 +1,4 @@
-//! What our model makes of a fixture, beside what PyTorch made of it.
+//! Computes everything that a fixture records, and compares it with PyTorch's values.
 
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor};
@@ -12,12 +12,12 @@ use crate::lanes::Lanes;
 use crate::train::{Batch, MicroBatch, StepOptions, cross_entropy_sum, optimizer, train_step};
 use crate::weights::{Matching, Values, parameters};
 
-/// Largest error of logits, loss, hidden states and attention maps, relative to the norm of what is expected.
+/// Largest error of logits, loss, hidden states and attention maps, relative to the norm of the expected tensor.
 const FORWARD_BOUND: f64 = 1e-4;
-/// The same of gradients, and of the losses of the optimiser's steps.
+/// The same for gradients, and for the losses of the optimiser's steps.
 const BACKWARD_BOUND: f64 = 1e-3;
-/// A gradient's error is held against no less than this part of the largest gradient's norm. Some gradients are zero in exact
-/// arithmetic (a softmax does not see the bias of the keys), and what PyTorch records of them is rounding.
+/// A gradient's error is relative to at least this fraction of the largest gradient's norm. Some gradients are zero in exact
+/// arithmetic (the bias of the keys does not change a softmax), and what PyTorch records of them is rounding.
 const GRADIENT_FLOOR: f64 = 1e-3;
 
 /// The recipe of a fixture's optimiser steps: Adam with PyTorch's defaults.
@@ -84,7 +84,7 @@ fn gradients(fixture: &Fixture, model: &Architecture, device: &Device) -> Result
     Ok(pairs.into_iter().map(row).collect())
 }
 
-/// The losses of some steps of Adam, each held against its own size: the training step that runs make.
+/// The losses of some steps of Adam, each compared relative to its own size. The steps are those of training.
 fn optimizer_steps(fixture: &Fixture, model: &Architecture, device: &Device) -> Comparison {
     let micro_batch = batch(fixture, device);
     let fetch = |_| micro_batch.clone();
@@ -99,7 +99,7 @@ fn optimizer_steps(fixture: &Fixture, model: &Architecture, device: &Device) -> 
                 model = stepped;
                 losses.push((result.loss_sum / batch.images as f64) as f32);
             }
-            // The rest is no number, and so is its error.
+            // The remaining losses are NaN, and so is their error.
             Err(_) => {
                 losses.resize(ADAM_STEPS, f32::NAN);
                 break;

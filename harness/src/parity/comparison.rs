@@ -1,19 +1,19 @@
-//! A tensor of ours beside PyTorch's: how far they are apart, and whether that is too far.
+//! One of our tensors compared with PyTorch's: how far they differ, and whether that is too far.
 
 use crate::weights::Values;
 
-/// A tensor of ours beside PyTorch's.
+/// One of our tensors compared with PyTorch's.
 #[derive(Debug, Clone)]
 pub struct Comparison {
     /// Its name in the fixture.
     pub tensor: String,
     /// Its shape there.
     pub shape: Vec<usize>,
-    /// Norm of the difference, relative to the norm of what is expected.
+    /// Norm of the difference, relative to the norm of the expected tensor.
     pub error: f64,
-    /// What the error may be.
+    /// The largest error that counts as agreement.
     pub bound: f64,
-    /// How far our own values move if every weight is changed in its last bit; 0 where nobody had to ask.
+    /// How far our own values move if every weight changes in its last bit; 0 if that was not computed.
     pub rounding: f64,
     pub(super) found: Values,
     pub(super) measure: Measure,
@@ -42,19 +42,19 @@ impl Measure {
     }
 }
 
-/// What a comparison says.
+/// The outcome of a comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
     /// The error is within its bound.
     Agrees,
-    /// It is not, but rounding alone moves this tensor as far: the model is ill-conditioned here, and 32-bit floats cannot tell.
+    /// It is not, but rounding alone moves this tensor as far: the model is ill-conditioned here, and 32-bit floats cannot decide.
     Rounding,
     /// The models differ.
     Disagrees,
 }
 
-/// Rounding happens in every operation, and not only in the weights: an error up to this many times what a change of the
-/// weights' last bits makes is no sign of another model. What PyTorch makes in 32 and in 64 bits differs as much.
+/// Rounding happens in every operation, not only in the weights. An error of up to this many times the effect of the weights' last bits
+/// is therefore no sign of a different model. PyTorch's own results in 32 and in 64 bits differ by as much.
 const ROUNDING_FACTOR: f64 = 10.0;
 
 impl Comparison {
@@ -64,7 +64,7 @@ impl Comparison {
         Self { tensor: tensor.to_owned(), shape, error, bound, rounding: 0.0, found, measure }
     }
 
-    /// What to make of the error.
+    /// Judges the error.
     pub fn verdict(&self) -> Verdict {
         if self.error <= self.bound {
             Verdict::Agrees

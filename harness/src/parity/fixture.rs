@@ -1,4 +1,4 @@
-//! What PyTorch computed, from a file.
+//! Reads what PyTorch computed from a file.
 
 use std::path::Path;
 
@@ -9,11 +9,11 @@ use crate::weights::{Assignment, Matching, Values, WeightsFile, described};
 /// Losses of the optimiser steps that a fixture records.
 pub(super) const ADAM_STEPS: usize = 5;
 
-/// A model with one batch, and all that PyTorch makes of it.
+/// A model with one batch, and all that PyTorch computed for it.
 pub(super) struct Fixture {
     pub(super) config: ArchitectureConfig,
     pub(super) weights: WeightsFile,
-    /// Which tensors of `weights` and `gradients` make which parameter.
+    /// Which tensors of `weights` and `gradients` belong to which parameter.
     pub(super) matching: Matching,
     pub(super) gradients: WeightsFile,
     /// `[batch, channels, height, width]`.
@@ -30,14 +30,14 @@ pub(super) struct Fixture {
 }
 
 impl Fixture {
-    /// Reads a fixture and checks that it can be compared with.
+    /// Reads a fixture and checks that it is complete.
     pub(super) fn read(path: &Path) -> Result<Self> {
         let file = WeightsFile::open(path)?;
         let config = described(&file)?;
         let weights = file.part("weight.");
         let matching = Matching::new(&weights, config.layouts())?;
         if let Some(note) = matching.notes.first() {
-            return Err(Error::input(path.display(), note, "a fixture holds all weights of its model as F32"));
+            return Err(Error::input(path.display(), note, "a fixture must have all weights of its model as F32"));
         }
         let fixture = Self {
             matching,
@@ -73,7 +73,7 @@ impl Fixture {
         if let Some(label) = self.labels.iter().find(|label| !(0..classes as i64).contains(label)) {
             return Err(file.wrong(
                 "labels",
-                format!("{label} is none of {classes} classes"),
+                format!("must be below {classes}, the number of classes, got {label}"),
                 "make the fixture again",
             ));
         }
@@ -82,7 +82,7 @@ impl Fixture {
             [("hidden", self.hidden_states.len(), states), ("attention", self.attentions.len(), maps)]
         {
             if found != expected {
-                let problem = format!("the file has {found} of them where the model has {expected}");
+                let problem = format!("the file has {found} of them, the model has {expected}");
                 return Err(file.wrong(name, problem, "make the fixture again"));
             }
         }
@@ -91,7 +91,7 @@ impl Fixture {
                 if self.gradients.shape(name) != self.weights.shape(name) {
                     return Err(self.gradients.wrong(
                         name,
-                        "it has not the shape of its weight",
+                        "its shape differs from that of its weight",
                         "make the fixture again",
                     ));
                 }
@@ -101,7 +101,7 @@ impl Fixture {
     }
 }
 
-/// The number of stages with attention, of whose weights a fixture has a tensor each.
+/// The number of stages with attention. A fixture has one tensor of attention weights for each.
 fn attentions(config: &ArchitectureConfig) -> usize {
     let stages = config.layers().into_iter().filter(|layer| layer.kind == "Attention").filter_map(|layer| layer.stage);
     stages.collect::<std::collections::BTreeSet<_>>().len()

@@ -1,5 +1,5 @@
-//! Agreement with PyTorch: a model with the weights of a fixture gives its logits, loss, gradients and the losses of a few
-//! optimiser steps, on any device. `tests/fixtures/make_fixtures.py` makes fixtures.
+//! Agreement with PyTorch: a model with the weights of a fixture must reproduce its logits, loss, hidden states, attention weights,
+//! gradients and the losses of a few optimiser steps, on any device. `tests/fixtures/make_fixtures.py` makes fixtures.
 
 mod compare;
 mod comparison;
@@ -18,10 +18,10 @@ use crate::weights::parameters;
 pub use comparison::{Comparison, Verdict};
 use fixture::Fixture;
 
-/// Builds the model that a fixture describes, with its weights, and compares all that the fixture records.
+/// Builds the model that a fixture describes, with its weights, and compares everything that the fixture records.
 ///
 /// # Errors
-/// If the file is no fixture. That a model disagrees is no error but a row.
+/// If the file is not a fixture. A tensor that disagrees is not an error but a row.
 pub fn compare(path: &Path, device: &Device) -> Result<Vec<Comparison>> {
     let fixture = Fixture::read(path)?;
     let model = fixture.config.init(0, &device.clone().autodiff());
@@ -32,7 +32,7 @@ pub fn compare(path: &Path, device: &Device) -> Result<Vec<Comparison>> {
             let rounded = compare::all(&fixture, &with_last_bits_changed(&model, seed), device)?;
             for (row, rounded) in rows.iter_mut().zip(rounded) {
                 let moved = row.measure.error(&rounded.found, &row.found);
-                // `max` passes over what is no number, which is no excuse for an error.
+                // `max` skips NaN, which must not excuse an error.
                 row.rounding = row.rounding.max(moved);
             }
         }
@@ -40,10 +40,10 @@ pub fn compare(path: &Path, device: &Device) -> Result<Vec<Comparison>> {
     Ok(rows)
 }
 
-/// How many times the effect of rounding is looked at.
+/// Number of models with changed last bits.
 const ROUNDED_MODELS: u64 = 4;
 
-/// The model with every weight moved to one of its neighbours among the 32-bit floats, up or down by chance.
+/// The model with every weight moved to a neighbouring 32-bit float, up or down at random.
 fn with_last_bits_changed(model: &Architecture, seed: u64) -> Architecture {
     let mut draws = stream(Purpose::Rounding, [seed, 0, 0]);
     let mut values = parameters::values(model);

@@ -1,4 +1,4 @@
-//! Burn's optimiser for a recipe's, and global-norm clipping of gradients.
+//! Builds a recipe's optimiser from Burn's, and clips gradients by their global norm.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +18,7 @@ use crate::weights::parameters;
 /// An optimiser with its state.
 pub struct Optimizer {
     burn: ModuleOptimizer,
-    /// Whether its steps multiply matrices: their sums must not be split by the number of threads.
+    /// Whether its steps multiply matrices, whose sums must not depend on the number of threads.
     on_one_lane: bool,
 }
 
@@ -116,7 +116,7 @@ fn adamw([beta_1, beta_2]: [f32; 2], eps: f32, weight_decay: f32) -> AdamWConfig
     AdamWConfig::new().with_beta_1(beta_1).with_beta_2(beta_2).with_epsilon(eps).with_weight_decay(weight_decay)
 }
 
-/// The global norm: that of all gradients as one vector. Burn clips each tensor by its own norm, which is not what recipes mean.
+/// The global norm: that of all gradients as one vector. Burn clips each tensor by its own norm, which is not what recipes specify.
 pub(super) fn gradient_norm<M: Module>(model: &M, gradients: &GradientsParams) -> f64 {
     struct SumOfSquares<'a> {
         gradients: &'a GradientsParams,

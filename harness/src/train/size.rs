@@ -1,4 +1,4 @@
-//! What follows from a model's sizes alone.
+//! Figures that follow from a model's sizes alone.
 
 use layers::{Layer, Part, macs_by_part};
 
@@ -7,12 +7,12 @@ use crate::config::ModelConfig;
 use crate::device::DeviceName;
 use crate::results::{ModelSizeRecord, PartMacs};
 
-/// Tokens that a lane works on at a time, about. With fewer, products of matrices spend too much of their time on arranging
-/// the weights; with more, what lies between two layers leaves the core's cache, and a batch keeps fewer cores busy.
+/// Approximate number of tokens that a lane works on at a time. With fewer, matrix products spend too much time packing the weights.
+/// With more, the activations between two layers leave the core's cache, and a batch keeps fewer cores busy.
 const LANE_TOKENS: f64 = 512.0;
 
-/// Images that a lane takes at a time, unless the config says otherwise: a power of two that depends on the model alone, so
-/// that results do not depend on the machine.
+/// Images that a lane takes at a time, unless the config sets it: a power of two that depends on the model alone, so that results do
+/// not depend on the machine.
 fn micro_batch(architecture: &ArchitectureConfig) -> usize {
     let images = (LANE_TOKENS / architecture.tokens() as f64).log2().round();
     2.0_f64.powf(images.clamp(0.0, 5.0)) as usize
@@ -26,7 +26,7 @@ pub(super) fn micro_batch_on(
     architecture: &ArchitectureConfig,
     batch_size: usize,
 ) -> usize {
-    // The statistics of a batch are of all its images, so nobody may divide it.
+    // Batch statistics cover all images of a batch, so it must not be divided.
     let divided = device.is_cpu() && !architecture.batch_statistics();
     let usual = if divided { micro_batch(architecture) } else { batch_size };
     model.micro_batch.unwrap_or(usual)

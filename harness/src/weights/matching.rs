@@ -1,4 +1,4 @@
-//! From a file's tensors to a model's parameters: which goes where, what may be left out or adapted, what is wrong.
+//! Matches a file's tensors with a model's parameters: which goes where, what may be left out or adapted, and what is wrong.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -11,12 +11,12 @@ use super::values::{our_shape, part_shape, their_shape};
 use super::{Values, WeightsFile};
 use crate::error::{Error, Result};
 
-/// What is to be done with a file for a model, with all that can be wrong ruled out.
+/// How to make a model's parameters from a file's tensors. Everything that can be wrong has been ruled out.
 #[derive(Debug)]
 pub(crate) struct Matching {
     /// The parameters that come from the file.
     pub(crate) assignments: Vec<Assignment>,
-    /// What was adapted or left as it was, for the user.
+    /// What was adapted or left untrained, for the user.
     pub(crate) notes: Vec<String>,
 }
 
@@ -33,8 +33,8 @@ impl Matching {
     /// Matches a file with a model whose parameters stand in one of the given layouts, or in our own.
     ///
     /// # Errors
-    /// If the layout is unknown; if a tensor is missing, has another shape or values that are no floats, or has no place in
-    /// the model.
+    /// If the layout is unknown, or if a tensor is missing, has a wrong shape, is not of floating-point values, or has no place in the
+    /// model.
     pub(crate) fn new(file: &WeightsFile, mut layouts: Vec<Layout>) -> Result<Self> {
         let ours: Vec<Layout> = layouts.iter().take(1).map(Layout::ours).collect();
         layouts.extend(ours);
@@ -192,11 +192,11 @@ fn wrong_shape(file: &WeightsFile, name: &str, found: &[usize], expected: &[usiz
     file.wrong(
         name,
         format!("its shape is {found:?} where the model has {expected:?}"),
-        "the model's sizes and its images' must be those of the file's; only classes and learned positions may differ",
+        "the model must have the sizes of the file's model; only the classes and the image size may differ",
     )
 }
 
-/// How many more things there are than the first.
+/// Counts what is wrong besides the first.
 fn and_more(count: usize) -> String {
     if count > 1 { format!(", nor {} others", count - 1) } else { String::new() }
 }

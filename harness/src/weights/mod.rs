@@ -1,8 +1,8 @@
 //! Weights in and out: safetensors files in the layouts of the reference implementations and in our own.
 //!
-//! The models state their layouts as data ([`layers::layout`]); this module finds a file's layout by its names, checks all of
-//! it before anything is read, and rearranges the tensors. A file that does not fit is an error that names file and tensor;
-//! what may differ (the classes, the image size, the type of the values) is adapted and said.
+//! The models state their layouts as data ([`layers::layout`]). This module recognises a file's layout by its names, checks all of it
+//! before reading any tensor, and rearranges the tensors. A file that does not fit is an error that names file and tensor. What may
+//! differ (the classes, the image size, the type of the values) is adapted and reported.
 
 mod describe;
 mod detect;
@@ -44,7 +44,7 @@ pub fn load(path: &Path, config: &ArchitectureConfig, model: Architecture) -> Re
     Ok((parameters::replace(model, values), matching.notes))
 }
 
-/// All that [`load`] would say of a file, without its tensors being read.
+/// The notes that [`load`] would return, without reading the tensors.
 ///
 /// # Errors
 /// As [`load`].
@@ -52,14 +52,14 @@ pub fn check(path: &Path, config: &ArchitectureConfig) -> Result<Vec<String>> {
     Ok(Matching::new(&WeightsFile::open(path)?, config.layouts())?.notes)
 }
 
-/// Writes a model's weights in our own layout, with a description of the model; makes the folder if need be.
+/// Writes a model's weights in our own layout, with a description of the model. Creates the folder if it does not exist.
 pub fn save(path: &Path, config: &ArchitectureConfig, model: &Architecture) -> Result<()> {
     let folder = path.parent().unwrap_or(path);
     std::fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
     write(path, config, &config.layouts()[0].ours(), parameters::values(model))
 }
 
-/// Where a run's trained weights are.
+/// The file with a run's trained weights.
 pub fn trained_weights(run: &RunFolder) -> PathBuf {
     run.checkpoint_path().join("model.safetensors")
 }
@@ -96,7 +96,7 @@ pub fn convert(from: &Path, target: TargetLayout, to: &Path) -> Result<usize> {
     };
     let matching = Matching::new(&file, layouts)?;
     if let Some(note) = matching.notes.first() {
-        return Err(Error::input(from.display(), note, "give a file that holds all weights of its model as F32"));
+        return Err(Error::input(from.display(), note, "give a file that has all weights of its model as F32"));
     }
     let tensors = layout.entries.iter().map(|entry| entry.theirs.len()).sum();
     write(to, &config, &layout, matching.read(&file)?)?;

@@ -8,7 +8,7 @@ use burn::tensor::{Tensor, TensorData};
 
 use super::Values;
 
-/// Where a visit stands.
+/// The path of the current module during a visit.
 #[derive(Default)]
 struct PathStack(Vec<String>);
 
@@ -62,7 +62,7 @@ fn visit<M: Module>(model: &M, gradients: Option<&GradientsParams>) -> BTreeMap<
     visitor.found
 }
 
-/// What optimisers know every parameter by, by its path.
+/// The identity of every parameter, by which optimisers know it, by its path.
 pub fn ids<M: Module>(model: &M) -> BTreeMap<String, ParamId> {
     #[derive(Default)]
     struct Collect {
@@ -85,11 +85,11 @@ pub fn ids<M: Module>(model: &M) -> BTreeMap<String, ParamId> {
     visitor.found
 }
 
-/// The module with the parameters of the given paths replaced. They stay on the module's device and keep their identity and
-/// whether they are trained.
+/// The module with the parameters at the given paths replaced. They stay on the module's device, and keep their identity and whether
+/// they are trained.
 ///
 /// # Panics
-/// If a path is no parameter's, or a shape another than the parameter's.
+/// If no parameter has a path, or a shape differs from the parameter's.
 pub(crate) fn replace<M: Module>(model: M, values: BTreeMap<String, Values>) -> M {
     struct Replace {
         path: PathStack,
@@ -117,7 +117,7 @@ pub(crate) fn replace<M: Module>(model: M, values: BTreeMap<String, Values>) -> 
     model
 }
 
-/// The module with the identities of its parameters replaced, which optimisers know them by.
+/// The module with the identities of its parameters replaced, by which optimisers know them.
 ///
 /// # Panics
 /// If a parameter's path is not among `ids`.

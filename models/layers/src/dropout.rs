@@ -1,14 +1,14 @@
-//! Dropout whose draws belong to a sample, not to the batch or the thread that it is computed in.
+//! Dropout whose draws belong to a sample, not to the batch or the thread that computes it.
 
 use burn::tensor::{Tensor, TensorData};
 use rand::Rng;
 
 use crate::random::dropout_stream;
 
-/// Which samples a (micro-)batch holds, so that what is drawn for one depends on nothing else.
+/// The samples of a (micro-)batch, so that what is drawn for one depends on nothing else.
 #[derive(Debug, Clone, Default)]
 pub struct SampleKeys {
-    /// Of the run.
+    /// The run's seed.
     pub seed: u64,
     /// The epoch, from 0.
     pub epoch: u64,

@@ -1,6 +1,6 @@
 //! Sizes that describe no model, and the checks that find them.
 
-/// A model configuration that describes no model: which key, what is wrong with it, and what would be right.
+/// A configuration that describes no valid model: which key, what is wrong with it, and what would be right.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{key}: {problem}; {remedy}")]
 pub struct InvalidConfig {
@@ -12,13 +12,13 @@ pub struct InvalidConfig {
     pub remedy: String,
 }
 
-/// No model is larger in any direction. Sizes are held to it before they are multiplied with one another.
+/// The largest size that is accepted. Sizes are checked against it before they are multiplied.
 const LARGEST: usize = 1 << 20;
 
-/// No model has more blocks. They are listed one by one.
+/// The largest number of blocks that is accepted, because blocks are listed one by one.
 const DEEPEST: usize = 10_000;
 
-/// Errs unless `part` divides `whole`, naming the nearest values that would do; or if `whole` is larger than any model's.
+/// Errs unless `part` divides `whole`, and names the nearest values that do. Errs as well if `whole` is too large.
 pub fn check_divides(
     key: &'static str,
     part: usize,
@@ -41,15 +41,15 @@ pub fn check_divides(
     })
 }
 
-/// Errs if `value` is zero, or larger than any model's.
+/// Errs if `value` is zero or too large.
 pub fn check_positive(key: &'static str, value: usize) -> Result<(), InvalidConfig> {
     if value > 0 {
         return check_at_most(key, value, LARGEST);
     }
-    Err(InvalidConfig { key, problem: "0 is too small".into(), remedy: "take 1 or more".into() })
+    Err(InvalidConfig { key, problem: "must be at least 1, got 0".into(), remedy: "set it to 1 or more".into() })
 }
 
-/// Errs unless a model can have so many blocks.
+/// Errs if the number of blocks is zero or too large.
 pub fn check_depth(depth: usize) -> Result<(), InvalidConfig> {
     check_positive("depth", depth)?;
     check_at_most("depth", depth, DEEPEST)
@@ -61,8 +61,8 @@ fn check_at_most(key: &'static str, value: usize, most: usize) -> Result<(), Inv
     }
     Err(InvalidConfig {
         key,
-        problem: format!("{value} is larger than any model's"),
-        remedy: format!("take {most} at most"),
+        problem: format!("must be at most {most}, got {value}"),
+        remedy: "set it to a smaller number".into(),
     })
 }
 
@@ -75,7 +75,7 @@ mod tests {
         assert_eq!(check_divides("patch_size", 4, "image_size", 32), Ok(()));
         let error = check_divides("patch_size", 5, "image_size", 32).unwrap_err();
         assert_eq!(error.to_string(), "patch_size: 5 does not divide image_size = 32; take 4 or 8");
-        assert_eq!(check_divides("heads", 0, "d_model", 8).unwrap_err().problem, "0 is too small");
+        assert_eq!(check_divides("heads", 0, "d_model", 8).unwrap_err().problem, "must be at least 1, got 0");
     }
 
     #[test]
@@ -83,11 +83,11 @@ mod tests {
         let error = check_divides("heads", 7, "d_model", usize::MAX).unwrap_err();
         assert_eq!(
             error.to_string(),
-            format!("d_model: {} is larger than any model's; take 1048576 at most", usize::MAX)
+            format!("d_model: must be at most 1048576, got {}; set it to a smaller number", usize::MAX)
         );
         assert_eq!(check_positive("d_ff", LARGEST), Ok(()));
         assert_eq!(check_positive("d_ff", LARGEST + 1).unwrap_err().key, "d_ff");
         assert_eq!(check_depth(DEEPEST), Ok(()));
-        assert_eq!(check_depth(DEEPEST + 1).unwrap_err().remedy, "take 10000 at most");
+        assert_eq!(check_depth(DEEPEST + 1).unwrap_err().problem, "must be at most 10000, got 10001");
     }
 }

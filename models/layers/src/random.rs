@@ -7,7 +7,7 @@
 //! use layers::random::{Purpose, stream};
 //! use rand::Rng;
 //!
-//! // The crop of image 7 in epoch 3 of a run with seed 42, whatever else was drawn before.
+//! // The crop of image 7 in epoch 3 of a run with seed 42. It does not depend on earlier draws.
 //! let first = stream(Purpose::Crop, [42, 3, 7]).next_u64();
 //! stream(Purpose::Flip, [42, 3, 7]).next_u64();
 //! assert_eq!(first, stream(Purpose::Crop, [42, 3, 7]).next_u64());
@@ -62,7 +62,7 @@ purposes! {
     Erasing = b"aug eras",
     /// Mixup and CutMix of a batch; counters: seed, epoch, step.
     Mixing = b"mix batc",
-    /// Changes of the weights' last bits, with which `parity` measures rounding; counters: number of the changed model, 0, 0.
+    /// Changes to the last bits of weights, by which `parity` measures rounding; counters: number of the changed model, 0, 0.
     Rounding = b"rounding",
     /// Damaged input files of the fuzzer; counters: seed, number of the reader, number of the input.
     Fuzzing = b"hostile ",
@@ -81,7 +81,7 @@ pub fn dropout_stream(site: u16, [seed, epoch, sample]: [u64; 3]) -> ChaCha8Rng 
 
 fn key(purpose: Purpose, site: u16, [a, b, c]: [u64; 3]) -> [u64; 4] {
     match purpose {
-        // Its tag stands first, as it did when the images that others have generated were made. The last word, zero, is no tag.
+        // Its tag comes first, so that generated images stay the same as in earlier versions. The last word is zero, which is no tag.
         Purpose::Shapes => [purpose as u64, a, b, c],
         _ => [a, b, c, purpose as u64 ^ u64::from(site)],
     }

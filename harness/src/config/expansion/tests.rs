@@ -69,7 +69,9 @@ fn zipped_axes_go_together() {
     for part in ["lr=0.1", "batch_size=8", "s3"] {
         assert!(zipped[0].contains(part), "{zipped:?}");
     }
-    assert!(error("combine = 'zip'\n\"train.lr\" = [0.1, 0.2]\n\"train.epochs\" = [1]").contains("equally many"));
+    assert!(
+        error("combine = 'zip'\n\"train.lr\" = [0.1, 0.2]\n\"train.epochs\" = [1]").contains("equal numbers of values")
+    );
 }
 
 #[test]
@@ -81,7 +83,7 @@ fn combinations_are_excluded_by_rules() {
     let without_b = runs(&format!("{axes}\nexclude = [{{ model = 'b', \"train.lr\" = 0.1 }}]"));
     assert_eq!(without_b.iter().filter(|name| name.starts_with('b')).count(), 2);
     let unknown = error(&format!("{axes}\nexclude = [{{ \"train.epochs\" = 3 }}]"));
-    assert!(unknown.contains("`train.epochs` is no axis"), "{unknown}");
+    assert!(unknown.contains("`train.epochs` is not an axis"), "{unknown}");
     assert!(error("seeds = [0]\nexclude = [{ seeds = 0 }]").contains("every combination is excluded"));
 }
 
@@ -96,8 +98,8 @@ fn models_are_matched_to_targets() {
         assert!((params as f64 / target - 1.0).abs() < 0.031, "{}: {params}", run.model.name);
     }
     assert_eq!(self::plan("match = 'macs'\ntarget = 3_000_000\nseeds = [0]").model_names(), ["a", "b"]);
-    assert!(error("match = 'params'").contains("say how many"));
-    assert!(error("target = 100").contains("say of what"));
+    assert!(error("match = 'params'").contains("needs a target"));
+    assert!(error("target = 100").contains("needs a quantity"));
     assert!(error("match = 'params'\ntarget = 10").contains("no width gives 10 params within 3 %"));
 }
 
@@ -122,10 +124,13 @@ fn what_is_wrong_is_named_with_the_combination() {
         ("\"model.*\" = [2]", "name a key of the model as well"),
         ("\"model.a.heads\" = [3, 5]", "heads"),
         ("\"train.lr\" = 0.1", "an axis is a list of values"),
-        ("\"train.lr\" = []", "an axis needs a value or more"),
-        ("\"train.lr\" = [0.1]\nexclude = [{ \"train.lr\" = 0.2 }]", "`train.lr` is never 0.2 in this sweep, but 0.1"),
+        ("\"train.lr\" = []", "an axis needs at least one value"),
+        (
+            "\"train.lr\" = [0.1]\nexclude = [{ \"train.lr\" = 0.2 }]",
+            "`train.lr` is never 0.2 in this sweep; its values are 0.1",
+        ),
         ("seeds = [0]\nexclude = [{ model = 'c' }]", "the config has no model `c` to exclude"),
-        ("\"train.epochs.x\" = [1]", "`epochs` is no table"),
+        ("\"train.epochs.x\" = [1]", "`epochs` is not a table"),
     ] {
         assert!(error(sweep).contains(problem), "{sweep}: {}", error(sweep));
     }
