@@ -144,7 +144,7 @@ fn refuse_foreign_files(path: &Path) -> Result<()> {
         None => Ok(()),
         Some(entry) => Err(Error::input(
             format!("--out {}", path.display()),
-            format!("the folder is no folder of results, but holds `{}`", entry.file_name().display()),
+            format!("the folder is not a results folder; it contains `{}`", entry.file_name().display()),
             "name a new or empty folder",
         )),
     }
@@ -161,8 +161,8 @@ fn changed(path: &Path, run: &RunFolder) -> Result<Error> {
         Some(version) if version != VERSION => {
             format!("made by version {version} of the program, and this is {VERSION}")
         }
-        Some(_) => "made of other images than those that are there now".to_owned(),
-        None => "made of other images than those that are there now, or by another version of the program".to_owned(),
+        Some(_) => "made from images that differ from the current ones".to_owned(),
+        None => "made from images that differ from the current ones, or by another version of the program".to_owned(),
     };
     Ok(Error::input(
         format!("--out {}", path.display()),
@@ -181,7 +181,7 @@ fn different(path: &Path, run: &str, present: &str, wanted: &str) -> Error {
     Error::input(
         format!("--out {}", path.display()),
         format!(
-            "the folder holds the results of a different config: {difference}, and run {run} is none of this one's"
+            "the folder holds the results of a different config: {difference}, and run {run} does not belong to this one"
         ),
         "choose another folder with --out, or delete this one",
     )

@@ -126,7 +126,7 @@ fn an_array_with_a_killed_a_cancelled_and_a_requeued_task_gives_the_tables_of_th
         signal.wait().unwrap();
         cluster.slurm("scancel", &[&format!("{array}_2")]);
     });
-    assert!(log(0).contains("goes on "), "{}", log(0));
+    assert!(log(0).contains("resumes "), "{}", log(0));
     let expected = rows(&bench.path("straight"));
     let found = rows(&out);
     assert_eq!((expected.len(), found.len()), (12, 10), "the killed run and the cancelled one alone have no end");
@@ -137,7 +137,7 @@ fn an_array_with_a_killed_a_cancelled_and_a_requeued_task_gives_the_tables_of_th
     // Submitted again, the jobs do what is missing.
     submit(&cluster, Command::new("bash").arg(out.join("slurm/submit.sh")), |_| ());
     for task in [1, 2] {
-        assert!(log(task).contains("goes on "), "{}", log(task));
+        assert!(log(task).contains("resumes "), "{}", log(task));
     }
     assert_eq!(rows(&out), expected);
 }

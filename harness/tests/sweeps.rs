@@ -209,7 +209,7 @@ mod signals {
             assert!(!folder.join("failed.json").exists() && !folder.join("done.json").exists());
             assert!(folder.join("checkpoint").is_dir());
         }
-        assert_eq!(logs().matches("goes on ").count(), 3, "{}", logs());
+        assert_eq!(logs().matches("resumes ").count(), 3, "{}", logs());
     }
 
     #[test]

@@ -59,7 +59,7 @@ impl Candidates {
         let mut images = Vec::new();
         collect(folder, MAX_DEPTH, &mut images)?;
         if images.is_empty() {
-            let problem = "holds no JPEG, PNG or WebP file and no file of CIFAR";
+            let problem = "contains no JPEG, PNG or WebP files and no CIFAR files";
             return Err(Error::input(folder.display(), problem, "name a folder of images"));
         }
         images.sort();

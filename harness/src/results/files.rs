@@ -123,7 +123,7 @@ pub(super) fn headers(path: &Path, reader: &mut csv::Reader<&[u8]>) -> Result<cs
 fn read_text(path: &Path) -> Result<Option<String>> {
     // Asked before it is opened: opening a pipe waits for somebody to write.
     if fs::metadata(path).is_ok_and(|about| !about.is_file()) {
-        return Err(unreadable(path, None, "is no regular file"));
+        return Err(unreadable(path, None, "is not a regular file"));
     }
     let bytes = match bounded::read(path, MAX_BYTES) {
         Ok(bytes) => bytes,
@@ -163,11 +163,7 @@ fn row_error(path: &Path, headers: &csv::StringRecord, error: &csv::Error) -> Er
 }
 
 pub(super) fn unreadable(path: &Path, line: Option<u64>, problem: impl ToString) -> Error {
-    Error::damaged(
-        place(path, line),
-        problem,
-        "restore the file, or delete its run's folder and issue the command again",
-    )
+    Error::damaged(place(path, line), problem, "restore the file, or delete its run's folder and run the command again")
 }
 
 fn place(path: &Path, line: Option<u64>) -> String {

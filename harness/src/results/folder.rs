@@ -37,8 +37,7 @@ impl ResultsFolder {
         if folder.runs_path().is_dir() {
             return Ok(folder);
         }
-        let problem =
-            if folder.root.is_dir() { "is not a folder of results: it has no `runs`" } else { "is not there" };
+        let problem = if folder.root.is_dir() { "is not a results folder: it has no `runs`" } else { "is not there" };
         Err(Error::input(folder.root.display(), problem, "give the folder that `vitbench run` wrote"))
     }
 

@@ -55,7 +55,7 @@ pub(super) fn read(path: &Path) -> Result<Option<Predictions>> {
     let mut row = csv::StringRecord::new();
     while reader.read_record(&mut row).map_err(|error| csv_error(path, &error))? {
         let line = row.position().map(csv::Position::line);
-        let wrong = |name: &str, cell: &str| unreadable(path, line, format!("`{name}`: `{cell}` is no number"));
+        let wrong = |name: &str, cell: &str| unreadable(path, line, format!("`{name}`: `{cell}` is not a number"));
         let schema = row[0].parse().map_err(|_| wrong("schema", &row[0]))?;
         if schema != SCHEMA {
             check_schema(path, line, schema)?;
@@ -68,7 +68,7 @@ pub(super) fn read(path: &Path) -> Result<Option<Predictions>> {
         predictions.predicted.push(class("predicted", predicted)?);
         let probability = confidence.parse().ok().filter(|probability| (0.0..=1.0).contains(probability));
         predictions.confidence.push(probability.ok_or_else(|| {
-            unreadable(path, line, format!("`predicted_probability`: `{confidence}` is no probability"))
+            unreadable(path, line, format!("`predicted_probability`: `{confidence}` is not a probability"))
         })?);
     }
     predictions.images = digest.finalize();
@@ -104,8 +104,11 @@ mod tests {
         let head = "schema,image,label,predicted,predicted_probability,label_probability\n";
         for (text, part) in [
             ("schema,image,label\n1,a,0\n".to_owned(), "predictions.csv:1: there is no column `predicted`"),
-            (format!("{head}1,a,0,0,0.5,0.5\n1,b,x,0,0.5,0.5\n"), "predictions.csv:3: `label`: `x` is no number"),
-            (format!("{head}1,a,0,0,1.5,0.5\n"), "predictions.csv:2: `predicted_probability`: `1.5` is no probability"),
+            (format!("{head}1,a,0,0,0.5,0.5\n1,b,x,0,0.5,0.5\n"), "predictions.csv:3: `label`: `x` is not a number"),
+            (
+                format!("{head}1,a,0,0,1.5,0.5\n"),
+                "predictions.csv:2: `predicted_probability`: `1.5` is not a probability",
+            ),
             (format!("{head}1,a,0,0,0.5"), "the file is cut off"),
             (format!("{head}9,a,0,0,0.5,0.5\n"), "schema 9 is newer"),
         ] {

@@ -304,6 +304,6 @@ fn split<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error>
     let text = String::deserialize(deserializer)?;
     match text.as_str() {
         "val" | "test" => Ok(text),
-        _ => Err(serde::de::Error::custom(format!("`{text}` is no split; `val` and `test` are"))),
+        _ => Err(serde::de::Error::custom(format!("`{text}` is not a split; use `val` or `test`"))),
     }
 }

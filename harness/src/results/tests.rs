@@ -107,43 +107,43 @@ fn a_file_is_replaced_whole_and_leaves_nothing_beside_it() {
 fn damaged_records_are_named_with_file_and_line() {
     insta::assert_snapshot!(damaged("done.json", cut(40)), @r"
     results/runs/vit-tiny-s0/done.json:68: the file is cut off: EOF while parsing a string at line 68 column 22
-      help: restore the file, or delete its run's folder and issue the command again
+      help: restore the file, or delete its run's folder and run the command again
     ");
     insta::assert_snapshot!(damaged("done.json", |path| fs::write(path, "").unwrap()), @r"
     results/runs/vit-tiny-s0/done.json:1: the file is cut off: EOF while parsing a value at line 1 column 0
-      help: restore the file, or delete its run's folder and issue the command again
+      help: restore the file, or delete its run's folder and run the command again
     ");
     insta::assert_snapshot!(damaged("done.json", |path| fs::write(path, "garbage").unwrap()), @r"
     results/runs/vit-tiny-s0/done.json:1: expected value at line 1 column 1
-      help: restore the file, or delete its run's folder and issue the command again
+      help: restore the file, or delete its run's folder and run the command again
     ");
     insta::assert_snapshot!(damaged("done.json", replace("\"test_images\": 1000", "\"test_images\": -1")), @r"
     results/runs/vit-tiny-s0/done.json:42: invalid value: integer `-1`, expected usize at line 42 column 19
-      help: restore the file, or delete its run's folder and issue the command again
+      help: restore the file, or delete its run's folder and run the command again
     ");
     insta::assert_snapshot!(damaged("epochs.csv", cut(1)), @r"
     results/runs/vit-tiny-s0/epochs.csv:4: the file is cut off: its last line does not end
-      help: restore the file, or delete its run's folder and issue the command again
+      help: restore the file, or delete its run's folder and run the command again
     ");
     insta::assert_snapshot!(damaged("epochs.csv", replace(",val,", ",")), @r"
     results/runs/vit-tiny-s0/epochs.csv:2: 13 fields where the header has 14: the file is cut off or damaged
-      help: restore the file, or delete its run's folder and issue the command again
+      help: restore the file, or delete its run's folder and run the command again
     ");
     insta::assert_snapshot!(damaged("epochs.csv", replace("\n2,1,0.001", "\n2,1,fast")), @r"
     results/runs/vit-tiny-s0/epochs.csv:2: `lr`: invalid float literal
-      help: restore the file, or delete its run's folder and issue the command again
+      help: restore the file, or delete its run's folder and run the command again
     ");
     insta::assert_snapshot!(damaged("epochs.csv", |path| fs::write(path, "").unwrap()), @r"
     results/runs/vit-tiny-s0/epochs.csv:1: the file is cut off: its last line does not end
-      help: restore the file, or delete its run's folder and issue the command again
+      help: restore the file, or delete its run's folder and run the command again
     ");
     insta::assert_snapshot!(damaged("timing.csv", replace("inference", "guessing")), @r"
     results/runs/vit-tiny-s0/timing.csv:32: unknown variant `guessing`, expected `train_step` or `inference`
-      help: restore the file, or delete its run's folder and issue the command again
+      help: restore the file, or delete its run's folder and run the command again
     ");
     insta::assert_snapshot!(damaged("timing.csv", |path| fs::write(path, b"schema\n\xff\xfe\n").unwrap()), @r"
     results/runs/vit-tiny-s0/timing.csv:2: not UTF-8 text
-      help: restore the file, or delete its run's folder and issue the command again
+      help: restore the file, or delete its run's folder and run the command again
     ");
 }
 
@@ -165,7 +165,7 @@ fn what_is_no_results_folder_is_not_opened() {
     let root = temporary.path().display().to_string();
     let message = |path: &Path| ResultsFolder::open(path).unwrap_err().to_string().replace(&root, "results");
     insta::assert_snapshot!(message(temporary.path()), @r"
-    results: is not a folder of results: it has no `runs`
+    results: is not a results folder: it has no `runs`
       help: give the folder that `vitbench run` wrote
     ");
     insta::assert_snapshot!(message(&temporary.path().join("cifar")), @r"

@@ -67,9 +67,9 @@ impl Reporter {
                 Some(self.progress(self.epochs * self.images, "timing training step, inference and latency".into()))
             }
             Event::Remark(text) => Some(Message::Line((*text).to_owned())),
-            Event::Resumed { epoch, steps: 0 } => Some(Message::Line(format!("goes on with epoch {epoch}"))),
+            Event::Resumed { epoch, steps: 0 } => Some(Message::Line(format!("resumes with epoch {epoch}"))),
             Event::Resumed { epoch, steps } => {
-                Some(Message::Line(format!("goes on in epoch {epoch}, after {steps} of its steps")))
+                Some(Message::Line(format!("resumes in epoch {epoch}, after {steps} of its steps")))
             }
             Event::Epoch(epoch) => Some(Message::Line(format!(
                 "epoch {:>3}/{}: train loss {:.3} {:5.1} %, {} loss {:.3} {:5.1} %, {:.0} images/s, {:.1} s",

@@ -305,7 +305,7 @@ fn failure(
         _ if refused => (FailureReason::OutOfMemory, format!("the run's process ended ({status})")),
         None => (
             FailureReason::Crashed,
-            format!("the run's process was ended from outside ({status}); systems do that when memory runs out"),
+            format!("the run's process was ended from outside ({status}); systems do that when they run out of memory"),
         ),
         Some(_) => (FailureReason::Crashed, format!("the run's process ended without a result ({status})")),
     };

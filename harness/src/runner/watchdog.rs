@@ -29,14 +29,14 @@ pub(super) fn watch(max_memory: Option<u64>, max_time: Option<Duration>) {
                 let used = system.process(pid).map_or(0, sysinfo::Process::memory);
                 if used > limit {
                     let mib = |bytes: u64| bytes >> 20;
-                    eprintln!("the run needs {} MiB where {} MiB are allowed (--max-memory)", mib(used), mib(limit));
+                    eprintln!("the run needs {} MiB, but --max-memory allows {} MiB", mib(used), mib(limit));
                     std::process::exit(OUT_OF_MEMORY);
                 }
             }
             if let Some(limit) = max_time
                 && start.elapsed() > limit
             {
-                eprintln!("the run takes longer than the {} s that are allowed (--max-time)", limit.as_secs());
+                eprintln!("the run takes longer than --max-time allows, {} s", limit.as_secs());
                 std::process::exit(OUT_OF_TIME);
             }
         }

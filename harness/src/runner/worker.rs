@@ -88,10 +88,7 @@ pub fn work(
     if identity.run != folder.name() {
         return Err(Error::input(
             folder.path().display(),
-            format!(
-                "with the images that are there now, this is run {}: data, config or program have changed",
-                identity.run
-            ),
+            format!("with the current images, this is run {}: data, config or program have changed", identity.run),
             "restore the images, or choose another folder with --out",
         ));
     }

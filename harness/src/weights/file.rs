@@ -47,7 +47,7 @@ impl WeightsFile {
         })?;
         let about = file.metadata().map_err(Error::io("read", path))?;
         if !about.is_file() {
-            return Err(Error::input(path.display(), "it is no file", "give the path of a safetensors file"));
+            return Err(Error::input(path.display(), "it is not a file", "give the path of a safetensors file"));
         }
         let header = read_header(&file, about.len(), path)?;
         let data_start = LENGTH_BYTES + header.len() as u64;

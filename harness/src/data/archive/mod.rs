@@ -102,7 +102,7 @@ impl<'a> Guard<'a> {
             return Ok(None);
         }
         if !self.names.insert(name.to_lowercase()) {
-            return Err(refused(self.archive, Some(&name), "stands in the archive twice"));
+            return Err(refused(self.archive, Some(&name), "is in the archive twice"));
         }
         Ok(Some(name))
     }
@@ -153,7 +153,7 @@ fn refused(archive: &Path, entry: Option<&str>, problem: impl std::fmt::Display)
         Some(entry) => format!("`{entry}` {problem}"),
         None => problem.to_string(),
     };
-    let help = "the archive is damaged or not what it should be; nothing of it was kept, get it anew";
+    let help = "the archive is damaged or not the expected one; nothing was kept, so fetch it again";
     Error::damaged(archive.display(), problem, help)
 }
 

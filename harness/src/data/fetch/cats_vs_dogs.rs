@@ -42,9 +42,9 @@ pub(super) fn fetch(from: Option<&str>, folder: &Path, on_event: &mut OnFetchEve
     let archive = match from.map(Origin::parse).transpose()? {
         Some(Origin::File(path)) => path,
         Some(Origin::Url(_)) => {
-            return Err(Error::input(place_of_from, "the photos cannot be had without an account", HELP));
+            return Err(Error::input(place_of_from, "the photos cannot be downloaded without an account", HELP));
         }
-        None => return Err(Error::input("cats-vs-dogs", "the photos cannot be had without an account", HELP)),
+        None => return Err(Error::input("cats-vs-dogs", "the photos cannot be downloaded without an account", HELP)),
     };
     let place = Place::hold(folder, NAME, on_event)?;
     if let Some(counts) = present(&place.target())? {
@@ -67,7 +67,7 @@ fn present(folder: &Path) -> Result<Option<[u64; 2]>> {
     }
     if counts.contains(&0) {
         let problem = "is there, but does not hold the folders `cat` and `dog` with photos in them";
-        return Err(Error::input(folder.display(), problem, "use it as it is, or move it away to have it made anew"));
+        return Err(Error::input(folder.display(), problem, "use it as it is, or move it away to create it again"));
     }
     Ok(Some(counts))
 }

@@ -61,7 +61,7 @@ fn fetch_from(url: &str, version: &'static Version, place: &Place, on_event: &mu
         match checked {
             Err(Error::Damaged { problem, .. }) if began_before => {
                 on_event(FetchEvent::Retrying(format!(
-                    "{problem}; it was begun before, so it is fetched from its start"
+                    "{problem}; the earlier part is discarded, and the download starts over"
                 )));
                 remove(&part)?;
             }
@@ -92,7 +92,7 @@ fn check_archive(url: &str, version: &Version, part: &Path) -> Result<()> {
     Err(Error::damaged(
         url,
         problem,
-        "try again; if it stays so, fetch the archive by other means and name it with --from",
+        "try again; if it fails again, fetch the archive by other means and name it with --from",
     ))
 }
 
@@ -127,7 +127,7 @@ fn unpack(version: &'static Version, archive: &Path, place: &Place, on_event: &m
         Ok(())
     })?;
     if let Some(missing) = version.files().find(|file| !found.contains(file.name)) {
-        let problem = format!("`{}` is not in it: it is no archive of {}", missing.name, version.name);
+        let problem = format!("`{}` is not in it: it is not an archive of {}", missing.name, version.name);
         return Err(Error::damaged(archive.display(), problem, format!("give the binary version, {}", version.url)));
     }
     place.publish(staging)

@@ -22,7 +22,8 @@ const MAX_REDIRECTS: usize = 5;
 /// For the tests of the program: lets it speak plain HTTP with the machine that it runs on.
 const PLAIN_HTTP_ON_LOOPBACK: &str = "VITBENCH_TEST_PLAIN_HTTP_ON_LOOPBACK";
 
-const HELP: &str = "see whether the address is right and the network works, or fetch the archive by other means and name it with --from FILE";
+const HELP: &str =
+    "check the address and the network, or fetch the archive by other means and name it with --from FILE";
 
 /// What is known of a file before it is there.
 #[derive(Debug, Clone, Copy)]
@@ -88,7 +89,8 @@ fn length(file: &File, part: &Path) -> Result<u64> {
 
 /// Errs unless a URL is one of HTTPS. `place` is the URL that was asked for.
 fn check_address(place: &str, url: &str) -> Result<()> {
-    let parsed = bitreq::Url::parse(url).map_err(|error| Error::input(place, format!("is no URL: {error}"), HELP))?;
+    let parsed =
+        bitreq::Url::parse(url).map_err(|error| Error::input(place, format!("is not a URL: {error}"), HELP))?;
     let on_loopback = matches!(parsed.base_url(), "127.0.0.1" | "localhost" | "[::1]");
     let tested = cfg!(test) || std::env::var_os(PLAIN_HTTP_ON_LOOPBACK).is_some();
     if parsed.scheme() == "https" || (on_loopback && tested) {
@@ -125,7 +127,7 @@ impl Transfer<'_> {
             200 => (0, header("content-length").and_then(|length| length.trim().parse().ok())),
             206 => content_range(header("content-range"))
                 .filter(|(start, _)| *start == there)
-                .ok_or_else(|| self.refused("the server sends another part than was asked for".into()))?,
+                .ok_or_else(|| self.refused("the server sent a different part than requested".into()))?,
             416 if there > 0 => {
                 let total =
                     header("content-range").and_then(|range| range.trim().strip_prefix("bytes */")?.parse().ok());

@@ -76,7 +76,7 @@ impl<'a> Origin<'a> {
         match from.split_once("://") {
             Some(("https" | "http", _)) => Ok(Self::Url(from)),
             Some((scheme, _)) if !Path::new(from).exists() => {
-                let problem = format!("`{scheme}` is no protocol that can be fetched from");
+                let problem = format!("`{scheme}` is not a supported protocol");
                 Err(Error::input(format!("--from {from}"), problem, "give an https:// URL, or the path of a file"))
             }
             _ if Path::new(from).is_file() => Ok(Self::File(Path::new(from))),

@@ -268,7 +268,7 @@ fn a_redirect_into_the_open_is_refused() {
 fn addresses_that_cannot_be_fetched_from_are_refused() {
     for (from, problem) in [
         ("http://example.org/a.tar.gz", "not one of HTTPS"),
-        ("ftp://example.org/a.tar.gz", "`ftp` is no protocol"),
+        ("ftp://example.org/a.tar.gz", "`ftp` is not a supported protocol"),
         ("nowhere.tar.gz", "there is no such file"),
         ("https://", "is no URL"),
     ] {

@@ -211,12 +211,12 @@ mod tests {
         assert!(load(OnBadFile::Error).is_err());
         let first = load(OnBadFile::Exclude).unwrap();
         assert_eq!(first.0.names(), ["0.png", "1.png", "2.png"]);
-        let expected = BadFile { file: "bad.png".into(), reason: "is no JPEG, PNG or WebP file".into() };
+        let expected = BadFile { file: "bad.png".into(), reason: "is not a JPEG, PNG or WebP file".into() };
         assert_eq!(first.1, [expected]);
         assert_eq!(cached(&dir).len(), 1);
         assert_eq!(load(OnBadFile::Exclude).unwrap(), first, "out of the cache");
         let error = load(OnBadFile::Error).unwrap_err();
-        assert!(error.exit_code() == 3 && error.to_string().contains("bad.png: is no JPEG"), "{error}");
+        assert!(error.exit_code() == 3 && error.to_string().contains("bad.png: is not a JPEG"), "{error}");
     }
 
     #[test]

@@ -61,7 +61,7 @@ pub(in crate::data) fn read(path: &Path) -> Result<Content, String> {
     // Asked before it is opened: opening a pipe waits for somebody to write.
     let about = std::fs::metadata(path).map_err(problem)?;
     if !about.is_file() {
-        return Err("is no regular file".into());
+        return Err("is not a regular file".into());
     }
     if about.len() > MAX_FILE {
         return Err(format!("has {} bytes; at most {MAX_FILE} are read", about.len()));
@@ -130,7 +130,7 @@ struct Head {
 
 impl Head {
     fn read(bytes: &[u8]) -> Result<Self, String> {
-        let format = image::guess_format(bytes).ok().and_then(known).ok_or("is no JPEG, PNG or WebP file")?;
+        let format = image::guess_format(bytes).ok().and_then(known).ok_or("is not a JPEG, PNG or WebP file")?;
         let (format, name) = format;
         let markers = if format == ImageFormat::Jpeg { Markers::read(bytes) } else { Markers::default() };
         if !is_whole(bytes, format, markers) {

@@ -64,9 +64,9 @@ fn hostile_images_are_refused_with_a_reason() {
     let mut deep = png_of_zeros(4, 4, 4);
     deep[24] = 77;
     for (bytes, reason) in [
-        (Vec::new(), "is no JPEG, PNG or WebP file"),
-        (b"<svg/>".to_vec(), "is no JPEG, PNG or WebP file"),
-        (b"GIF89a\x01\x00\x01\x00".to_vec(), "is no JPEG, PNG or WebP file"),
+        (Vec::new(), "is not a JPEG, PNG or WebP file"),
+        (b"<svg/>".to_vec(), "is not a JPEG, PNG or WebP file"),
+        (b"GIF89a\x01\x00\x01\x00".to_vec(), "is not a JPEG, PNG or WebP file"),
         (png_of_zeros(50_000, 50_000, 1), "too large"),
         (png_of_zeros(20_000, 20_000, 1), "has 20000 x 20000 pixels"),
         (png_of_zeros(0, 5, 0), ""),
@@ -122,8 +122,8 @@ fn a_pipe_is_no_image() {
         testing::skipped("a named pipe in place of an image", "mkfifo is not installed");
         return;
     }
-    assert_eq!(read_at(&path).unwrap_err(), "is no regular file");
-    assert_eq!(read_at(folder.path()).unwrap_err(), "is no regular file");
+    assert_eq!(read_at(&path).unwrap_err(), "is not a regular file");
+    assert_eq!(read_at(folder.path()).unwrap_err(), "is not a regular file");
 }
 
 #[test]

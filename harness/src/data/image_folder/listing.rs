@@ -30,7 +30,7 @@ pub(super) fn list_images(root: &Path, folder: &Path) -> Result<(Vec<String>, Li
     let (classes, listing) = if entries.folders.is_empty() {
         by_file_name(entries.images)?
     } else if let Some(stray) = entries.images.first() {
-        let problem = "lies beside class folders, in none of them";
+        let problem = "is next to the class folders, not inside one";
         return Err(Error::input(stray.display(), problem, "move it into the folder of its class, or away"));
     } else {
         by_folder(root, &entries.folders)?
@@ -76,7 +76,7 @@ fn by_file_name(images: Vec<PathBuf>) -> Result<(Vec<String>, Listing)> {
         // Three parts at least: class, what tells the files apart, extension.
         let class = name.split_once('.').filter(|(_, rest)| rest.contains('.')).map(|(class, _)| class.to_owned());
         let Some(class) = class else {
-            let problem = "its name does not tell its class";
+            let problem = "its name does not state its class";
             let help = "name flat files CLASS.NUMBER.jpg, or put the images of each class into a folder of its own";
             return Err(Error::input(path.display(), problem, help));
         };

@@ -93,7 +93,7 @@ fn flat_files_are_classed_by_their_names() {
     assert!(data.train.pixels(0)[0].abs_diff(200) < 4 && data.train.pixels(5)[0].abs_diff(50) < 4);
 
     write(&root, "holiday.png", 0);
-    assert!(error(&root).contains("holiday.png: its name does not tell its class"), "{}", error(&root));
+    assert!(error(&root).contains("holiday.png: its name does not state its class"), "{}", error(&root));
 }
 
 #[test]

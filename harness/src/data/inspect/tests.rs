@@ -71,7 +71,7 @@ fn every_file_is_verified() {
     let csv = String::from_utf8(bad_files_csv(&verdict.bad)).unwrap();
     assert_eq!(
         csv,
-        "file,reason\ntest/dog/9.png,the file is cut off\ntrain/cat/text.jpg,\"is no JPEG, PNG or WebP file\"\n"
+        "file,reason\ntest/dog/9.png,the file is cut off\ntrain/cat/text.jpg,\"is not a JPEG, PNG or WebP file\"\n"
     );
     assert!(Candidates::of(&root.path().join("nowhere")).is_err());
 }

@@ -26,7 +26,7 @@ fn what_is_no_file_is_named() {
     let missing = message(check(&files.path("nothing.safetensors"), &config));
     assert!(missing.contains("nothing.safetensors: there is no such file"), "{missing}");
     let folder = message(check(files.0.path(), &config));
-    assert!(folder.contains("it is no file"), "{folder}");
+    assert!(folder.contains("it is not a file"), "{folder}");
 }
 
 #[test]
