@@ -257,7 +257,7 @@ fn a_run_that_fails_is_a_row_and_the_others_are_as_without_it() {
     let found = rows(&bench.path("out"), "summary.csv");
     let row = |name: &str| &found.iter().find(|(run, _)| run.starts_with(name)).unwrap().1[0];
     assert!(
-        row("huge").contains(",out_of_memory,the run needs") && row("huge").contains("400 MiB are allowed"),
+        row("huge").contains(",out_of_memory,the run needs") && row("huge").contains("allows 400 MiB"),
         "{}",
         row("huge")
     );
