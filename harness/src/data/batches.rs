@@ -1,4 +1,4 @@
-//! Batches: which images, in which order, and how they become the numbers that a model reads.
+//! Batches: which images, in which order, and how they become the numbers that a model takes.
 
 use std::ops::Range;
 
@@ -26,7 +26,7 @@ pub fn epoch_order(n: usize, seed: u64, epoch: u64) -> Vec<u32> {
 pub struct TrainingSamples {
     /// `[samples, 3, size, size]`.
     pub values: Vec<f32>,
-    /// The class of every sample; of two that are mixed, the one with the greater share.
+    /// The class of every sample; of two mixed images, the class of the larger part.
     pub labels: Vec<i64>,
     /// Probability of every class, `[samples, classes]`.
     pub targets: Vec<f32>,
@@ -72,7 +72,7 @@ impl<'a> BatchReader<'a> {
         }
     }
 
-    /// Number of values that one image becomes.
+    /// Number of values of one image.
     pub fn values_per_image(&self) -> usize {
         3 * self.images.size() * self.images.size()
     }
@@ -151,7 +151,7 @@ impl<'a> BatchReader<'a> {
         for (channel, (values, out)) in values.chunks_exact(plane).zip(out.chunks_exact_mut(plane)).enumerate() {
             let (scale, shift) = (self.scale[channel], self.shift[channel]);
             for (out, value) in out.iter_mut().zip(values) {
-                // Two operations, not a fused one: the same bits on every machine.
+                // Two operations instead of a fused one, for the same bits on every machine.
                 *out = f32::from(*value) * scale + shift;
             }
         }

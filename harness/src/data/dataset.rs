@@ -14,11 +14,11 @@ pub struct Dataset {
     pub classes: Vec<String>,
     /// Height and width of every image, in pixels.
     pub image_size: usize,
-    /// What models are trained on.
+    /// The training split.
     pub train: Images,
-    /// What training is watched with; empty if `val_fraction` is 0.
+    /// The validation split; empty if `val_fraction` is 0.
     pub val: Images,
-    /// What models are judged by.
+    /// The test set.
     pub test: Images,
     /// Files that cannot be decoded and that the config says to leave out.
     pub excluded: Vec<BadFile>,
@@ -26,7 +26,7 @@ pub struct Dataset {
     pub fingerprint: String,
 }
 
-/// A file that is of no use.
+/// A file that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct BadFile {
     /// Its path within the dataset's folder, with slashes.
@@ -35,11 +35,11 @@ pub struct BadFile {
     pub reason: String,
 }
 
-/// What a source hands over: limits are applied, validation images not yet carved out of `train`.
+/// The images of a source, with limits applied, before validation images are split off `train`.
 pub(super) struct Source {
     pub(super) classes: Vec<String>,
     pub(super) train: Images,
-    /// Validation images of the source's own.
+    /// The source's own validation images.
     pub(super) val: Option<Images>,
     pub(super) test: Images,
     /// What was left out.

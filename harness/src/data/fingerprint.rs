@@ -1,4 +1,4 @@
-//! What tells whether two runs saw the same data.
+//! The fingerprint of a dataset, which shows whether two runs used the same data.
 
 use super::dataset::BadFile;
 use super::images::Images;

@@ -7,14 +7,14 @@ use crate::cache;
 /// Folders of this machine.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Folders {
-    /// In which datasets are looked for, in this order.
+    /// Folders that are searched for datasets, in this order.
     pub(super) data: Vec<PathBuf>,
-    /// In which decoded images are kept for the next time; nowhere if there is none.
+    /// The folder for decoded images; none if they are not kept.
     pub(super) decoded: Option<PathBuf>,
 }
 
 impl Folders {
-    /// Datasets are looked for in the folder given, in `$VITBENCH_DATA`, and in `vitbench` in the user's cache, where decoded images
+    /// Datasets are searched for in the given folder, in `$VITBENCH_DATA`, and in `vitbench` in the user's cache, where decoded images
     /// are kept as well.
     pub(super) fn of_user(given: Option<&Path>) -> Self {
         let cache = cache::folder();

@@ -21,7 +21,7 @@ pub struct Images {
 #[derive(Debug)]
 enum Block {
     Memory(Vec<u8>),
-    /// Part of a file, from a byte on: read when it is looked at, and shared by all processes that look.
+    /// A file from a given byte on, mapped into memory and shared by all processes that read it.
     File {
         map: Mmap,
         start: usize,
@@ -42,7 +42,7 @@ impl Images {
     ///
     /// # Panics
     ///
-    /// If the three do not speak of the same number of images.
+    /// If the three do not have the same number of images.
     pub fn new(size: usize, pixels: Vec<u8>, labels: Vec<u32>, names: Vec<String>) -> Self {
         Self::of_block(size, Block::Memory(pixels), labels, names)
     }
@@ -95,7 +95,7 @@ impl Images {
         &self.labels
     }
 
-    /// What every image is called in its source: `test/00042`, or a file's path relative to the folder.
+    /// The name of every image in its source: `test/00042`, or a file's path relative to the folder.
     pub fn names(&self) -> &[String] {
         &self.names
     }
@@ -124,7 +124,7 @@ pub(super) fn image_bytes(size: usize) -> usize {
     size * size * 3
 }
 
-/// Room for the pixels of `n` images of this size, zeroed; an error if there is not so much memory.
+/// Zeroed memory for the pixels of `n` images of this size; an error if there is not enough.
 pub(super) fn allocate(n: usize, size: usize) -> Result<Vec<u8>> {
     let mut pixels = Vec::new();
     let bytes = n.checked_mul(image_bytes(size));

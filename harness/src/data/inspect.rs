@@ -1,4 +1,4 @@
-//! What a dataset holds, without a config.
+//! Describes a dataset, without a config.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -14,7 +14,7 @@ use super::load::load_from;
 use crate::config::data::DataConfig;
 use crate::error::{Error, Result};
 
-/// What a dataset holds.
+/// The content of a dataset.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Info {
     /// Names of the classes.
@@ -25,15 +25,15 @@ pub struct Info {
     pub sizes: Option<[[u32; 3]; 2]>,
     /// How many images are of each kind: "JPEG, RGB", ...
     pub kinds: BTreeMap<String, usize>,
-    /// Images that are to be turned or mirrored before they are shown.
+    /// Images whose EXIF orientation rotates or mirrors them.
     pub turned: usize,
     /// Files whose head cannot be read.
     pub unreadable: usize,
-    /// Images that are there more than once, counted without the first of each.
+    /// Duplicate images, counted without the first of each.
     pub copies: usize,
     /// Images of the test split that are in the training split as well, by names of both.
     pub leaks: Vec<(String, String)>,
-    /// What tells this data from other data.
+    /// The fingerprint of the data.
     pub fingerprint: String,
 }
 
@@ -45,10 +45,10 @@ struct Item {
     about: Option<About>,
 }
 
-/// Looks into a dataset by its name (`shapes`, `cifar10`, `cifar100`), or into a folder: of images, or of the files of CIFAR.
+/// Inspects a dataset by its name (`shapes`, `cifar10`, `cifar100`), or a folder of images or of CIFAR files.
 ///
 /// # Errors
-/// If it is not there, damaged, or no dataset.
+/// If it is absent, damaged, or not a dataset.
 pub fn inspect(dataset: &str, data_dir: Option<&Path>) -> Result<Info> {
     if ["shapes", "cifar10", "cifar100"].contains(&dataset) {
         return inspect_loaded(&load_plain(dataset, &Folders::of_user(data_dir))?);
@@ -94,7 +94,7 @@ fn inspect_folder(folder: &Path) -> Result<Info> {
     let given_test = folder.join("train").is_dir() && ["test", "val"].iter().any(|name| folder.join(name).is_dir());
     let config: DataConfig = toml::from_str("dataset = 'image_folder'").expect("the table is well-formed");
     let Splits { classes, train, val, test } = list_splits(folder, &config)?;
-    // Which files are set aside for testing depends on a config; here they are shown as they lie.
+    // Which files are held out for testing depends on a config; here they are counted as they are stored.
     let listings = match given_test {
         true => [Some(("train", train)), val.map(|val| ("val", val)), Some(("test", test))],
         false => [Some(("all", train)), Some(("all", test)), None],

@@ -14,11 +14,11 @@ use crate::error::Result;
 
 /// Reads or generates the images that `config` asks for.
 ///
-/// Files are looked for in `data_dir`, in `$VITBENCH_DATA`, and in `vitbench` in the user's cache folder, in this order.
+/// Files are searched for in `data_dir`, in `$VITBENCH_DATA`, and in `vitbench` in the user's cache folder, in this order.
 ///
 /// # Errors
 ///
-/// [`Error::Input`](crate::error::Error::Input) for a value that makes no sense, and for files that are absent;
+/// [`Error::Input`](crate::error::Error::Input) for invalid values and absent files;
 /// [`Error::Damaged`](crate::error::Error::Damaged) for files that are not what they should be; [`Error::Io`](crate::error::Error::Io) if the system cannot read one.
 pub fn load(config: &DataConfig, data_dir: Option<&Path>) -> Result<Dataset> {
     load_from(config, &Folders::of_user(data_dir))

@@ -1,5 +1,5 @@
 //! Batches whose images are mixed with one another: Mixup (Zhang et al. 2017, <https://arxiv.org/abs/1710.09412>) and CutMix (Yun
-//! et al. 2019, <https://arxiv.org/abs/1905.04899>), as torchvision's transforms of these names: one draw a batch, and every
+//! et al. 2019, <https://arxiv.org/abs/1905.04899>), as torchvision's transforms of these names: one draw per batch, and every
 //! image is mixed with the one before it in the batch.
 
 use std::ops::Range;
@@ -22,14 +22,14 @@ pub fn one_hot(labels: &[i64], classes: usize) -> Vec<f32> {
 /// How the images of a batch are mixed.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Mixing {
-    /// The share of an image's own label.
+    /// The weight of an image's own label.
     pub(super) own: f32,
-    /// What of the other image is taken over: these rows and columns, or everywhere its share.
+    /// What the other image contributes: these rows and columns, or its weight everywhere.
     patch: Option<[Range<usize>; 2]>,
 }
 
 impl Mixing {
-    /// Of the `step`-th batch of an epoch; none if the config asks for none.
+    /// The mixing of the `step`-th batch of an epoch; none if the config has none.
     pub(super) fn draw(config: &AugmentConfig, size: usize, counters: [u64; 3]) -> Option<Self> {
         let mut rng = stream(Purpose::Mixing, counters);
         let (alpha, is_cutmix) = match (config.mixup, config.cutmix) {
@@ -58,7 +58,7 @@ impl Mixing {
         Self { own: (1.0 - area as f64 / (size * size) as f64) as f32, patch: Some(patch) }
     }
 
-    /// Mixes each image of `values` with the one at its place in `others`, both `[images, 3, size, size]`.
+    /// Mixes each image of `values` with the image at the same index in `others`, both `[images, 3, size, size]`.
     pub(super) fn mix(&self, values: &mut [f32], others: &[f32], size: usize) {
         let Some([rows, columns]) = &self.patch else {
             for (value, other) in values.iter_mut().zip(others) {

@@ -47,7 +47,7 @@ impl SquareResizer {
     }
 }
 
-/// An image of more pixels than this is brought to its new height in strips of so many columns.
+/// An image of more pixels than this is resized vertically in strips of this many columns.
 const LARGE: u64 = 4 << 20;
 const STRIP: u32 = 256;
 
@@ -75,7 +75,7 @@ impl SquareResizer {
         self.resize(&squat, [size, width], out);
     }
 
-    /// Turns or mirrors the resized image in place, as its file asks for.
+    /// Rotates or mirrors the resized image in place, as its EXIF orientation says.
     pub(super) fn turn(&self, orientation: Orientation, out: &mut [u8]) {
         if orientation == Orientation::NoTransforms {
             return;

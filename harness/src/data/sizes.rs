@@ -18,8 +18,8 @@ pub struct SplitSizes {
     pub test: usize,
 }
 
-/// The sizes of the splits that [`load`](super::load) would give; of an image folder, from the list of its files. A share set aside may
-/// come to one image more or less a class.
+/// The sizes of the splits that [`load`](super::load) would give, for an image folder from the list of its files. A held-out split may
+/// have one image more or less per class.
 ///
 /// # Errors
 /// As [`load`](super::load), as far as files are listed.

@@ -1,4 +1,4 @@
-//! Stratified, seeded draws from labelled images: limits, and shares set aside.
+//! Stratified, seeded draws from labelled images: limits, and held-out splits.
 
 use rand::seq::SliceRandom;
 
@@ -6,17 +6,17 @@ use layers::random::{Purpose, stream};
 
 use crate::error::{Error, Result};
 
-/// Images in two parts, as ascending indices.
+/// Two disjoint sets of images, as ascending indices.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Parts {
-    /// What is left.
+    /// The others.
     pub(super) rest: Vec<usize>,
-    /// What was set aside.
+    /// The held-out images.
     pub(super) aside: Vec<usize>,
 }
 
-/// A sample of at most `limit` images, as ascending indices: every class keeps its share, and is present if `limit` reaches
-/// for that. All images if there is no limit or it is not reached.
+/// A sample of at most `limit` images, as ascending indices. Every class keeps its proportion, and is present if `limit` is large enough
+/// for that. Without a limit, or below it, these are all images.
 pub(super) fn limit(labels: &[u32], limit: Option<usize>, seed: u64, purpose: Purpose) -> Vec<usize> {
     match limit {
         Some(limit) if limit < labels.len() => draw(labels, limit, 0, seed, purpose).aside,
@@ -24,12 +24,12 @@ pub(super) fn limit(labels: &[u32], limit: Option<usize>, seed: u64, purpose: Pu
     }
 }
 
-/// Sets a share of the images aside: every class gives its share, at least one image if the share is so large, and keeps at
+/// Holds out a fraction of the images. Every class gives its fraction, at least one image if that is enough for one, and keeps at
 /// least one.
 ///
 /// # Errors
 ///
-/// [`Error::Input`] that names `key` if the share comes to no image.
+/// [`Error::Input`] that names `key` if the fraction is less than one image.
 pub(super) fn set_aside(labels: &[u32], fraction: f64, key: &str, seed: u64, purpose: Purpose) -> Result<Parts> {
     let count = (labels.len() as f64 * fraction).round() as usize;
     let parts = draw(labels, count, 1, seed, purpose);

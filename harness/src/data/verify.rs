@@ -1,4 +1,4 @@
-//! Reads every file of a dataset to its end and says which are bad.
+//! Reads every file of a dataset to its end and reports the bad ones.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -12,10 +12,10 @@ use super::image_folder::listing::has_image_extension;
 use crate::error::{Error, Result};
 use crate::sha256;
 
-/// Folders within folders that are looked into.
+/// Largest depth of nested folders that are read.
 const MAX_DEPTH: usize = 8;
 
-/// What became of a folder's files.
+/// The outcome for a folder's files.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Verdict {
     /// How many were read.
@@ -42,8 +42,8 @@ enum Files {
 }
 
 impl Candidates {
-    /// The files in a folder: those of CIFAR, or everything with the extension of an image, in folders within it too. Links are not
-    /// followed, and what is hidden is passed over.
+    /// The files in a folder: those of CIFAR, or everything with the extension of an image, in nested folders too. Links are not
+    /// followed, and hidden files are skipped.
     ///
     /// # Errors
     /// If there is no such folder, or nothing in it.
@@ -74,7 +74,7 @@ impl Candidates {
         }
     }
 
-    /// Reads all of them, in parallel; `on_file` is told after each.
+    /// Reads all of them in parallel, and calls `on_file` after each.
     pub fn verify(&self, on_file: &(dyn Fn() + Sync)) -> Verdict {
         let outcomes: Vec<(String, Result<String, String>)> = match &self.files {
             Files::Pinned(version) => {

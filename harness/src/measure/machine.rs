@@ -1,4 +1,4 @@
-//! What the records say about the machine that made them.
+//! The description of the machine in the records.
 
 use jiff::Timestamp;
 use sysinfo::{CpuRefreshKind, MemoryRefreshKind, RefreshKind, System};

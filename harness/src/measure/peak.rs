@@ -1,4 +1,4 @@
-//! The machine's measured peak: what a model's rate is held against as MFU.
+//! The machine's measured peak rate, the reference for MFU.
 
 use burn::tensor::{Device, Tensor};
 

@@ -1,5 +1,5 @@
-//! Free text in CSV files. A spreadsheet takes a cell for a formula by its first sign, and a formula can reach beyond the file; a
-//! quote before it keeps it text.
+//! Free text in CSV files. A spreadsheet recognises a formula by its first character, and a formula can act outside the file. A
+//! leading quote keeps the cell text.
 
 use std::borrow::Cow;
 
@@ -10,7 +10,7 @@ pub fn text_cell(text: &str) -> String {
     if begins_formula(text) { format!("'{text}") } else { text.to_owned() }
 }
 
-/// The signs that spreadsheets begin a formula with, and those that they pass over before them.
+/// The characters that start a formula in a spreadsheet, and those that spreadsheets skip before them.
 fn begins_formula(text: &str) -> bool {
     matches!(text.chars().next(), Some('=' | '+' | '-' | '@' | '＝' | '＋' | '－' | '＠' | '\t' | '\r' | '\n'))
 }

@@ -15,10 +15,10 @@ use crate::error::{Error, Result};
 /// How temporary files are named.
 pub(crate) const WRITING: &str = ".writing-";
 
-/// Bytes of a file of records at most: predictions for some million images.
+/// Largest length of a file of records, in bytes: predictions for some million images.
 const MAX_BYTES: u64 = 128 << 20;
 
-/// Puts `bytes` at `path` in one step: through a temporary file beside it that reaches the disk before it takes the name, so
+/// Writes `bytes` to `path` in one step: through a temporary file in the same folder that reaches the disk before it takes the name, so
 /// that neither a crash nor a full disk leaves half a file.
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
     let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -35,7 +35,7 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// A name is on disk only once its folder is. Not every file system can do that; the files are whole either way.
+/// A name is on disk only once its folder is. Not every file system supports that; the files are whole either way.
 pub(crate) fn sync_folder(folder: &Path) {
     if let Ok(folder) = File::open(folder) {
         let _ = folder.sync_all();
@@ -51,7 +51,7 @@ pub(super) fn write_json<T: Serialize>(path: &Path, record: &T) -> Result<()> {
 
 /// The record in `path`; `None` if there is no such file.
 pub(super) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
-    /// Read before all else: what follows may mean something else in a newer schema.
+    /// Read first, because the rest may have another meaning in a newer schema.
     #[derive(Deserialize)]
     struct SchemaOnly {
         schema: u32,
@@ -121,7 +121,7 @@ pub(super) fn headers(path: &Path, reader: &mut csv::Reader<&[u8]>) -> Result<cs
 }
 
 fn read_text(path: &Path) -> Result<Option<String>> {
-    // Asked before it is opened: opening a pipe waits for somebody to write.
+    // Checked before it is opened, because opening a pipe waits for a writer.
     if fs::metadata(path).is_ok_and(|about| !about.is_file()) {
         return Err(unreadable(path, None, "is not a regular file"));
     }

@@ -1,4 +1,4 @@
-//! Where the records of a plan and of its runs stand.
+//! The folders of a plan and of its runs.
 
 use std::fs;
 use std::io::{Read, Seek, SeekFrom};
@@ -14,7 +14,7 @@ use super::samples::{PartSample, TimingSample};
 use crate::bounded;
 use crate::error::{Error, Result};
 
-/// Greatest length of `images.png`, in bytes: ten times what a run's pictures take.
+/// Largest length of `images.png`, in bytes: ten times what a run's pictures take.
 const MAX_PICTURES: u64 = 4 << 20;
 
 /// A folder of results: one plan, its machine and its runs.
@@ -24,14 +24,14 @@ pub struct ResultsFolder {
 }
 
 impl ResultsFolder {
-    /// The folder at `root`, made if it is not there.
+    /// The folder at `root`, created if it does not exist.
     pub fn create_or_open(root: impl Into<PathBuf>) -> Result<Self> {
         let folder = Self { root: root.into() };
         create_folder(&folder.runs_path())?;
         Ok(folder)
     }
 
-    /// The folder at `root`, which must hold results.
+    /// The folder at `root`, which must be a results folder.
     pub fn open(root: impl Into<PathBuf>) -> Result<Self> {
         let folder = Self { root: root.into() };
         if folder.runs_path().is_dir() {
@@ -107,7 +107,7 @@ pub struct RunFolder {
 }
 
 impl RunFolder {
-    /// The folder at `path`, which must be there.
+    /// The folder at `path`, which must exist.
     pub fn open(path: impl Into<PathBuf>) -> Result<Self> {
         let folder = Self { path: path.into() };
         if folder.path.is_dir() {
@@ -117,12 +117,12 @@ impl RunFolder {
         Err(Error::input(folder.path.display(), "there is no such folder", help))
     }
 
-    /// Makes the folder if it is not there.
+    /// Creates the folder if it does not exist.
     pub fn create(&self) -> Result<()> {
         create_folder(&self.path)
     }
 
-    /// Takes away what a process that was killed left half written. For whoever alone works in the folder.
+    /// Deletes what a killed process left unfinished. No other process may be working in the folder.
     pub fn clear_unfinished(&self) -> Result<()> {
         for entry in fs::read_dir(&self.path).map_err(Error::io("list", &self.path))? {
             let entry = entry.map_err(Error::io("list", &self.path))?;
@@ -148,7 +148,7 @@ impl RunFolder {
         self.path.join("config.toml")
     }
 
-    /// `run.log`, what the run's process said.
+    /// `run.log`, the output of the run's process.
     pub fn log_path(&self) -> PathBuf {
         self.path.join("run.log")
     }
@@ -213,7 +213,7 @@ impl RunFolder {
         read_csv(&self.path.join("parts.csv"))
     }
 
-    /// Writes `images.png`, the pictures side by side, then `images.csv`, which says of which images they are.
+    /// Writes `images.png`, the pictures side by side, then `images.csv`, which lists their images.
     pub fn write_images(&self, images: &[KeptImage], png: &[u8]) -> Result<()> {
         write_atomic(&self.path.join("images.png"), png)?;
         write_atomic(&self.path.join("images.csv"), &csv_text(images))
@@ -272,7 +272,7 @@ impl RunFolder {
         write_json(&self.path.join("failed.json"), record)
     }
 
-    /// Takes away the `failed.json` of an attempt before, if it is there.
+    /// Deletes the `failed.json` of an earlier attempt, if it exists.
     pub fn remove_failed(&self) -> Result<()> {
         let failed = self.path.join("failed.json");
         match fs::remove_file(&failed) {

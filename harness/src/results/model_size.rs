@@ -10,10 +10,10 @@ use super::samples::TimingMode;
 pub struct ModelSizeRecord {
     /// All trainable parameters.
     pub params: usize,
-    /// What a counter prints that visits leaf modules only and so misses bare parameters (CLS token, positions, Linformer's
+    /// The count of a counter that visits leaf modules only and so misses bare parameters (CLS token, positions, Linformer's
     /// projections).
     pub params_module_wise: usize,
-    /// Tokens (or positions) that the blocks work on.
+    /// Tokens (or positions) of the first stage.
     pub tokens: usize,
     /// Multiply-accumulates of one image's forward pass, by part of the model as its architecture names them; 1 MAC = 2 FLOPs.
     pub macs_by_part: Vec<PartMacs>,

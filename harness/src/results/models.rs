@@ -8,7 +8,7 @@ use super::runs::Run;
 pub struct ModelRuns<'a> {
     /// The model's name in the plan.
     pub model: &'a str,
-    /// `vit`, `linformer` or `conv_vit`.
+    /// The architecture's name, such as `vit`.
     pub architecture: &'a str,
     /// All its runs, by seed.
     pub runs: Vec<&'a Run>,
@@ -20,7 +20,7 @@ impl<'a> ModelRuns<'a> {
         self.runs.iter().filter_map(|run| run.done().map(|record| (*run, record)))
     }
 
-    /// The runs that did not end well.
+    /// The failed runs.
     pub fn failed(&self) -> impl Iterator<Item = &'a FailureRecord> {
         self.runs.iter().filter_map(|run| run.failed())
     }

@@ -34,12 +34,12 @@ pub struct NoiseRecord {
     pub latency: Noise,
 }
 
-/// How far the medians of identical processes lie apart.
+/// The spread of the medians of identical processes.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Noise {
     /// Standard deviation of the natural logarithm of a process's median time.
     pub log_std: f64,
-    /// Degrees of freedom that it rests on.
+    /// Its degrees of freedom.
     pub degrees: usize,
 }
 

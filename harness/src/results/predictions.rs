@@ -15,7 +15,7 @@ pub struct Predictions {
     pub labels: Vec<u32>,
     /// The likeliest class of every image.
     pub predicted: Vec<u32>,
-    /// Probability given to it.
+    /// Its probability.
     pub confidence: Vec<f32>,
 }
 

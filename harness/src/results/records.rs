@@ -1,4 +1,4 @@
-//! What a run leaves on disk: one folder of its own, from which every table and plot is made.
+//! What a run writes to disk: a folder of its own, from which every table and plot is made.
 //!
 //! ```text
 //! runs/RUN_ID/config.toml      the run's resolved config
@@ -7,13 +7,13 @@
 //!             timing.csv       a `TimingSample` per timed step
 //!             parts.csv        a `PartSample` per timed part of a training step
 //!             predictions.csv  a `PredictionRecord` per test image
-//!             images.csv       a `KeptImage` per picture in `images.png`, where the run kept any
+//!             images.csv       a `KeptImage` per picture in `images.png`, if the run kept any
 //!             images.png       the pictures, side by side
 //!             excluded.csv     an `ExcludedRecord` per file left out of the data, if there are any
-//!             run.log          what the run's process said, with the time
+//!             run.log          the output of the run's process, with the time
 //!             checkpoint/      the trained weights; until the run is complete, its state
-//!             done.json        a `RunRecord`, written last: its presence says that the run is complete
-//!             failed.json      a `FailureRecord` instead, if the run did not end well
+//!             done.json        a `RunRecord`, written last; its presence means that the run is complete
+//!             failed.json      a `FailureRecord` instead, if the run failed
 //! ```
 
 use std::fmt;
@@ -52,7 +52,7 @@ pub struct MachineRecord {
     pub started: String,
 }
 
-/// What identifies a run and its model; part of both kinds of ending.
+/// Identifies a run and its model; part of `done.json` and `failed.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunIdentity {
     /// [`SCHEMA`].
@@ -61,7 +61,7 @@ pub struct RunIdentity {
     pub run: String,
     /// The model's name in the plan.
     pub model: String,
-    /// `vit`, `linformer` or `conv_vit`.
+    /// The architecture's name, such as `vit`.
     pub architecture: String,
     /// Seed of weights, order and augmentation.
     pub seed: u64,
@@ -112,7 +112,7 @@ pub struct RunRecord {
     /// `test_top1` of those weights.
     #[serde(default, alias = "raw_test_top1")]
     pub non_ema_test_top1: Option<f64>,
-    /// Time of all training epochs, evaluation aside.
+    /// Time of all training epochs, without evaluation.
     pub train_seconds: f64,
     /// Time of all evaluations.
     pub eval_seconds: f64,
@@ -122,7 +122,7 @@ pub struct RunRecord {
     /// Time of the first training step, part of `train_seconds`: fresh memory, and kernels that a GPU compiles and tries out.
     #[serde(default)]
     pub first_step_seconds: Option<f64>,
-    /// Greatest resident memory of the run's process until training ended; absent where the system does not tell.
+    /// Peak resident memory of the run's process until training ended; absent if the system does not report it.
     pub train_peak_rss_bytes: Option<u64>,
     /// Images that a lane takes at a time.
     pub micro_batch: usize,
@@ -132,11 +132,11 @@ pub struct RunRecord {
     pub peak_gflop_per_s: Option<f64>,
     /// Digest of all training batches, pixels and labels, in order: equal digests mean identical training data.
     pub batch_digest: String,
-    /// How often the run was stopped and taken up again.
+    /// How often the run was interrupted and resumed.
     #[serde(default)]
     pub resumes: usize,
-    /// Runs that trained at once; with more than one, the times of training are not those of a run alone. What was timed after training
-    /// was timed alone in any case.
+    /// Number of runs that trained at once. With more than one, training times are not those of a run with the machine to itself. Timing
+    /// after training always has exclusive access.
     #[serde(default = "one")]
     pub jobs: usize,
 }
@@ -145,18 +145,18 @@ fn one() -> usize {
     1
 }
 
-/// JSON has no word for a number that is not finite and says `null`; a loss can be one.
+/// JSON has no notation for a number that is not finite and writes `null`; a loss can be one.
 fn null_as_nan<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
     Ok(Option::deserialize(deserializer)?.unwrap_or(f64::NAN))
 }
 
-/// `failed.json`: a run that did not end well.
+/// `failed.json`: a run that failed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FailureRecord {
     /// Which run.
     #[serde(flatten)]
     pub identity: RunIdentity,
-    /// What kind of end.
+    /// The kind of failure.
     pub reason: FailureReason,
     /// What happened, for a reader.
     pub message: String,
@@ -164,17 +164,17 @@ pub struct FailureRecord {
     pub epoch: usize,
 }
 
-/// Why a run did not end well.
+/// Why a run failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FailureReason {
     /// The loss or a gradient was not a finite number.
     Diverged,
-    /// The process ended without a word: a panic, a signal.
+    /// The process ended without a result: a panic, a signal.
     Crashed,
-    /// The process needed more memory than it was allowed, or than there was.
+    /// The process needed more memory than its limit, or than the machine has.
     OutOfMemory,
-    /// The process took longer than it was allowed.
+    /// The process took longer than its limit.
     OutOfTime,
 }
 
@@ -201,7 +201,7 @@ pub struct EpochRecord {
     pub train_loss: f64,
     /// Fraction of them that were classified correctly.
     pub train_top1: f64,
-    /// Which split the next three columns speak of: `val` or `test`.
+    /// The split of the next three columns: `val` or `test`.
     #[serde(deserialize_with = "split")]
     pub split: String,
     /// Mean cross-entropy after the epoch, in nats.
@@ -252,7 +252,7 @@ pub struct ExcludedRecord {
     pub reason: String,
 }
 
-/// A row of `predictions.csv`: the verdict on one test image after the last epoch.
+/// A row of `predictions.csv`: the prediction for one test image after the last epoch.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PredictionRecord {
     /// The image's name in the dataset.

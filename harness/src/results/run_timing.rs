@@ -1,4 +1,4 @@
-//! What the raw times of a run say.
+//! Figures from the raw times of a run.
 
 use std::collections::BTreeMap;
 

@@ -20,11 +20,11 @@ pub struct Run {
     pub folder: RunFolder,
     /// A row per epoch, as far as it came.
     pub epochs: Vec<EpochRecord>,
-    /// Raw times; none if the run was not timed. Not to be changed once [`timings`](Self::timings) was asked for.
+    /// Raw times; none if the run was not timed. They must not change once [`timings`](Self::timings) was called.
     pub timing: Vec<TimingSample>,
     /// Raw times of the parts of a training step; none in older records.
     pub parts: Vec<PartSample>,
-    /// What [`timings`](Self::timings) answers, which many ask for.
+    /// The result of [`timings`](Self::timings), which is used often.
     pub(super) condensed: OnceLock<Vec<TimingSummary>>,
     /// How it ended.
     pub outcome: Outcome,
@@ -69,7 +69,7 @@ impl Run {
         }
     }
 
-    /// The record of a run that did not end well.
+    /// The record of a failed run.
     pub fn failed(&self) -> Option<&FailureRecord> {
         match &self.outcome {
             Outcome::Failed(record) => Some(record),
@@ -78,7 +78,7 @@ impl Run {
     }
 
     fn read(folder: RunFolder, machine: Option<Arc<MachineRecord>>) -> Result<Option<Self>> {
-        // A run that failed and was done again has both files for a moment; what counts is that it is done.
+        // A failed run that is done again has both files for a moment. It counts as done.
         let outcome = match (folder.read_done()?, folder.read_failed()?) {
             (Some(record), _) => Outcome::Done(Box::new(record)),
             (None, Some(record)) => Outcome::Failed(Box::new(record)),

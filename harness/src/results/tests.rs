@@ -1,3 +1,5 @@
+//! Records written and read again.
+
 use std::fs;
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! One process at a time works on a run.
+//! The lock of a run: one process at a time works on it.
 
 use std::fs::{File, OpenOptions, TryLockError};
 

@@ -1,4 +1,4 @@
-//! A run's log: what its worker said, with the time.
+//! A run's log: the output of its worker, with the time.
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
@@ -20,7 +20,7 @@ impl RunLog {
         Ok(Self(file))
     }
 
-    /// Adds a line. A log that cannot be written is no reason to end a run.
+    /// Adds a line. A log that cannot be written does not end a run.
     pub(super) fn line(&mut self, text: &str) {
         let now = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ");
         let _ = self.0.write_all(format!("{now} {text}\n").as_bytes());

@@ -1,4 +1,4 @@
-//! What a run says while it works.
+//! Messages from a run in progress.
 
 use std::time::Instant;
 
@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 use crate::config::RunConfig;
 use crate::train::Event;
 
-/// Something that a run says; a worker sends them to its supervisor, a line of JSON each.
+/// A message from a run. A worker sends them to its supervisor as lines of JSON.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Message {
-    /// A line for log and terminal.
+    /// A line for the log and the terminal.
     Line(String),
     /// How far the run has come.
     Progress {
@@ -19,21 +19,21 @@ pub enum Message {
         done: u64,
         /// Training images of all epochs.
         total: u64,
-        /// The state of the epoch in work.
+        /// The state of the current epoch.
         text: String,
     },
 }
 
-/// Turns a run's events into messages, with few enough reports of progress that they cost nothing.
+/// Turns a run's events into messages. Progress is reported rarely enough to cost nothing.
 pub(super) struct Reporter {
     epochs: usize,
     images: usize,
     last: Option<Instant>,
-    /// When the epoch in work began here, and how many of its images were seen before.
+    /// When the current epoch began in this process, and how many of its images were seen before.
     epoch_start: (Instant, usize, usize),
 }
 
-/// Least time between two reports of progress.
+/// Minimum time between two reports of progress.
 const PROGRESS_SECONDS: f64 = 0.2;
 
 impl Reporter {
@@ -42,7 +42,7 @@ impl Reporter {
         Self { epochs: config.train.epochs, images, last: None, epoch_start: (Instant::now(), 0, 0) }
     }
 
-    /// What to say of an event, if anything.
+    /// The message for an event, if there is one.
     pub(super) fn message(&mut self, event: &Event<'_>) -> Option<Message> {
         match event {
             Event::Step { epoch, stats } => {

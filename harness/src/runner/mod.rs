@@ -1,7 +1,7 @@
-//! Doing the runs of a plan: what is missing and nothing else, each in a process of its own, stopped and taken up again at any time.
+//! Does the missing runs of a plan, each in its own process. They can be interrupted and resumed at any time.
 //!
-//! The process that was started supervises: it finds what is missing, starts a worker a run, keeps its log, and makes a record of a run
-//! whose worker ends without one. A worker holds its run's lock while it works, so that any number of supervisors, on any number of
+//! The started process supervises. It finds the missing runs, starts a worker for each, keeps its log, and writes the record of a run
+//! whose worker ends without one. A worker holds its run's lock while it works, so any number of supervisors, on any number of
 //! machines that share a folder, may work on one plan.
 
 mod lock;

@@ -27,7 +27,7 @@ pub fn names(runs: &[PlannedRun]) -> HashSet<&str> {
 }
 
 /// Reads all images that `plan` asks for, checks that its models fit them, and names its runs. `config` is the plan's file. Returns
-/// also what is to be said of weights that models start from, a line each.
+/// also notes about the weights that models start from, one line each.
 ///
 /// # Errors
 /// If images or initial weights cannot be read or do not fit.
@@ -55,7 +55,7 @@ pub fn identify(
         }
         known.push((images, fingerprint, classes.len()));
     }
-    // What is matched to a size depends on the number of classes, which an image folder alone tells.
+    // Matched sizes depend on the number of classes, which for an image folder is known only from the folder.
     plan.classes = known.first().map(|(.., classes)| *classes);
     let mut runs = plan.runs();
     weights::resolve_runs(&mut runs, config)?;

@@ -1,4 +1,4 @@
-//! Being asked to stop.
+//! Requests to stop.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -15,10 +15,10 @@ pub struct Stop {
 }
 
 impl Stop {
-    /// From now on, signals are noticed here.
+    /// Registers handlers for the signals.
     ///
     /// # Errors
-    /// If the system refuses.
+    /// If the system refuses a handler.
     pub fn on_signals() -> Result<Self> {
         use signal_hook::consts;
         use signal_hook::flag;
@@ -43,12 +43,12 @@ impl Stop {
         Ok(stop)
     }
 
-    /// Asks for it without a signal.
+    /// Requests a stop without a signal.
     pub fn ask(&self) {
         self.asked.store(true, Ordering::Relaxed);
     }
 
-    /// Whether it was asked for.
+    /// Whether a stop was requested.
     pub fn is_asked(&self) -> bool {
         self.asked.load(Ordering::Relaxed)
     }

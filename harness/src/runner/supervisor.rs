@@ -23,40 +23,40 @@ use crate::run_folder;
 /// How to do the runs.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// What every run is done with; its `jobs` run at once.
+    /// Options of every run; `jobs` runs are done at once.
     pub work: WorkOptions,
     /// Whether to do all runs in this process, one after the other.
     pub in_process: bool,
 }
 
-/// What happens to a run, by its place among those that were given.
+/// What happens to a run, by its index among the given ones.
 #[derive(Debug)]
 pub enum Notice {
     /// Its worker was started.
     Started(usize),
-    /// It says something.
+    /// It sent a message.
     Said(usize, Message),
     /// Its worker has ended.
     Ended(usize),
 }
 
-/// What became of the runs that were given.
+/// The outcome of the given runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Summary {
     /// Those that had a record before, of completion or failure.
     pub before: usize,
-    /// Those that have one now.
+    /// Those that have a record now.
     pub recorded: usize,
-    /// Those that other processes work on.
+    /// Those on which other processes work.
     pub busy: usize,
     /// Whether it was asked to stop before all were done.
     pub interrupted: bool,
 }
 
-/// Does those of `runs` that have no record. `tell` is told what happens.
+/// Does the `runs` that have no record, and reports to `tell` what happens.
 ///
 /// # Errors
-/// If a worker says that files cannot be read or written; the other runs that are in work are ended well before.
+/// If a worker cannot read or write files. The other workers are stopped first and leave checkpoints.
 pub fn supervise(
     results: &ResultsFolder,
     runs: &[PlannedRun],
@@ -87,18 +87,18 @@ struct Supervisor<'a> {
     summary: Summary,
 }
 
-/// A worker at work.
+/// A running worker.
 struct Worker {
     run: usize,
-    /// What asks it to stop; that it is open says that somebody waits for it.
+    /// Its standard input, which requests a stop. While it is open, the supervisor is alive.
     stdin: ChildStdin,
     log: RunLog,
-    /// Its last words on standard error.
+    /// Its last lines on standard error.
     last_words: VecDeque<String>,
 }
 
 impl Worker {
-    /// Keeps a line of standard error in the log, and as one of its last words.
+    /// Writes a line of standard error to the log, and keeps it among the last lines.
     fn hear_error(&mut self, line: &str) {
         self.log.line(line);
         if line.starts_with(PANICKED) {
@@ -111,7 +111,7 @@ impl Worker {
     }
 }
 
-/// What threads hear from workers, by the run.
+/// What threads receive from workers, by run.
 enum Heard {
     Message(usize, Message),
     Error(usize, String),
@@ -181,7 +181,7 @@ impl Supervisor<'_> {
             if (failed.is_some() || self.stop.is_asked()) && !told {
                 told = true;
                 for worker in &mut workers {
-                    // One that has just ended no longer listens.
+                    // A worker that has just ended no longer reads.
                     let _ = worker.stdin.write_all(b"stop\n");
                 }
             }
@@ -201,7 +201,7 @@ impl Supervisor<'_> {
         failed.map_or(Ok(self.summary), Err)
     }
 
-    /// Takes in what a worker said, or that it ended.
+    /// Handles a message from a worker, or its end.
     fn heard(&mut self, heard: Heard, workers: &mut Vec<Worker>, tell: &mut dyn FnMut(Notice)) -> Result<()> {
         match heard {
             Heard::Message(run, message) => {
@@ -257,7 +257,7 @@ impl Supervisor<'_> {
         Ok(Worker { run, stdin, log, last_words: VecDeque::new() })
     }
 
-    /// What an ended worker leaves: a record of its own, one that is made here, or none.
+    /// Concludes the run of a worker that ended: with the worker's own record, with one written here, or with none.
     fn ending(&self, mut worker: Worker, status: ExitStatus, tell: &mut dyn FnMut(Notice)) -> Result<WorkOutcome> {
         let folder = self.folder(worker.run);
         match status.code() {
@@ -273,7 +273,7 @@ impl Supervisor<'_> {
             }
             _ => {}
         }
-        // The worker is gone, and its lock with it. If another process has it now, the run is in good hands.
+        // The worker is gone, and its lock with it. If another process holds the lock now, that process does the run.
         let Some(_lock) = RunLock::take(&folder)? else { return Ok(WorkOutcome::Busy) };
         if !is_missing(&folder, false)? {
             return Ok(WorkOutcome::Recorded);
@@ -290,7 +290,7 @@ fn find(workers: &mut [Worker], run: usize) -> Option<&mut Worker> {
     workers.iter_mut().find(|worker| worker.run == run)
 }
 
-/// Why a worker ended without a record, as far as it can be told from outside.
+/// Why a worker ended without a record, as far as its exit status and output show.
 fn failure(
     identity: &RunIdentity,
     folder: &RunFolder,
@@ -314,7 +314,7 @@ fn failure(
     Ok(FailureRecord { identity: identity.clone(), reason, message, epoch })
 }
 
-/// Threads that hear a worker to its end.
+/// Threads that read a worker's output to its end.
 fn listen(run: usize, mut child: Child, sender: &Sender<Heard>) {
     let out = child.stdout.take().expect("it is piped");
     let err = child.stderr.take().expect("it is piped");

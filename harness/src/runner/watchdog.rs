@@ -1,18 +1,18 @@
-//! A run's limits of memory and time, kept by a thread of its process.
+//! A run's limits of memory and time, enforced by a thread of its process.
 
 use std::time::{Duration, Instant};
 
 use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
 
-/// Exit code of a worker that needed more memory than it was allowed.
+/// Exit code of a worker that exceeded its memory limit.
 pub(super) const OUT_OF_MEMORY: i32 = 86;
 
-/// Exit code of a worker that needed more time than it was allowed.
+/// Exit code of a worker that exceeded its time limit.
 pub(super) const OUT_OF_TIME: i32 = 87;
 
 const INTERVAL: Duration = Duration::from_millis(50);
 
-/// Ends the process when it is larger or older than it may be; what it has published stays.
+/// Ends the process when it exceeds a limit. What it has written stays.
 pub(super) fn watch(max_memory: Option<u64>, max_time: Option<Duration>) {
     if max_memory.is_none() && max_time.is_none() {
         return;

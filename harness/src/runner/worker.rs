@@ -18,19 +18,19 @@ use crate::results::{RunFolder, RunIdentity};
 use crate::run_folder;
 use crate::train::{self, RunContext};
 
-/// Exit code of a worker whose run another process works on.
+/// Exit code of a worker if another process works on its run.
 pub const BUSY: u8 = 75;
 
 /// How to do a run.
 #[derive(Debug, Clone)]
 pub struct WorkOptions {
-    /// Where datasets are, besides the usual folders.
+    /// A folder that is searched for datasets before the usual ones.
     pub data_dir: Option<PathBuf>,
     /// Worker threads of all runs that train at once, and of timing.
     pub threads: usize,
     /// Runs that train at once.
     pub jobs: usize,
-    /// Greatest time between two checkpoints.
+    /// Maximum time between two checkpoints.
     pub checkpoint_every: Duration,
     /// Whether a run that failed is tried again.
     pub retry_failed: bool,
@@ -55,7 +55,7 @@ impl Default for WorkOptions {
     }
 }
 
-/// What became of a run.
+/// The outcome of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WorkOutcome {
     /// It has a record, of this attempt or of another process's.
@@ -66,10 +66,10 @@ pub enum WorkOutcome {
     Busy,
 }
 
-/// Does the run whose config lies in `folder`, unless it has a record or another process works on it. `say` is told what happens.
+/// Does the run whose config is in `folder`, unless it has a record or another process works on it. Reports to `say` what happens.
 ///
 /// # Errors
-/// If files cannot be read or written, or the images are others than those that the run is named for.
+/// If files cannot be read or written, or if the images differ from those that the run's name was made from.
 pub fn work(
     folder: &RunFolder,
     options: &WorkOptions,
@@ -95,7 +95,7 @@ pub fn work(
     do_run(folder, &config, identity, &dataset, options, (stop, started), say)
 }
 
-/// As [`work`], of a run whose images are at hand, in this process.
+/// As [`work`], in this process, for a run whose images are already loaded.
 pub(super) fn work_here(
     folder: &RunFolder,
     config: &RunConfig,
@@ -134,7 +134,7 @@ fn do_run(
 ) -> Result<WorkOutcome> {
     folder.clear_unfinished()?;
     run_folder::write_excluded(folder, &dataset.excluded)?;
-    // From here on it is no longer a run that failed, even if this attempt is cut short.
+    // From here on it no longer counts as failed, even if this attempt is interrupted.
     folder.remove_failed()?;
     folder.write_machine(&machine_record(config.device, "vitbench work".to_owned(), options.threads))?;
     let device = config.device.open()?;
@@ -167,10 +167,10 @@ fn do_run(
     })
 }
 
-/// What begins the line that sums up a panic.
+/// The start of the line that summarises a panic.
 pub(super) const PANICKED: &str = "panicked: ";
 
-/// After the usual account of a panic, one line that says the same without places on this machine: it becomes part of a record.
+/// After the usual report of a panic, prints one line that has no paths of this machine, because it becomes part of a record.
 pub fn sum_up_panics() {
     let usual = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
@@ -184,8 +184,8 @@ pub fn sum_up_panics() {
     }));
 }
 
-/// Watches standard input, which a supervisor holds open: a line on it asks to stop, its end means that the supervisor is gone, and
-/// with it everybody who would wait for this process.
+/// Watches standard input, which a supervisor holds open. A line requests a stop. Its end means that the supervisor is gone, and
+/// with it every process that would wait for this one.
 pub fn exit_when_supervisor_ends(stop: Stop) {
     std::thread::spawn(move || {
         let mut input = std::io::stdin().lock();

@@ -7,10 +7,10 @@ use rand_distr::{Beta, Distribution};
 use super::paired::RESAMPLES;
 use super::{Interval, quantile, sample_std};
 
-/// Below this many samples a bootstrap says little of the median: its interval would be the range of what was seen.
+/// Below this many samples a bootstrap says little about the median: its interval would be the range of the samples.
 const LEAST_SAMPLES: usize = 6;
 
-/// 95 % percentile bootstrap interval for the median of `first` over that of `second`, both drawn anew. `None` below six samples
+/// 95 % percentile bootstrap interval for the median of `first` over that of `second`, over resamples of both. `None` below six samples
 /// of either, or if one is not a positive number.
 pub fn median_ratio_interval(first: &[f64], second: &[f64]) -> Option<Interval> {
     let (first, second) = (Medians::of(first, 1)?, Medians::of(second, 2)?);
@@ -26,10 +26,10 @@ pub fn log_median_std(samples: &[f64]) -> Option<f64> {
     sample_std(&logs)
 }
 
-/// Medians of resamples, one after the other.
+/// Medians of resamples.
 ///
 /// The index of the k-th smallest of n draws with replacement is that of the k-th smallest of n uniform numbers, which has a beta
-/// distribution: one draw (two for an even n) stands for all n, exactly.
+/// distribution. One draw (two for an even n) therefore replaces all n, exactly.
 struct Medians {
     sorted: Vec<f64>,
     lower: Beta<f64>,

@@ -1,4 +1,4 @@
-//! Whether a classifier is right as often as its confidence says.
+//! Calibration: whether a classifier is correct as often as its confidence says.
 
 /// Predictions of about the same confidence.
 #[derive(Debug, Clone, Copy, PartialEq)]

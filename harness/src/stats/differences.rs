@@ -3,7 +3,7 @@
 use super::intervals::{t_quantile, two_sided_p};
 use super::{Interval, mean};
 
-/// A difference, its 95 % interval, and how likely as great a one is by chance.
+/// A difference with its 95 % interval and p-value.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Difference {
     /// First less second.
@@ -19,7 +19,7 @@ pub struct Difference {
 pub struct Spread {
     /// Variance of the difference of the means.
     pub variance: f64,
-    /// On how many degrees of freedom the variance rests; infinite if it is known.
+    /// Degrees of freedom of the variance; infinite if it is known.
     pub degrees: f64,
 }
 
@@ -51,7 +51,7 @@ impl Spread {
 pub struct Estimate {
     /// First less second.
     pub value: f64,
-    /// How far it may be off.
+    /// Its uncertainty.
     pub spread: Spread,
 }
 

@@ -1,3 +1,5 @@
+//! Holm's correction for several tests.
+
 /// The p-values of several tests, adjusted so that the chance of even one false alarm among them stays below the level that they are
 /// held against (Holm 1979, "A simple sequentially rejective multiple test procedure"). In the order given; needs no independence.
 pub fn holm(p: &[f64]) -> Vec<f64> {

@@ -84,7 +84,7 @@ pub fn t_quantile(degrees: f64) -> f64 {
     if degrees.is_infinite() { Z } else { student(degrees).inverse_cdf(0.975) }
 }
 
-/// How likely a value as far from zero as `t` is in Student's t distribution; in the normal one for infinite degrees.
+/// The probability of a value at least as far from zero as `t` in Student's t distribution, or in the normal one for infinite degrees.
 pub(super) fn two_sided_p(t: f64, degrees: f64) -> f64 {
     let below = -t.abs();
     2.0 * if degrees.is_infinite() { Normal::standard().cdf(below) } else { student(degrees).cdf(below) }

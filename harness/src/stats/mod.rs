@@ -1,8 +1,8 @@
 //! Statistics of small samples: quantiles, spreads, 95 % intervals, and tests of differences. Pure functions of `f64`, without
 //! I/O.
 //!
-//! A function answers `None` where its figure does not exist (no samples, one sample for a spread), so that a table shows an
-//! empty cell instead of a number that means nothing. Distributions are statrs's; what a bootstrap draws is a function of its
+//! A function returns `None` if its figure does not exist (no samples, one sample for a spread), so that a table shows an
+//! empty cell instead of a meaningless number. Distributions come from statrs. What a bootstrap draws is a function of its
 //! arguments, so the same records always give the same interval. The tests' literals come from `fixtures/make_literals.py`.
 
 mod bootstrap;

@@ -1,4 +1,4 @@
-//! Two classifiers on the same images. What counts are the images that one of them has right and the other wrong.
+//! Compares two classifiers on the same images. Only images that one classifies correctly and the other does not count.
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -7,7 +7,7 @@ use statrs::distribution::DiscreteCDF;
 
 use super::{Interval, quantile};
 
-/// How many times a bootstrap draws anew.
+/// Number of resamples of a bootstrap.
 pub(super) const RESAMPLES: usize = 10_000;
 
 /// Two-sided p-value of McNemar's exact test (McNemar 1947, with the binomial distribution in place of its approximation) that
@@ -21,7 +21,7 @@ pub fn mcnemar_exact(only_first: u64, only_second: u64) -> f64 {
     (2.0 * fair.cdf(only_first.min(only_second))).min(1.0)
 }
 
-/// 95 % percentile bootstrap interval for the first classifier's accuracy less the second's, the images drawn anew. `None`
+/// 95 % percentile bootstrap interval for the first classifier's accuracy less the second's, over resamples of the images. `None`
 /// without images, or if the parts are more than the whole.
 ///
 /// A resample of the images has multinomial counts, so that two binomial draws stand for all of its images.

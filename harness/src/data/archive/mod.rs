@@ -1,8 +1,8 @@
-//! Archives from outside, read as if their maker wished us ill.
+//! Reads archives from outside as if they were hostile.
 //!
 //! Nothing is unpacked blindly. An archive's regular files are shown to a visitor one by one, under names that cannot leave a folder,
-//! and the visitor decides which of them it writes, and where. Links, devices, absolute names, `..`, names that stand twice and names
-//! of unusual length are refused, and so is more than the limits allow; both before it costs memory or disk.
+//! and the visitor decides which of them it writes, and where. Links, devices, absolute names, `..`, duplicate names and names
+//! of unusual length are refused. So is more data than the limits allow. Both happen before memory or disk is used.
 
 mod tar_gz;
 mod zip_file;
@@ -19,7 +19,7 @@ pub(super) use zip_file::visit_zip;
 /// The longest name of an entry, in bytes. Data sets stay far below it.
 const MAX_NAME_BYTES: usize = 255;
 
-/// What an archive may hold at most.
+/// Limits on the content of an archive.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits {
     /// Entries, folders included.
@@ -34,13 +34,13 @@ pub(super) struct Limits {
 pub(super) struct Entry<'a> {
     /// Its name in the archive: parts joined by slashes, none of them `.`, `..` or empty.
     pub(super) name: String,
-    /// Its size, as the archive claims; no more is read than that.
+    /// Its size as the archive states it. No more than that is read.
     pub(super) bytes: u64,
     reader: &'a mut dyn Read,
 }
 
 impl Entry<'_> {
-    /// Copies the content to `target`, which lies at `path`, and gives the number of bytes. `archive` is where the entry stands.
+    /// Copies the content to `target`, the file at `path`, and returns the number of bytes. `archive` is the archive of the entry.
     pub(super) fn copy(&mut self, archive: &Path, target: &mut dyn Write, path: &Path) -> Result<u64> {
         let mut buffer = vec![0; 1 << 16];
         let mut copied = 0;
@@ -64,14 +64,14 @@ impl Entry<'_> {
     }
 }
 
-/// What is done with each file of an archive.
+/// Handles each file of an archive.
 pub(super) type Visitor<'a> = dyn FnMut(&mut Entry<'_>) -> Result<()> + 'a;
 
-/// Watches over the entries of an archive as they come.
+/// Checks the entries of an archive one by one.
 struct Guard<'a> {
     archive: &'a Path,
     limits: Limits,
-    /// In lower case: on some systems names that differ in case alone are one file.
+    /// In lower case, because on some systems names that differ only in case are the same file.
     names: HashSet<String>,
     entries: usize,
     bytes: u64,
@@ -107,7 +107,7 @@ impl<'a> Guard<'a> {
         Ok(Some(name))
     }
 
-    /// Counts the bytes that a file claims.
+    /// Adds the bytes that a file claims to the total.
     fn admit(&mut self, name: &str, bytes: u64) -> Result<()> {
         let Limits { file_bytes, bytes: all, .. } = self.limits;
         if bytes > file_bytes {
@@ -121,7 +121,7 @@ impl<'a> Guard<'a> {
     }
 }
 
-/// A name without `.` and empty parts, if nothing about it is suspicious.
+/// The name without `.` and empty parts, if it is safe.
 fn safe_name(raw: &[u8]) -> Result<String, &'static str> {
     if raw.len() > MAX_NAME_BYTES {
         return Err("has a name longer than 255 bytes");
@@ -142,7 +142,7 @@ fn safe_name(raw: &[u8]) -> Result<String, &'static str> {
     Ok(name.split('/').filter(|part| !matches!(*part, "" | ".")).collect::<Vec<_>>().join("/"))
 }
 
-/// A name for an error message, whatever it holds.
+/// A name for an error message, whatever characters it contains.
 fn printable(raw: &[u8]) -> String {
     let text = String::from_utf8_lossy(&raw[..raw.len().min(60)]).escape_debug().to_string();
     if raw.len() > 60 { format!("{text}...") } else { text }

@@ -9,17 +9,17 @@ use tar::{Archive, EntryType};
 use super::{Entry, Guard, Limits, Visitor, refused};
 use crate::error::Result;
 
-/// Bytes that the format itself takes at most, besides the files: headers, padding, the end.
+/// Largest overhead of the format itself, in bytes: headers, padding, the end.
 const FORMAT_BYTES: u64 = 4 << 20;
 
-/// Greatest size of an extended header. Those of the usual writers have some hundred bytes.
+/// Largest size of an extended header, in bytes. Common writers need some hundred.
 const MAX_EXTENSION_BYTES: u64 = 64 << 10;
 
-/// Shows the regular files of an archive to `visit`, in their order, and reads it to its end, so that the checksum of the
-/// compression was compared when this returns.
+/// Passes the regular files of an archive to `visit`, in their order, and reads the archive to its end, so that the checksum of the
+/// compression has been verified when this returns.
 ///
 /// # Errors
-/// Those of the visitor; [`Error::Damaged`](crate::error::Error::Damaged) for an archive that is damaged, hostile, or beyond the limits.
+/// Errors of the visitor, and [`Error::Damaged`](crate::error::Error::Damaged) for an archive that is damaged, hostile, or beyond the limits.
 pub(in crate::data) fn visit_tar_gz(
     source: impl io::BufRead,
     path: &Path,
@@ -55,7 +55,7 @@ pub(in crate::data) fn visit_tar_gz(
             }
         }
     }
-    // Behind the end of the archive there is padding, and the checksum.
+    // The end of the archive is followed by padding and the checksum.
     io::copy(&mut archive.into_inner(), &mut io::sink()).map_err(broken).map(drop)
 }
 
@@ -70,7 +70,7 @@ fn kind(entry: EntryType) -> &'static str {
     }
 }
 
-/// Ends in an error rather than give more bytes than it may.
+/// Returns an error instead of more bytes than the limit.
 struct Capped<R> {
     inner: R,
     left: u64,

@@ -1,3 +1,5 @@
+//! Honest, damaged and hostile archives.
+
 use std::fs::File;
 use std::io::{BufReader, Cursor};
 

@@ -11,16 +11,16 @@ use zip::unstable::read::ZipIterable;
 use super::{Entry, Guard, Limits, Visitor, refused};
 use crate::error::Result;
 
-/// The bits of a Unix mode that tell the kind of a file, and those of regular files and folders. Zip files of other systems have none.
+/// The bits of a Unix mode for the type of a file, and their values for regular files and folders. Zip files of other systems have none.
 const KIND: u32 = 0o170_000;
 const REGULAR: u32 = 0o100_000;
 const FOLDER: u32 = 0o040_000;
 
-/// Shows the regular files of an archive to `visit`, in the order of its directory, each with its checksum compared once it was read
+/// Passes the regular files of an archive to `visit`, in the order of its directory, and verifies each checksum once the file is read
 /// to its end.
 ///
 /// # Errors
-/// Those of the visitor; [`Error::Damaged`](crate::error::Error::Damaged) for an archive that is damaged, hostile, or beyond the limits.
+/// Errors of the visitor, and [`Error::Damaged`](crate::error::Error::Damaged) for an archive that is damaged, hostile, or beyond the limits.
 pub(in crate::data) fn visit_zip(
     source: impl Read + Seek,
     path: &Path,
@@ -50,7 +50,7 @@ pub(in crate::data) fn visit_zip(
         let bytes = entry.size();
         guard.admit(&name, bytes)?;
         let reader = entry.with_reader(files.reader_mut(), ZipReadOptions::new()).map_err(broken)?;
-        // One byte more than is claimed is enough to tell that the claim is wrong.
+        // Reading one byte more than stated shows whether the statement is wrong.
         visit(&mut Entry { name, bytes, reader: &mut reader.take(bytes + 1) })?;
     }
     Ok(())

@@ -1,11 +1,11 @@
-//! An image while it is changed.
+//! An image during augmentation.
 
-/// One image in work: `[3, size, size]`, and room for what comes out of a step.
+/// One image, `[3, size, size]`, and space for the result of a step.
 pub(in crate::data) struct Canvas {
     pub(super) size: usize,
     pub(in crate::data) values: Vec<u8>,
     pub(super) spare: Vec<u8>,
-    /// Room for one row between two rows.
+    /// Space for one row.
     pub(super) row: Vec<f32>,
 }
 

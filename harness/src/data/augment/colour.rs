@@ -10,7 +10,7 @@ use crate::config::data::ColorJitterConfig;
 type Table = [u8; 256];
 
 fn table(value: impl Fn(f32) -> f32) -> Table {
-    // As a conversion to bytes does: towards zero, and no further than the bytes go.
+    // As a conversion to bytes does: rounded towards zero and clamped to the range of a byte.
     std::array::from_fn(|byte| value(byte as f32).clamp(0.0, 255.0) as u8)
 }
 
@@ -20,22 +20,22 @@ fn look_up(values: &mut [u8], table: &Table) {
     }
 }
 
-/// `factor` of the image and the rest of `other`.
+/// A blend: `factor` times the image plus the rest of `other`.
 fn blend(value: f32, other: f32, factor: f64) -> f32 {
     factor as f32 * value + (1.0 - factor) as f32 * other
 }
 
-/// Luminance as torchvision takes it, of ITU-R BT.601, cut to a whole number.
+/// Luminance as in torchvision: ITU-R BT.601, truncated to an integer.
 fn grey([red, green, blue]: [u8; 3]) -> u8 {
     (0.2989 * f32::from(red) + 0.587 * f32::from(green) + 0.114 * f32::from(blue)) as u8
 }
 
-/// Black at factor 0, nothing at 1.
+/// Black at factor 0, unchanged at 1.
 pub(super) fn brightness(canvas: &mut Canvas, factor: f64) {
     look_up(&mut canvas.values, &table(|value| blend(value, 0.0, factor)));
 }
 
-/// The mean grey at factor 0, nothing at 1.
+/// The mean grey at factor 0, unchanged at 1.
 pub(super) fn contrast(canvas: &mut Canvas, factor: f64) {
     let [red, green, blue] = canvas.planes();
     let greys = red.iter().zip(green).zip(blue).map(|((red, green), blue)| u64::from(grey([*red, *green, *blue])));
@@ -43,7 +43,7 @@ pub(super) fn contrast(canvas: &mut Canvas, factor: f64) {
     look_up(&mut canvas.values, &table(|value| blend(value, mean, factor)));
 }
 
-/// Grey at factor 0, nothing at 1.
+/// Grey at factor 0, unchanged at 1.
 pub(super) fn saturation(canvas: &mut Canvas, factor: f64) {
     let [red, green, blue] = canvas.planes_mut();
     for ((red, green), blue) in red.iter_mut().zip(green).zip(blue) {
@@ -54,18 +54,18 @@ pub(super) fn saturation(canvas: &mut Canvas, factor: f64) {
     }
 }
 
-/// Turns every colour by this part of the circle of hues, from -0.5 to 0.5.
+/// Rotates every hue by this fraction of the hue circle, from -0.5 to 0.5.
 pub(super) fn hue(canvas: &mut Canvas, turn: f64) {
     let [red, green, blue] = canvas.planes_mut();
     for ((red, green), blue) in red.iter_mut().zip(green).zip(blue) {
         let colour = turned([*red, *green, *blue].map(|value| f32::from(value) / 255.0), turn as f32);
-        // As torchvision makes bytes of values from 0 to 1: cut, with 1 just below 256.
+        // As torchvision converts values from 0 to 1 into bytes: truncated, with 1 just below 256.
         [*red, *green, *blue] = colour.map(|value| (value * 255.999) as u8);
     }
 }
 
-/// A colour whose hue is turned, and whose greatest and least value stay. The order of operations is torchvision's: the last bit may
-/// decide where values are cut.
+/// A colour with its hue rotated and its largest and smallest values kept. The order of operations is torchvision's: the last bit may
+/// decide where values are truncated.
 fn turned([red, green, blue]: [f32; 3], turn: f32) -> [f32; 3] {
     let (greatest, least) = (red.max(green).max(blue), red.min(green).min(blue));
     if greatest == least {
@@ -92,12 +92,12 @@ fn turned([red, green, blue]: [f32; 3], turn: f32) -> [f32; 3] {
         3 => [low, falling, greatest],
         4 => [rising, low, greatest],
         5 => [greatest, low, falling],
-        // From red again, and 6 if rounding made the circle full.
+        // Back at red; 6 if rounding completed the circle.
         _ => [greatest, rising, low],
     }
 }
 
-/// The same place on a circle of length 1, from one that is at most one round off.
+/// The same place on a circle of length 1, for a value that is at most one turn off.
 fn within_circle(place: f32) -> f32 {
     if place < 0.0 {
         place + 1.0
@@ -108,7 +108,7 @@ fn within_circle(place: f32) -> f32 {
     }
 }
 
-/// Smoothed at factor 0, nothing at 1. The border is not smoothed.
+/// Smooth at factor 0, unchanged at 1. The border is not smoothed.
 pub(super) fn sharpness(canvas: &mut Canvas, factor: f64) {
     let Canvas { size, values, spare, .. } = canvas;
     let size = *size;
@@ -133,7 +133,7 @@ pub(super) fn sharpness(canvas: &mut Canvas, factor: f64) {
     std::mem::swap(values, spare);
 }
 
-/// Keeps this many of the eight bits.
+/// Keeps this many of the eight bits of a value.
 pub(super) fn posterize(canvas: &mut Canvas, bits: u32) {
     let mask = !(0xff_u8.checked_shr(bits).unwrap_or(0));
     for value in &mut canvas.values {
@@ -141,7 +141,7 @@ pub(super) fn posterize(canvas: &mut Canvas, bits: u32) {
     }
 }
 
-/// Inverts what is as bright as the threshold or brighter.
+/// Inverts values at or above the threshold.
 pub(super) fn solarize(canvas: &mut Canvas, threshold: f64) {
     for value in &mut canvas.values {
         if f64::from(*value) >= threshold {
@@ -150,7 +150,7 @@ pub(super) fn solarize(canvas: &mut Canvas, threshold: f64) {
     }
 }
 
-/// Spreads each channel from black to full.
+/// Stretches each channel to the full range.
 pub(super) fn autocontrast(canvas: &mut Canvas) {
     for plane in canvas.planes_mut() {
         let (least, greatest) = plane.iter().fold((255, 0), |(least, greatest), v| (least.min(*v), greatest.max(*v)));
@@ -161,7 +161,7 @@ pub(super) fn autocontrast(canvas: &mut Canvas) {
     }
 }
 
-/// Spreads each channel so that all its values are about as frequent.
+/// Equalises each channel's histogram.
 pub(super) fn equalize(canvas: &mut Canvas) {
     for plane in canvas.planes_mut() {
         let mut counts = [0_usize; 256];
@@ -195,7 +195,7 @@ pub(super) fn jitter(config: &ColorJitterConfig, canvas: &mut Canvas, rng: &mut 
         (change, range, low + (1.0 + range - low) * rng.random::<f64>())
     });
     let mut changes = changes.to_vec();
-    // After the others and only if asked for, so that without it the draws are those of earlier versions, which had no hue.
+    // Drawn last and only if configured: without it, the draws are those of earlier versions, which had no hue.
     if config.hue > 0.0 {
         let range = f64::from(config.hue);
         changes.push((hue, range, range * (2.0 * rng.random::<f64>() - 1.0)));

@@ -63,7 +63,7 @@ impl Window {
     }
 }
 
-/// What lies between the pixels of a line: a pixel, and others with their weights. The first one's weight is what they leave of one.
+/// A position between the pixels of a line: one pixel, and others with their weights. The weight of the first is 1 less theirs.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Place<const OTHERS: usize> {
     first: usize,
@@ -109,7 +109,7 @@ fn cubic(distance: f32) -> f32 {
     if d <= 1.0 { (1.5 * d - 2.5) * d * d + 1.0 } else { ((2.5 - 0.5 * d) * d - 4.0) * d + 2.0 }
 }
 
-/// The nearest byte, the even one of two, of a number from 0 to 255. The sum's last bit stands for one, so that the addition rounds;
+/// The nearest byte to a number from 0 to 255, the even one of two. In the sum, the last bit has the value 1, so the addition rounds;
 /// the instruction for that is not on every machine.
 pub(super) fn rounded(value: f32) -> u8 {
     const TWO_TO_23: f32 = 8_388_608.0;
@@ -121,7 +121,7 @@ pub(super) fn shift(canvas: &mut Canvas, padding: usize, [top, left]: [usize; 2]
     let Canvas { size, values, spare, .. } = canvas;
     let size = *size;
     spare.fill(0);
-    // Columns of the target whose source is within the image.
+    // Columns of the target whose source lies inside the image.
     let columns = padding.saturating_sub(left)..(size + padding).saturating_sub(left).min(size);
     if columns.start < columns.end {
         for (source, target) in values.chunks_exact(size * size).zip(spare.chunks_exact_mut(size * size)) {

@@ -31,13 +31,13 @@ impl Affine {
         Self { rows: [[1.0, 0.0, -x.trunc()], [0.0, 1.0, -y.trunc()]] }
     }
 
-    /// Turns the image around its middle, against the clock.
+    /// Rotates the image counterclockwise around its centre.
     pub(super) fn rotate(degrees: f64) -> Self {
         let (sin, cos) = degrees.to_radians().sin_cos();
         Self { rows: [[cos, -sin, 0.0], [sin, cos, 0.0]] }
     }
 
-    /// What comes from beyond the image is black.
+    /// Pixels from outside the image are black.
     pub(super) fn apply(self, canvas: &mut Canvas) {
         let Canvas { size, values, spare, .. } = canvas;
         let size = *size;
@@ -62,7 +62,7 @@ impl Affine {
 
 /// The nearest pixel, the even one of two, if there is one.
 fn nearest(place: f64, size: usize) -> Option<usize> {
-    // Within the range of images the addition rounds: the sum's last bit stands for one. Negative places stay below it.
+    // For positions within an image the addition rounds, because the sum's last bit has the value 1. Negative positions stay below it.
     const TWO_TO_52: f64 = 4_503_599_627_370_496.0;
     if place < -0.5 {
         return None;

@@ -1,5 +1,5 @@
-//! Random changes of training images, as a list of steps. They mean what torchvision's transforms of the same names mean, on images of
-//! bytes, and are tested against what it makes of fixed parameters (`fixtures/`).
+//! Random changes to training images, as a list of steps. They do what torchvision's transforms of the same names do to images of
+//! bytes, and are tested against its results for fixed parameters (`fixtures/`).
 
 mod canvas;
 mod colour;
@@ -17,7 +17,7 @@ use crate::config::data::{RandomErasingConfig, RandomResizedCropConfig};
 pub(super) use canvas::Canvas;
 use window::Window;
 
-/// A random change. Its draws come from a generator of its own, so that adding a step leaves the others' draws alone.
+/// A random change. Each has its own stream of random numbers, so that adding a step does not change the draws of the others.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Step {
     RandomResizedCrop(RandomResizedCropConfig),
@@ -27,7 +27,7 @@ pub(super) enum Step {
     ColorJitter(ColorJitterConfig),
 }
 
-/// The steps that a config names, in the order in which they are done.
+/// The steps of a config, in the order in which they are applied.
 pub(super) fn steps(config: &AugmentConfig) -> Vec<Step> {
     let steps = [
         config.random_resized_crop.map(Step::RandomResizedCrop),
@@ -72,7 +72,7 @@ impl Step {
     }
 }
 
-/// Sets a random rectangle of the normalised image `[3, size, size]` to zero, if the draw says so.
+/// Sets a random rectangle of the normalised image `[3, size, size]` to zero, with the configured probability.
 pub(super) fn random_erasing(config: &RandomErasingConfig, values: &mut [f32], size: usize, counters: [u64; 3]) {
     let mut rng = stream(Purpose::Erasing, counters);
     if let Some(window) = Window::random_to_erase(config, size, &mut rng) {

@@ -7,10 +7,10 @@ use super::colour;
 use super::geometry::Affine;
 use crate::config::data::RandAugmentConfig;
 
-/// Magnitudes go from 0 to one below.
+/// Number of magnitudes, which start at 0.
 const BINS: u32 = 31;
 
-/// All operations, each as likely as another.
+/// All operations. Each is equally likely.
 const OPERATIONS: [Operation; 14] = [
     Operation::Identity,
     Operation::ShearX,
@@ -49,7 +49,7 @@ pub(super) enum Operation {
 pub(super) fn apply(config: &RandAugmentConfig, canvas: &mut Canvas, rng: &mut impl Rng) {
     for _ in 0..config.operations {
         let operation = OPERATIONS[rng.random_range(0..OPERATIONS.len())];
-        // Drawn in any case, so that an operation without a sign does not move the draws of the next.
+        // Always drawn, so that an operation without a sign does not shift the draws of the next.
         let sign = if rng.random_bool(0.5) { -1.0 } else { 1.0 };
         operation.apply(canvas, config.magnitude, sign);
     }
@@ -92,7 +92,7 @@ fn linear(greatest: f64, magnitude: u32) -> f64 {
     f64::from(if magnitude < BINS / 2 { step * magnitude as f32 } else { end - step * (last - magnitude) as f32 })
 }
 
-/// The farthest move, in pixels: 150 in the 331 pixels of the paper's ImageNet models.
+/// The largest translation, in pixels: 150 of the 331 pixels of the paper's ImageNet models.
 fn translation(size: usize) -> f64 {
     150.0 / 331.0 * size as f64
 }

@@ -1,3 +1,5 @@
+//! Augmentation against torchvision's results.
+
 use std::collections::BTreeMap;
 
 use rand::seq::SliceRandom;

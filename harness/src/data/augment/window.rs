@@ -14,7 +14,7 @@ pub(super) struct Window {
 }
 
 impl Window {
-    /// Somewhere in the image, each place as likely as another.
+    /// A uniformly random position in the image.
     pub(super) fn somewhere([height, width]: [usize; 2], size: usize, rng: &mut impl Rng) -> Self {
         let top = rng.random_range(0..=size - height);
         let left = rng.random_range(0..=size - width);

@@ -1,3 +1,5 @@
+//! Files of CIFAR: whole, absent and damaged.
+
 use sha2::{Digest, Sha256};
 
 use super::*;

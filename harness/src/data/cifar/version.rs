@@ -8,7 +8,7 @@ pub(super) const SIZE: usize = 32;
 /// Bytes of a record after its labels: three planes.
 pub(super) const IMAGE_BYTES: usize = SIZE * SIZE * 3;
 
-/// A file that is used only if it is exactly this one.
+/// A file that is used only if it has exactly this content.
 #[derive(Debug)]
 pub(in crate::data) struct PinnedFile {
     pub(in crate::data) name: &'static str,

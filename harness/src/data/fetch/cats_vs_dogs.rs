@@ -113,7 +113,7 @@ impl Photos<'_, '_> {
         fs::remove_file(&path).map_err(Error::io("delete", &path))
     }
 
-    /// Takes a photo whose name tells its class; what else is there is passed over.
+    /// Takes a photo whose name states its class, and skips everything else.
     fn take(&mut self, archive: &Path, entry: &mut Entry<'_>) -> Result<()> {
         let Some((class, name)) = target_of(&entry.name) else { return Ok(()) };
         if entry.bytes > LIMITS.file_bytes {

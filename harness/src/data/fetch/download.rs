@@ -1,4 +1,4 @@
-//! Downloads a file over HTTPS, and goes on where an earlier attempt ended.
+//! Downloads a file over HTTPS, and resumes where an earlier attempt ended.
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -10,35 +10,35 @@ use bitreq::ResponseLazy;
 use super::request::{FetchEvent, OnFetchEvent};
 use crate::error::{Error, Result};
 
-/// Attempts in a row that may bring no byte.
+/// Number of consecutive attempts that may receive no data.
 const FRUITLESS_ATTEMPTS: u32 = 4;
 
-/// How long an attempt may take. One that stalls ends then, and the next goes on from there with twice the time, for servers that
-/// cannot go on.
+/// Time limit of an attempt. An attempt that stalls ends then, and the next resumes with twice the limit, for servers that
+/// cannot resume.
 const FIRST_ATTEMPT: Duration = Duration::from_secs(180);
 
 const MAX_REDIRECTS: usize = 5;
 
-/// For the tests of the program: lets it speak plain HTTP with the machine that it runs on.
+/// For tests of the program: allows plain HTTP with the local machine.
 const PLAIN_HTTP_ON_LOOPBACK: &str = "VITBENCH_TEST_PLAIN_HTTP_ON_LOOPBACK";
 
 const HELP: &str =
     "check the address and the network, or fetch the archive by other means and name it with --from FILE";
 
-/// What is known of a file before it is there.
+/// What is known of a file before it is downloaded.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Expected {
     /// Its length, if it is known.
     pub(super) bytes: Option<u64>,
-    /// The length beyond which it is not what it should be.
+    /// The largest length that is accepted.
     pub(super) at_most: u64,
 }
 
 /// Why an attempt ended early.
 enum Failure {
-    /// The next may go on from here.
+    /// The next attempt may resume.
     Passing(String),
-    /// There is no use in trying again.
+    /// Another attempt would fail as well.
     Final(Error),
 }
 
@@ -87,7 +87,7 @@ fn length(file: &File, part: &Path) -> Result<u64> {
     file.metadata().map(|about| about.len()).map_err(Error::io("read", part))
 }
 
-/// Errs unless a URL is one of HTTPS. `place` is the URL that was asked for.
+/// Errs unless a URL is an HTTPS URL. `place` is the requested URL.
 fn check_address(place: &str, url: &str) -> Result<()> {
     let parsed =
         bitreq::Url::parse(url).map_err(|error| Error::input(place, format!("is not a URL: {error}"), HELP))?;
@@ -111,14 +111,14 @@ struct Transfer<'a> {
     url: &'a str,
     part: &'a Path,
     expected: Expected,
-    /// What the server called the content when this transfer began. It says if the content has changed since.
+    /// The server's tag for the content when this transfer began, which shows whether the content has changed since.
     validator: Option<String>,
     /// How long the next attempt may take.
     time: Duration,
 }
 
 impl Transfer<'_> {
-    /// One request, and what comes of it into the file.
+    /// Sends one request and writes the response to the file.
     fn attempt(&mut self, file: &mut File, on_event: &mut OnFetchEvent<'_>) -> Result<(), Failure> {
         let there = length(file, self.part)?;
         let answer = self.ask(there)?;
@@ -166,7 +166,7 @@ impl Transfer<'_> {
             error @ bitreq::Error::AddressNotFound => Failure::Passing(error.to_string()),
             error => Failure::Final(self.refused(error.to_string())),
         })?;
-        // What is read is compared with a digest, wherever it comes from; still nothing is to travel in the open.
+        // The content is compared with a digest wherever it comes from, but it must be encrypted in transit all the same.
         check_address(self.url, if answer.url.is_empty() { self.url } else { &answer.url })?;
         Ok(answer)
     }

@@ -2,7 +2,7 @@
 //!
 //! Everything happens in a data folder, under a lock that other processes wait for. What is downloaded grows in a hidden file there, which
 //! a later attempt continues; what is unpacked grows in a hidden folder there, which takes its name only when every file in it was
-//! checked. So a process that is killed leaves nothing that a reader would take for a dataset.
+//! checked. A killed process therefore leaves nothing that could be mistaken for a dataset.
 
 mod cats_vs_dogs;
 mod cifar;
@@ -21,7 +21,7 @@ pub use request::{Fetch, FetchEvent, Fetchable, Fetched, OnFetchEvent};
 ///
 /// # Errors
 /// [`Error::Input`] if it cannot be had from there, [`Error::Damaged`] if what came is not what it should be, [`Error::Io`] if the
-/// disk is full. In no case anything is left that could be taken for the dataset.
+/// disk is full. Nothing that could be mistaken for the dataset is left behind.
 pub fn fetch(request: &Fetch<'_>, on_event: &mut OnFetchEvent<'_>) -> Result<Fetched> {
     let folder = data_folder(request.to)?;
     match request.dataset {
@@ -31,7 +31,7 @@ pub fn fetch(request: &Fetch<'_>, on_event: &mut OnFetchEvent<'_>) -> Result<Fet
     }
 }
 
-/// Where datasets are put: the folder given, or the first of those in which they are looked for.
+/// The folder for datasets: the given one, or the first that is searched for datasets.
 fn data_folder(given: Option<&Path>) -> Result<PathBuf> {
     Folders::of_user(given).data.into_iter().next().ok_or_else(|| {
         Error::input(

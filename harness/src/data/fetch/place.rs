@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use super::request::{FetchEvent, OnFetchEvent};
 use crate::error::{Error, Result};
 
-/// A data folder, held by this process alone as far as one dataset is concerned.
+/// A data folder, locked by this process for one dataset.
 pub(super) struct Place {
     folder: PathBuf,
     /// The dataset's name, which is its subfolder's.

@@ -1,4 +1,4 @@
-//! What is asked of a fetch, and what it tells.
+//! The request for a dataset, and the progress of fetching it.
 
 use std::path::{Path, PathBuf};
 
@@ -15,7 +15,7 @@ pub enum Fetchable {
     CatsVsDogs,
 }
 
-/// What is to be fetched.
+/// A request.
 #[derive(Debug, Clone)]
 pub struct Fetch<'a> {
     /// Which dataset.
@@ -37,21 +37,21 @@ pub struct Fetched {
     pub contents: String,
 }
 
-/// What a fetch tells while it is at work.
+/// Progress of a fetch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FetchEvent {
-    /// Another process fetches the same; this one waits for it.
+    /// Another process is fetching the same dataset. This one waits and shares its download.
     Waiting,
-    /// So many bytes are there, of so many.
+    /// Bytes downloaded so far.
     Downloading {
         /// Bytes on disk.
         done: u64,
         /// Bytes in all, if they are known.
         total: Option<u64>,
     },
-    /// The connection failed, for this reason; the download goes on where it ended.
+    /// The connection failed for this reason. The download resumes where it ended.
     Retrying(String),
-    /// Bytes that were checked and unpacked, of so many.
+    /// Bytes checked and unpacked so far.
     Unpacking {
         /// Bytes unpacked.
         done: u64,
@@ -60,7 +60,7 @@ pub enum FetchEvent {
     },
 }
 
-/// Who is told.
+/// Receives the progress.
 pub type OnFetchEvent<'a> = dyn FnMut(FetchEvent) + 'a;
 
 /// Where an archive comes from.
@@ -71,7 +71,7 @@ pub(super) enum Origin<'a> {
 }
 
 impl<'a> Origin<'a> {
-    /// Tells a URL from a file.
+    /// Distinguishes a URL from a file.
     pub(super) fn parse(from: &'a str) -> Result<Self> {
         match from.split_once("://") {
             Some(("https" | "http", _)) => Ok(Self::Url(from)),

@@ -1,3 +1,5 @@
+//! Fetching from a server that interrupts, changes and lies.
+
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};

@@ -1,4 +1,4 @@
-//! Files that cannot be decoded, and what a config wants done about them.
+//! Files that cannot be decoded, and how a config treats them.
 
 use std::path::Path;
 
@@ -12,7 +12,7 @@ use crate::data::images::{allocate, image_bytes};
 use crate::data::resize::SquareResizer;
 use crate::error::{Error, Result};
 
-/// Files that an error names.
+/// Largest number of files that an error names.
 const SHOWN: usize = 10;
 
 /// Pixels of all files of a listing, and what is wrong with those that could not be decoded, whose pixels are black.

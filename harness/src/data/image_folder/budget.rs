@@ -1,8 +1,8 @@
-//! How much memory decoding may take, all threads together.
+//! The memory budget that all decoding threads share.
 
 use std::sync::{Condvar, Mutex, PoisonError};
 
-/// Memory that many threads share. Who wants more than is left waits until others are done.
+/// Memory that several threads share. A thread that needs more than is left waits until others are done.
 pub(super) struct Budget {
     all: u64,
     left: Mutex<u64>,
@@ -20,7 +20,7 @@ impl Budget {
         Self { all: bytes, left: Mutex::new(bytes), returned: Condvar::new() }
     }
 
-    /// Takes `bytes`, or everything if that is less. Nobody may take a second share before the first is given back: two could wait for
+    /// Takes `bytes`, or everything if that is less. A thread must return its share before it takes another, or two threads could wait for
     /// one another.
     pub(super) fn take(&self, bytes: u64) -> Share<'_> {
         let bytes = bytes.min(self.all);

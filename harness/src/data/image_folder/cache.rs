@@ -3,7 +3,7 @@
 //! A file is named by the digest of everything that its pixels depend on: the content of the images in their order, the size that
 //! they are brought to, and the version of this format, which changes with the decoder as well. So it never goes stale. It holds
 //! a head (magic, size, count, digest of the rest), the files that could not be decoded with the reasons, and the pixels; it is
-//! written beside its place and renamed into it, and what is not whole is made again. Without room for it, things go on as without a cache.
+//! written to a temporary file and renamed, and an incomplete file is made again. If it cannot be written, work continues without a cache.
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -20,7 +20,7 @@ use crate::data::dataset::BadFile;
 use crate::data::images::{Images, image_bytes};
 use crate::error::Result;
 
-/// To be changed whenever the same files would become other pixels.
+/// Must change whenever the same files would give different pixels.
 const MAGIC: &[u8; 32] = b"vitbench decoded images, form 2\n";
 /// Magic, image size, number of images, length of the list of bad files, digest of that list and the pixels.
 const HEAD: usize = 32 + 8 + 8 + 8 + 32;
@@ -52,7 +52,7 @@ pub(super) fn decoded(
     };
     let (good, left_out) = without_bad(root, &listing, &bad, on_bad_file)?;
     if let (Block::Decoded(pixels), Some(path)) = (&block, path) {
-        // Nothing is lost but time if there is no room.
+        // Without space, only time is lost.
         let _ = write(&path, size, count, &bad, pixels);
     }
     let names = listing.paths.iter().map(|path| relative(root, path)).collect();
@@ -63,7 +63,7 @@ pub(super) fn decoded(
     Ok((if left_out.is_empty() { images } else { images.select(&good) }, left_out))
 }
 
-/// Where pixels are.
+/// Where the pixels are.
 enum Block {
     Mapped(Mmap, usize),
     Decoded(Vec<u8>),

@@ -1,4 +1,4 @@
-//! Decodes image files, whoever made them: what a file claims is checked before memory is taken for it.
+//! Decodes image files from any source. What a file claims is checked before memory is allocated for it.
 
 use std::fs::File;
 use std::io::{Cursor, Read};
@@ -12,32 +12,32 @@ use super::budget::{Budget, Share};
 use super::jpeg::Markers;
 use crate::data::resize::SquareResizer;
 
-/// Greatest width and height of an image, in pixels.
+/// Largest width and height of an image, in pixels.
 const MAX_SIDE: u32 = 30_000;
 
-/// Greatest memory that decoding one file may take, in bytes: enough for a photo of 60 megapixels.
+/// Largest memory for decoding one file, in bytes: enough for a photo of 60 megapixels.
 const MAX_MEMORY: u64 = 240 << 20;
 
-/// Greatest memory for what stands in a PNG file beside the image, in bytes. A colour profile there is compressed, and may unpack to a
-/// thousand times its length; one that is longer is passed over by the decoder, and no use is made of any.
+/// Largest memory for the metadata of a PNG file, in bytes. A colour profile is compressed there, and may unpack to a
+/// thousand times its length. The decoder skips longer ones, and none is used.
 const MAX_NOTES: u64 = 8 << 20;
 
-/// Greatest length of a file, in bytes.
+/// Largest length of a file, in bytes.
 const MAX_FILE: u64 = 64 << 20;
 
-/// A file beyond this is read only when there is memory to decode anything that may be in it.
+/// A larger file is read only when there is memory to decode anything that it may contain.
 const LARGE_FILE: u64 = 24 << 20;
 
-/// What a thread takes to decode an ordinary photo at most, in bytes.
+/// Memory that a thread needs at most to decode an ordinary photo, in bytes.
 const ORDINARY: u64 = 64 << 20;
 
-/// All threads together: enough for the largest image, and for an ordinary photo each.
+/// The budget of all threads together: enough for the largest image, and for an ordinary photo per thread.
 static BUDGET: LazyLock<Budget> = LazyLock::new(|| {
     let threads = std::thread::available_parallelism().map_or(1, usize::from) as u64;
     Budget::new(MAX_MEMORY.max(threads * ORDINARY))
 });
 
-/// What a file says of its image.
+/// What a file states about its image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::data) struct About {
     /// "JPEG", "PNG" or "WebP".
@@ -58,7 +58,7 @@ pub(in crate::data) struct About {
 /// Says what is wrong with the file.
 pub(in crate::data) fn read(path: &Path) -> Result<Content, String> {
     let problem = |error: std::io::Error| format!("cannot be read: {error}");
-    // Asked before it is opened: opening a pipe waits for somebody to write.
+    // Checked before it is opened, because opening a pipe waits for a writer.
     let about = std::fs::metadata(path).map_err(problem)?;
     if !about.is_file() {
         return Err("is not a regular file".into());
@@ -79,7 +79,7 @@ pub(in crate::data) struct Content {
     share: Option<Share<'static>>,
 }
 
-/// What the head of a file says of its image.
+/// What the header of a file states about its image.
 ///
 /// # Errors
 /// Says what is wrong with the file.
@@ -87,8 +87,8 @@ pub(in crate::data) fn probe(content: &Content) -> Result<About, String> {
     Head::read(&content.bytes).map(|head| head.about)
 }
 
-/// Decodes a whole file by its content, whatever its name says, and shows it to `use_image` with the turn that it asks for. Of an
-/// animation it is the first frame.
+/// Decodes a whole file by its content, whatever its name, and passes it to `use_image` with its EXIF orientation. Of an
+/// animation, it decodes the first frame.
 ///
 /// # Errors
 /// Says what is wrong with the file.
@@ -111,7 +111,7 @@ pub(in crate::data) fn decode<T>(
 pub(super) fn decode_into(content: &Content, resizer: &mut SquareResizer, out: &mut [u8]) -> Result<(), String> {
     decode(content, |image, orientation| {
         resizer.resize_image(image, out);
-        // Turned when it is small and square, which takes no second image of the original's size.
+        // Rotated after resizing, which needs no second image of the original's size.
         resizer.turn(orientation, out);
     })
 }
@@ -139,7 +139,7 @@ impl Head {
         let mut decoder = decoder(bytes, format)?;
         let (width, height) = decoder.dimensions();
         let mode = if markers.channels == 4 { "CMYK" } else { mode(decoder.original_color_type()) };
-        // Its own copy of the file, coefficients or planes beside the pixels: what decoders were seen to take.
+        // A copy of the file, and coefficients or planes besides the pixels: what decoders were observed to need.
         let (copies, factor) = match format {
             ImageFormat::Jpeg if markers.progressive => (2, 3),
             ImageFormat::Jpeg => (2, 1),
@@ -154,14 +154,14 @@ impl Head {
                 MAX_MEMORY >> 20
             ));
         }
-        // A file whose notes are damaged is shown as it is stored.
+        // A file with damaged EXIF data is decoded as it is stored.
         let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
         let about = About { format: name, width, height, mode, turned: orientation != Orientation::NoTransforms };
         Ok(Self { format, about, orientation, memory })
     }
 }
 
-/// Whether a file ends where its format says that it ends. The decoders make up what is missing, or do not look at the end.
+/// Whether a file ends where its format says that it ends. Decoders fill in missing data, or do not read to the end.
 fn is_whole(bytes: &[u8], format: ImageFormat, markers: Markers) -> bool {
     match format {
         ImageFormat::Jpeg => markers.whole,
@@ -187,7 +187,7 @@ fn decoder(bytes: &[u8], format: ImageFormat) -> Result<impl ImageDecoder + '_, 
     let mut limits = Limits::default();
     limits.max_image_width = Some(MAX_SIDE);
     limits.max_image_height = Some(MAX_SIDE);
-    // Not for the pixels, whose memory the head was asked for, but for what the decoders take besides.
+    // Not for the pixels, whose memory is known from the header, but for what decoders need besides.
     limits.max_alloc = Some(if format == ImageFormat::Png { MAX_NOTES } else { MAX_MEMORY });
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     reader.limits(limits);

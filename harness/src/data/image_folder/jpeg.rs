@@ -1,9 +1,9 @@
-//! What the markers of a JPEG file tell before anything is decoded.
+//! What the markers of a JPEG file show before anything is decoded.
 
 /// A JPEG file, seen from its markers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Markers {
-    /// Whether they lead to the end marker. Bytes behind that, which some cameras leave, do no harm.
+    /// Whether they lead to the end marker. Bytes after it, which some cameras write, do no harm.
     pub(super) whole: bool,
     /// Whether the image comes in several scans, whose coefficients a decoder has to keep.
     pub(super) progressive: bool,
@@ -25,7 +25,7 @@ impl Markers {
                 // Within a scan: a stuffed 0xff, a restart marker, or padding before the marker.
                 Some(0x00 | 0x01 | 0xd0..=0xd7) => at += 1,
                 Some(0xff) => {}
-                // A segment says its length. A scan's data follows its header without one; the search for the next marker
+                // A segment states its length. A scan's data follows its header without one; the search for the next marker
                 // passes over it.
                 Some(marker) => {
                     let Some(length) = bytes.get(at + 1..at + 3) else { return markers };

@@ -90,7 +90,7 @@ fn by_file_name(images: Vec<PathBuf>) -> Result<(Vec<String>, Listing)> {
     Ok((classes, Listing { paths: labelled.into_iter().map(|(_, path)| path).collect(), labels }))
 }
 
-/// What a folder holds that is not hidden, sorted by name.
+/// The visible entries of a folder, sorted by name.
 struct Entries {
     folders: Vec<PathBuf>,
     images: Vec<PathBuf>,
@@ -117,7 +117,7 @@ impl Entries {
     }
 }
 
-/// Errs if a folder is a link that leads out of `root`: what is read is to be what lies there, wherever the folder is carried.
+/// Errs if a folder is a link that leads out of `root`, because a moved or copied folder must give the same images.
 pub(super) fn check_link(root: &Path, folder: &Path) -> Result<()> {
     if !folder.is_symlink() {
         return Ok(());

@@ -8,7 +8,7 @@
 //! FOLDER/cat.0.jpg, ...       as Kaggle packs them: the class is the name up to the first dot
 //! ```
 //!
-//! Wherever class folders may stand, flat files may as well. Hidden files are passed over, and so are files that do not have
+//! Flat files are accepted wherever class folders are. Hidden files are skipped, and so are files that do not have
 //! the extension of an image.
 
 mod bad_files;
@@ -100,7 +100,7 @@ pub(super) fn list_splits(root: &Path, config: &DataConfig) -> Result<Splits> {
         }
         (Some(test), Some(val)) => {
             let test = list_same(test)?;
-            // A `val_fraction` of 0 asks for no validation, whatever lies there.
+            // A `val_fraction` of 0 means no validation, even if the folder has validation images.
             let val = if config.val_fraction > 0.0 { Some(list_same(val)?) } else { None };
             Ok(Splits { classes, train, val, test })
         }

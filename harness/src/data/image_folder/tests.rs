@@ -1,3 +1,5 @@
+//! Layouts of image folders, splits, and bad files.
+
 use std::fs;
 
 use image::{DynamicImage, Rgb, RgbImage};

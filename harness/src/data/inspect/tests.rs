@@ -1,3 +1,5 @@
+//! What is reported of datasets.
+
 use std::fs;
 
 use image::{Rgb, RgbImage};

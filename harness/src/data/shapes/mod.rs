@@ -25,7 +25,7 @@ pub(super) fn counts(config: &DataConfig) -> [usize; 2] {
     [config.train_limit.unwrap_or(DEFAULT_TRAIN), config.test_limit.unwrap_or(DEFAULT_TEST)]
 }
 
-/// Generates both splits, of as many images as the limits say.
+/// Generates both splits, up to the limits.
 pub(super) fn generate(config: &DataConfig) -> Result<Source> {
     let [train, test] = counts(config);
     Ok(Source {

@@ -43,7 +43,7 @@ struct Stroke {
 }
 
 impl Scene {
-    /// Draws all random choices. None of them depends on the figure, so nothing but its form gives the class away.
+    /// Draws all random choices. None depends on the figure, so only its shape reveals the class.
     pub(super) fn random(figure: Figure, rng: &mut impl Rng) -> Self {
         let (colour, background) = contrasting_colours(rng);
         let radius = rng.random_range(0.24..0.4);

@@ -1,3 +1,5 @@
+//! The tables of the fixture.
+
 use super::super::fixture;
 use super::super::records::EpochRecord;
 use super::super::samples::TimingSample;
