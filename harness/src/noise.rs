@@ -1,4 +1,5 @@
-//! Where the A/A variation of machines is kept between commands: in the user's cache folder, which several machines may share, a file for each machine,
+//! Where the A/A variation of machines is kept between commands: in the user's cache folder, which several machines may share, a file for
+//! each machine,
 //! device and number of threads.
 
 use std::path::{Path, PathBuf};

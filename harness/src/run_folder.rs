@@ -99,7 +99,8 @@ pub fn write_config(folder: &RunFolder, config: &RunConfig) -> Result<()> {
     write_atomic(&folder.config_path(), text.as_bytes())
 }
 
-/// The results folder of `plan`, whose runs have the names `runs`; made if need be. A plan may take the place of another if all runs that the
+/// The results folder of `plan`, whose runs have the names `runs`; made if need be. A plan may take the place of another if all runs that
+/// the
 /// folder holds are its runs as well: a sweep may grow.
 ///
 /// # Errors

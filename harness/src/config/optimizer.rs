@@ -42,7 +42,8 @@ pub enum OptimizerConfig {
         #[serde(default)]
         weight_decay: f32,
     },
-    /// Lion: every step is the sign of a running mean of gradients (Chen et al. 2023, <https://arxiv.org/abs/2302.06675>). Its learning rate
+    /// Lion: every step is the sign of a running mean of gradients (Chen et al. 2023, <https://arxiv.org/abs/2302.06675>). Its learning
+    /// rate
     /// should be about a tenth of AdamW's, and its weight decay ten times AdamW's.
     Lion {
         /// Weight of the running mean in a step, and its decay rate.

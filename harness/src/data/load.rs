@@ -19,7 +19,8 @@ use crate::error::Result;
 /// # Errors
 ///
 /// [`Error::Input`](crate::error::Error::Input) for invalid values and absent files;
-/// [`Error::Damaged`](crate::error::Error::Damaged) for files that are not what they should be; [`Error::Io`](crate::error::Error::Io) if the system cannot read one.
+/// [`Error::Damaged`](crate::error::Error::Damaged) for files that are not what they should be; [`Error::Io`](crate::error::Error::Io) if
+/// the system cannot read one.
 pub fn load(config: &DataConfig, data_dir: Option<&Path>) -> Result<Dataset> {
     load_from(config, &Folders::of_user(data_dir))
 }

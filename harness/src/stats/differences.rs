@@ -82,7 +82,8 @@ impl Estimate {
 
 /// The difference of the means of two models over their runs: seeds are independent, images are the same for all runs.
 ///
-/// `image_variance` is the variance over the images of the difference between the two models' mean numbers of correct predictions, divided by the number of
+/// `image_variance` is the variance over the images of the difference between the two models' mean numbers of correct predictions, divided
+/// by the number of
 /// `images`. The variances of seeds and of images are added, which counts what is random in both twice and so errs to the safe
 /// side (Owen 2007, "The pigeonhole bootstrap"). `None` below three runs together, or if a figure is not finite.
 pub fn difference_of_means(first: &[f64], second: &[f64], image_variance: f64, images: usize) -> Option<Estimate> {

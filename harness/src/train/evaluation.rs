@@ -21,7 +21,8 @@ pub struct Prediction {
     pub probability: f32,
     /// Probability of the true class.
     pub label_probability: f32,
-    /// The five most likely classes (all if there are fewer) with their probabilities, most likely first; of equals, the lowest class first.
+    /// The five most likely classes (all if there are fewer) with their probabilities, most likely first; of equals, the lowest class
+    /// first.
     pub top5: Vec<(usize, f32)>,
 }
 

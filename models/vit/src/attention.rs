@@ -52,7 +52,8 @@ impl SelfAttention {
         ops::attention_weights(self.query.forward(x.clone()), self.key.forward(x), self.heads)
     }
 
-    /// `output(dropout(softmax(q kᵀ / √head_dim)) v)`: the attention's output with its weights dropped with this probability; nothing is added to it.
+    /// `output(dropout(softmax(q kᵀ / √head_dim)) v)`: the attention's output with its weights dropped with this probability; nothing is
+    /// added to it.
     ///
     /// # Shapes
     /// - `x` and output: `[batch, tokens, d_model]`

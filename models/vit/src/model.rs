@@ -145,7 +145,8 @@ mod tests {
 
     #[test]
     fn published_parameter_counts() {
-        // Counts of transformers' models: with pooler and 2 and 100 classes, and without pooler and 1,000 classes; timm's of the small ones.
+        // Counts of transformers' models: with pooler and 2 and 100 classes, and without pooler and 1,000 classes; timm's of the small
+        // ones.
         let device = Device::flex();
         let count = |config: VitConfig| config.init(&device).num_params();
         assert_eq!(count(VitConfig::base(2)), 86_390_786);

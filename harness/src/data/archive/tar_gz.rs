@@ -19,7 +19,8 @@ const MAX_EXTENSION_BYTES: u64 = 64 << 10;
 /// compression has been verified when this returns.
 ///
 /// # Errors
-/// Errors of the visitor, and [`Error::Damaged`](crate::error::Error::Damaged) for an archive that is damaged, hostile, or beyond the limits.
+/// Errors of the visitor, and [`Error::Damaged`](crate::error::Error::Damaged) for an archive that is damaged, hostile, or beyond the
+/// limits.
 pub(in crate::data) fn visit_tar_gz(
     source: impl io::BufRead,
     path: &Path,

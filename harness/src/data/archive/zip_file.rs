@@ -20,7 +20,8 @@ const FOLDER: u32 = 0o040_000;
 /// to its end.
 ///
 /// # Errors
-/// Errors of the visitor, and [`Error::Damaged`](crate::error::Error::Damaged) for an archive that is damaged, hostile, or beyond the limits.
+/// Errors of the visitor, and [`Error::Damaged`](crate::error::Error::Damaged) for an archive that is damaged, hostile, or beyond the
+/// limits.
 pub(in crate::data) fn visit_zip(
     source: impl Read + Seek,
     path: &Path,

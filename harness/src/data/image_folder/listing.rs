@@ -24,7 +24,8 @@ impl Listing {
 ///
 /// # Errors
 ///
-/// If a folder is a link that leads out of `root`, if there are fewer than two classes, a class without images, or an image whose class cannot be told.
+/// If a folder is a link that leads out of `root`, if there are fewer than two classes, a class without images, or an image whose class
+/// cannot be told.
 pub(super) fn list_images(root: &Path, folder: &Path) -> Result<(Vec<String>, Listing)> {
     let entries = Entries::read(root, folder)?;
     let (classes, listing) = if entries.folders.is_empty() {
