@@ -1,16 +1,16 @@
-//! Files of text, read up to a length: what is far longer than any honest one is not taken into memory.
+//! Reads files of text up to a maximum length, so that a hostile file cannot fill memory.
 
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-/// The content of a file of at most so many bytes.
+/// The content of a file of at most this many bytes.
 ///
 /// # Errors
-/// Those of the system, and [`io::ErrorKind::FileTooLarge`].
+/// The system's errors, and [`io::ErrorKind::FileTooLarge`].
 pub(crate) fn read(path: &Path, at_most: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    // One byte more tells whether there are more.
+    // One more byte shows whether the file is longer.
     File::open(path)?.take(at_most + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > at_most {
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("it has more than {at_most} bytes")));

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
-/// A place to compute.
+/// A device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]
 #[value(rename_all = "snake_case")]
@@ -49,7 +49,7 @@ impl DeviceName {
         matches!(self, Self::Flex | Self::Ndarray)
     }
 
-    /// What users should know of it.
+    /// A description for users.
     pub fn remark(self) -> &'static str {
         match self {
             Self::Flex => "CPU, the default, with fused operations",
@@ -114,7 +114,7 @@ impl DeviceName {
     }
 }
 
-/// Backends answer a missing driver or GPU with a panic, often in a thread of their own, upon which the caller's panics as well; the
+/// Backends panic if a driver or GPU is missing, often in their own thread, after which the caller's thread panics as well. The
 /// first message becomes the error.
 fn probe(open: fn() -> Device) -> Result<Device, String> {
     let messages = Arc::new(Mutex::new(Vec::new()));
@@ -140,7 +140,7 @@ fn probe(open: fn() -> Device) -> Result<Device, String> {
         Ok((_, sum)) => Err(format!("1 + 1 gave {sum:?}")),
         Err(_) => {
             let messages = messages.lock().unwrap_or_else(PoisonError::into_inner);
-            // What follows a dash are the dozens of names under which a library was looked for.
+            // A dash is followed by the dozens of names under which a library was searched for.
             let first = messages.first().and_then(|text| text.lines().next()?.split(" - ").next());
             Err(first.unwrap_or("it gave no reason").to_owned())
         }

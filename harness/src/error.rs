@@ -1,21 +1,21 @@
-//! The errors that a user meets. `main` prints them without a backtrace.
+//! Errors for users. `main` prints them without a backtrace.
 
 use std::path::{Path, PathBuf};
 
-/// What can go wrong through no fault of the program.
+/// A failure that is not a fault of the program.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Something the user gave cannot be used.
     #[error("{place}: {problem}\n  help: {help}")]
     Input {
-        /// Where it stands: file and key, option, or folder.
+        /// Where it is: file and key, option, or folder.
         place: String,
         /// What is wrong with it, with the value.
         problem: String,
         /// What would be right.
         help: String,
     },
-    /// A file is not what it should be: cut off, changed, of another kind, or hostile.
+    /// A file is damaged: truncated, changed, of another kind, or hostile.
     #[error("{place}: {problem}\n  help: {help}")]
     Damaged {
         /// Which file, and where in it.
@@ -25,41 +25,41 @@ pub enum Error {
         /// What would be right.
         help: String,
     },
-    /// The file system refused.
+    /// An I/O error.
     #[error("cannot {action} {}: {source}", path.display())]
     Io {
-        /// What was tried, as a verb: "read", "write", "rename".
+        /// The action, as a verb: "read", "write", "rename".
         action: &'static str,
-        /// On which file.
+        /// The file.
         path: PathBuf,
-        /// What the system answered.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// Some runs of a plan did not end well; each has said why.
+    /// Some runs of a plan failed. Each has a record of why.
     #[error("{failed} of {total} runs failed; the report says why. `--retry failed` tries them again")]
     RunsFailed {
-        /// How many did.
+        /// Number of failed runs.
         failed: usize,
         /// Of how many.
         total: usize,
     },
-    /// Other processes work on some runs, which have no record yet.
+    /// Some runs have no record yet, because other processes work on them.
     #[error("other processes work on {busy} of the runs; issue the command again when they have ended")]
     RunsBusy {
-        /// On how many.
+        /// Number of such runs.
         busy: usize,
     },
-    /// The process of a run met an error of files: the run is neither done nor failed.
+    /// A run's process met an I/O error: the run is neither done nor failed.
     #[error("run {run}: {words}")]
     RunNotRecorded {
         /// Its name.
         run: String,
-        /// What its process said.
+        /// The process's message.
         words: String,
         /// The exit code of its process.
         code: u8,
     },
-    /// The program was asked to stop, by the signal of this exit code.
+    /// The program was stopped by a signal.
     #[error("stopped; the same command resumes from the last checkpoint")]
     Interrupted {
         /// 128 and the signal's number.
@@ -73,7 +73,7 @@ pub enum Error {
         /// Of how many.
         total: usize,
     },
-    /// A comparison found what it was asked to fail on.
+    /// A comparison exceeded a limit of `--fail-if`.
     #[error("worse than allowed by --fail-if {limits}")]
     Regressed {
         /// The limits that are broken.

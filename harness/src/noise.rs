@@ -1,6 +1,5 @@
-//! Where the A/A variation of machines is kept between commands: in the user's cache folder, which several machines may share, a file for
-//! each machine,
-//! device and number of threads.
+//! Keeps the A/A variation of machines between commands: in the user's cache folder, which several machines may share, in one file per
+//! machine, device and number of threads.
 
 use std::path::{Path, PathBuf};
 
@@ -14,7 +13,7 @@ fn path(cpu: &str, cpu_cores: usize, device: &str, threads: usize) -> Option<Pat
     Some(cache::folder()?.join("noise").join(format!("{device}-{threads}-{}.json", &machine[..8])))
 }
 
-/// Keeps a record for the folders of results that this machine will make, and answers where.
+/// Keeps a record for future results folders of this machine, and returns its path.
 ///
 /// # Errors
 /// If there is no cache folder, or it cannot be written.
@@ -29,7 +28,7 @@ pub(crate) fn store(record: &NoiseRecord) -> Result<PathBuf> {
     Ok(path)
 }
 
-/// Copies what is known of a machine's A/A variation into a results folder, whose verdicts then take it into account.
+/// Copies a machine's A/A variation into a results folder, if it is known. The folder's verdicts then take it into account.
 pub(crate) fn keep(folder: &ResultsFolder, machine: &MachineRecord) -> Result<()> {
     let MachineRecord { cpu, cpu_cores, device, threads, .. } = machine;
     let Some(path) = path(cpu, *cpu_cores, device, *threads) else { return Ok(()) };

@@ -16,7 +16,7 @@ use crate::measure::{command_line, machine_record};
 use crate::noise;
 use crate::results::{ExcludedRecord, ResultsFolder, RunFolder, RunIdentity, SCHEMA, WRITING, write_atomic};
 
-/// A run's config as its name's digest takes it: initial weights by their digest, wherever they lie, and keys by their first names.
+/// A run's config as it enters the digest in its name: initial weights by their digest, whatever their path, and keys by their first names.
 #[derive(Serialize)]
 struct Hashed<'a> {
     seed: u64,
@@ -66,7 +66,7 @@ pub fn identity(config: &RunConfig, data_fingerprint: &str, threads: usize) -> R
     }
 }
 
-/// Digest of what is done to train, whatever the model, the seed and the images.
+/// Digest of the recipe, which does not depend on the model, the seed or the images.
 fn recipe(config: &RunConfig) -> String {
     let text = toml::to_string(&config.train).expect("a recipe is TOML");
     let augment = toml::to_string(&config.data.augment).expect("augmentation is TOML");
@@ -99,9 +99,8 @@ pub fn write_config(folder: &RunFolder, config: &RunConfig) -> Result<()> {
     write_atomic(&folder.config_path(), text.as_bytes())
 }
 
-/// The results folder of `plan`, whose runs have the names `runs`; made if need be. A plan may take the place of another if all runs that
-/// the
-/// folder holds are its runs as well: a sweep may grow.
+/// The results folder of `plan`, whose runs have the names `runs`. Creates it if it does not exist. A plan may replace another if all runs
+/// in the folder are its runs as well, so a sweep may grow.
 ///
 /// # Errors
 /// If it holds the results of another plan, or cannot be written.
@@ -134,10 +133,10 @@ pub fn open(path: &Path, plan: &Plan, runs: &HashSet<&str>, threads: usize) -> R
     ResultsFolder::create_or_open(path)
 }
 
-/// A folder with files that are not results is most likely a slip of the pen.
+/// Refuses a folder with files that are not results, which was most likely named by mistake.
 fn refuse_foreign_files(path: &Path) -> Result<()> {
     let Ok(mut entries) = std::fs::read_dir(path) else { return Ok(()) };
-    // Others that start with the same plan at this moment may have come further.
+    // Other processes that start the same plan at this moment may have written more files.
     let known = ["runs", "machine.json", "noise.json", "plan.toml"];
     let is_ours = |name: &str| known.contains(&name) || name.starts_with(WRITING);
     let foreign = entries.find_map(|entry| entry.ok().filter(|e| !is_ours(&e.file_name().to_string_lossy())));
@@ -151,7 +150,7 @@ fn refuse_foreign_files(path: &Path) -> Result<()> {
     }
 }
 
-/// The same config makes other runs than before.
+/// The error for a config whose runs have other names than before.
 fn changed(path: &Path, run: &RunFolder) -> Result<Error> {
     let before = match (run.read_done()?, run.read_failed()?) {
         (Some(record), _) => Some(record.identity.version),
@@ -226,7 +225,7 @@ mod tests {
         }
     }
 
-    /// Whatever is renamed or added to a config: a finished run must keep its name, or it would be trained again.
+    /// Whatever is renamed in or added to a config, a finished run must keep its name. Otherwise it would be trained again.
     #[test]
     fn published_runs_keep_their_names() {
         let published = Path::new(env!("CARGO_MANIFEST_DIR")).join("../results/published");

@@ -18,7 +18,7 @@ pub(crate) fn of_file(path: &Path) -> io::Result<String> {
     Ok(writer.finish())
 }
 
-/// A writer that digests what goes through it.
+/// A writer that digests what is written through it.
 pub(crate) struct Hashing<W> {
     inner: W,
     hasher: Sha256,

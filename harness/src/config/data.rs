@@ -19,7 +19,7 @@ pub enum DatasetName {
 }
 
 impl DatasetName {
-    /// Number of classes, where it is known without looking at files.
+    /// Number of classes, if it is known without reading files.
     pub fn classes(self) -> Option<usize> {
         match self {
             Self::Shapes | Self::Cifar10 => Some(10),
@@ -29,14 +29,14 @@ impl DatasetName {
     }
 }
 
-/// What happens if a file cannot be decoded.
+/// How to treat a file that cannot be decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OnBadFile {
-    /// Nothing is computed; the first ten are named, and how many there are.
+    /// An error names the first ten and their number, and nothing is computed.
     #[default]
     Error,
-    /// It is left out. Which ones is recorded with the run and part of the data's fingerprint.
+    /// It is excluded. The list of excluded files is recorded with the run and is part of the data's fingerprint.
     Exclude,
 }
 
@@ -59,28 +59,28 @@ pub struct DataConfig {
     /// What happens if files of an `image_folder` cannot be decoded.
     #[serde(default, skip_serializing_if = "OnBadFile::is_default")]
     pub on_bad_file: OnBadFile,
-    /// Height and width that every image is brought to, in pixels.
+    /// Height and width to which every image is resized, in pixels.
     #[serde(default = "default_image_size")]
     pub image_size: usize,
-    /// At most this many training images, a stratified sample, before validation images are set aside. For `shapes`, how many
-    /// are generated (default 5,000).
+    /// Maximum number of training images, a stratified sample, before the validation split is held out. For `shapes`, the number that
+    /// is generated (default 5,000).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub train_limit: Option<usize>,
     /// The same for test images (`shapes`: default 1,000).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test_limit: Option<usize>,
-    /// Share of the training images set aside for validation, stratified. 0 needs `train.evaluate_on = "test"`: every epoch is then
+    /// Fraction of the training images held out for validation, stratified. 0 needs `train.evaluate_on = "test"`: every epoch is then
     /// evaluated on the test set, as in many published runs, and the report says so. An image folder with `train`, `val` and `test`
-    /// has its validation images, and no others are set aside.
+    /// has its own validation images, and no others are held out.
     #[serde(default = "default_val_fraction")]
     pub val_fraction: f64,
-    /// Share of an `image_folder` set aside for testing where it has no `test` or `val` folder, stratified.
+    /// Fraction of an `image_folder` held out for testing if it has no `test` or `val` folder, stratified.
     #[serde(default = "default_test_fraction")]
     pub test_fraction: f64,
-    /// Seed of the limits' and splits' draws. It is no part of a run's seed: all runs of a plan share their images.
+    /// Seed of limits and splits. It is separate from a run's seed, because all runs of a plan share their images.
     #[serde(default)]
     pub split_seed: u64,
-    /// Random changes of training images.
+    /// Random augmentation of training images.
     #[serde(default)]
     pub augment: AugmentConfig,
     /// Mean of each channel, subtracted from values in 0..1.
@@ -89,9 +89,9 @@ pub struct DataConfig {
     /// Standard deviation of each channel, divided by.
     #[serde(default = "default_std")]
     pub std: [f32; 3],
-    /// Whether a run keeps small pictures of some test images, which its report then shows: those it was most sure of and wrong.
-    /// Absent: it does for `shapes` and CIFAR, whose images may be passed on, and not for an image folder, whose licence is not
-    /// known here.
+    /// Whether a run keeps small pictures of its most confident wrong predictions, which its report then shows.
+    /// By default it does for `shapes` and CIFAR, whose images may be shared, and not for an image folder, whose licence is not
+    /// known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keep_images: Option<bool>,
 }
@@ -104,13 +104,13 @@ impl DataConfig {
 }
 
 impl DataConfig {
-    /// The same images, without what is done to them when they are used.
+    /// The same images without augmentation and normalisation.
     pub fn without_augmentation(&self) -> Self {
         Self { augment: AugmentConfig::default(), mean: default_mean(), std: default_std(), ..self.clone() }
     }
 }
 
-/// The `[data.augment]` table. Nothing happens that it does not name.
+/// The `[data.augment]` table. Only the changes that it names are made.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AugmentConfig {
@@ -135,7 +135,7 @@ pub struct AugmentConfig {
     /// Weighted means of images and of their labels. With `cutmix` as well, each batch gets one of the two.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mixup: Option<MixConfig>,
-    /// A patch of another image, and as much of its label.
+    /// A patch of another image, with the corresponding weight of its label.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cutmix: Option<MixConfig>,
 }
@@ -144,7 +144,7 @@ pub struct AugmentConfig {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MixConfig {
-    /// Of the distribution Beta(alpha, alpha) that shares are drawn from.
+    /// Parameter of the distribution Beta(alpha, alpha) of the weights.
     pub alpha: f32,
 }
 
@@ -166,7 +166,7 @@ pub struct RandAugmentConfig {
     pub magnitude: u32,
 }
 
-/// As torchvision's `ColorJitter`: factors from one minus to one plus these numbers, and a turn of the hue.
+/// As torchvision's `ColorJitter`: factors from one minus to one plus these numbers, and a rotation of the hue.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ColorJitterConfig {
@@ -179,7 +179,7 @@ pub struct ColorJitterConfig {
     /// Of saturation.
     #[serde(default)]
     pub saturation: f32,
-    /// Greatest turn of the hue to either side, as a part of the circle: from 0 to 0.5.
+    /// Largest rotation of the hue in either direction, as a fraction of the hue circle: from 0 to 0.5.
     #[serde(default, skip_serializing_if = "super::is_zero")]
     pub hue: f32,
 }
@@ -188,12 +188,12 @@ pub struct ColorJitterConfig {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RandomErasingConfig {
-    /// Of erasing anything.
+    /// Probability of erasing a rectangle.
     pub probability: f32,
-    /// Least and greatest share of the image's area.
+    /// Smallest and largest fraction of the image's area.
     #[serde(default = "default_erasing_scale")]
     pub scale: [f32; 2],
-    /// Least and greatest height over width.
+    /// Smallest and largest ratio of height to width.
     #[serde(default = "default_erasing_ratio")]
     pub ratio: [f32; 2],
 }
@@ -210,9 +210,9 @@ fn default_erasing_ratio() -> [f32; 2] {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RandomResizedCropConfig {
-    /// Least and greatest share of the image's area.
+    /// Smallest and largest fraction of the image's area.
     pub scale: [f32; 2],
-    /// Least and greatest width over height.
+    /// Smallest and largest ratio of width to height.
     #[serde(default = "default_ratio")]
     pub ratio: [f32; 2],
     /// How the crop is enlarged.
@@ -220,7 +220,7 @@ pub struct RandomResizedCropConfig {
     pub interpolation: Interpolation,
 }
 
-/// What lies between pixels, as torchvision's transforms with antialiasing have it.
+/// Interpolation, as in torchvision's transforms with antialiasing.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Interpolation {
@@ -265,7 +265,7 @@ fn default_ratio() -> [f32; 2] {
 mod tests {
     use super::*;
 
-    /// The table as it is written, which is part of a run's identity.
+    /// The table as it is serialised, which is part of a run's identity.
     fn written(table: &str) -> String {
         toml::to_string(&toml::from_str::<AugmentConfig>(table).unwrap()).unwrap()
     }

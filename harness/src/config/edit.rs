@@ -4,7 +4,7 @@ use toml_edit::{DocumentMut, Item, Key, Table};
 
 use crate::error::{Error, Result};
 
-/// Returns `text` with every assignment made, in order. The value is TOML; what is not TOML is taken as a string.
+/// Returns `text` with every assignment made, in order. A value is TOML; if it is not valid TOML, it is a string.
 pub(super) fn apply(text: &str, place: &str, assignments: &[String]) -> Result<String> {
     if assignments.is_empty() {
         return Ok(text.to_owned());
@@ -46,7 +46,7 @@ fn set(document: &mut DocumentMut, assignment: &str) -> Result<()> {
     Ok(())
 }
 
-/// One step along a key: into a table, which is made if absent, or to an array's entry by its number.
+/// One step along a key: into a table, which is created if missing, or to an array's entry by its number.
 fn descend<'a>(item: &'a mut Item, key: &str) -> Option<&'a mut Item> {
     if let Some(array) = item.as_array_of_tables() {
         let index: usize = key.parse().ok().filter(|index| *index < array.len())?;

@@ -15,7 +15,7 @@ use crate::architecture::ArchitectureConfig;
 use crate::error::{Error, Result};
 
 impl Plan {
-    /// The runs, seed by seed, so that every model has a result early. Each has its model's name to itself among those of a seed: a
+    /// The runs, seed by seed, so that every model has a result early. Model names are unique within a seed: a
     /// sweep adds what differs to the names of its models.
     pub fn runs(&self) -> Vec<RunConfig> {
         match &self.sweep {
@@ -32,7 +32,7 @@ impl Plan {
         }
     }
 
-    /// What can be known without the images; sizes are checked against them by
+    /// Checks everything that does not need the images. Sizes are checked against them by
     /// [`check_models`](Self::check_models).
     pub(super) fn check(&self, place: &str) -> Result<()> {
         let wrong = |key: &str, problem: &str, help: &str| Err(Error::input(format!("{place}: {key}"), problem, help));
@@ -41,7 +41,7 @@ impl Plan {
             return wrong("checkpoint_minutes", &problem, "set it to a number of minutes, such as 10");
         }
         let names = match &self.sweep {
-            // Each combination is checked for itself; the rest of the config alone need not make a plan.
+            // Each combination is checked separately. The config without the sweep need not be a valid plan.
             Some(sweep) => names_of(sweep.expand(self, place)?),
             None => {
                 self.check_runs(place)?;
@@ -76,10 +76,10 @@ fn checked_plan_of(table: Table, place: &str) -> Result<Plan> {
 type Combination<'a> = Vec<(&'a str, &'a Value)>;
 
 impl SweepConfig {
-    /// The runs of `plan`, which this table is part of. Those of one seed stand together.
+    /// The runs of `plan`, which contains this table. Runs of one seed are adjacent.
     ///
     /// # Errors
-    /// If a combination makes no plan, with the combination as its place.
+    /// If a combination is not a valid plan. The error names the combination.
     pub(super) fn expand(&self, plan: &Plan, place: &str) -> Result<Vec<RunConfig>> {
         let base = Plan { sweep: None, reference: Vec::new(), ..plan.clone() };
         let base = Table::try_from(&base).expect("a plan is TOML");
@@ -189,7 +189,7 @@ impl SweepConfig {
         targets.iter().map(matched).collect()
     }
 
-    /// What tells the model's variants apart, as `lr=0.001`.
+    /// The labels that distinguish the model's variants, such as `lr=0.001`.
     fn labels(&self, combination: &Combination<'_>, index: usize, model: &str) -> Vec<String> {
         let differs = |key: &str| self.axes.iter().any(|(axis, values)| axis == key && values.len() > 1);
         let concerns = |key: &str| {
@@ -200,7 +200,7 @@ impl SweepConfig {
         labelled.map(|(key, value)| format!("{}={}", self.short_key(key), self.text(key, value))).collect()
     }
 
-    /// The end of the key that no other axis ends with.
+    /// The shortest suffix of the key that no other axis has.
     fn short_key<'a>(&self, key: &'a str) -> &'a str {
         let starts = key.rmatch_indices('.').map(|(at, _)| at + 1).chain([0]);
         let ends_alike = |end: &str, other: &str| other == end || other.ends_with(&format!(".{end}"));
@@ -209,13 +209,13 @@ impl SweepConfig {
         ends.find(alone).unwrap_or(key)
     }
 
-    /// A value in a model's name: a table by its `kind`, where that tells it from the axis's other values.
+    /// A value in a model's name: a table by its `kind`, if that distinguishes it from the axis's other values.
     fn text(&self, key: &str, value: &Value) -> String {
         let kind = |value: &Value| value.get("kind").and_then(Value::as_str).map(str::to_owned);
         let values = self.axes.iter().find(|(axis, _)| axis == key).map_or(&[][..], |(_, values)| values);
         match (value, kind(value)) {
             (Value::String(text), _) => text.clone(),
-            // Short where TOML writes out every zero.
+            // Shorter than TOML, which writes out every zero.
             (Value::Float(number), _) => format!("{number:?}"),
             (_, Some(name)) if values.iter().filter(|other| kind(other).as_ref() == Some(&name)).count() == 1 => name,
             _ => value.to_string(),
@@ -237,7 +237,7 @@ fn selects(selector: &str, index: usize, name: &str) -> bool {
     selector == "*" || selector == name || selector.parse() == Ok(index)
 }
 
-/// Sets a key of a plan's table; tables on the way are made if absent.
+/// Sets a key of a plan's table, and creates missing tables on the way.
 fn set(table: &mut Table, key: &str, value: &Value) -> Result<(), String> {
     if key == "seeds" && value.is_integer() {
         table.insert(key.into(), Value::Array(vec![value.clone()]));

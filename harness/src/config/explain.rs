@@ -41,7 +41,7 @@ fn remedy(message: &str) -> String {
     "correct the marked line".into()
 }
 
-/// Takes "unknown field `x`, expected one of `a`, `b`" apart into `x` and `[a, b]`; likewise "unknown variant".
+/// Parses "unknown field `x`, expected one of `a`, `b`" into `x` and `[a, b]`; likewise "unknown variant".
 fn unknown(message: &str) -> Option<(String, Vec<String>)> {
     let rest = message.strip_prefix("unknown field ").or_else(|| message.strip_prefix("unknown variant "))?;
     let mut quoted = rest.split('`').skip(1).step_by(2).map(str::to_owned);

@@ -17,10 +17,10 @@ pub struct MeasureConfig {
     /// Time before the first sample counts.
     #[serde(default = "default_warmup_seconds")]
     pub warmup_seconds: f64,
-    /// Samples that a figure rests on at least.
+    /// Minimum number of samples of a figure.
     #[serde(default = "default_min_samples")]
     pub min_samples: usize,
-    /// Time that the samples of a figure take together at least.
+    /// Minimum total time of the samples of a figure.
     #[serde(default = "default_min_seconds")]
     pub min_seconds: f64,
 }

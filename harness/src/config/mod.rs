@@ -1,6 +1,6 @@
 //! From a TOML file to a checked [`Plan`].
 //!
-//! A mistake is met here, before anything is computed, and answered with file, key, value and what would be right.
+//! Mistakes are found here, before anything is computed, and reported with file, key, value and what would be right.
 
 pub(crate) mod data;
 mod data_check;
@@ -42,7 +42,7 @@ use plan::SOME_CLASSES;
 
 /// Reads a config, applies `--set` assignments (`train.epochs=3`) to it, and checks all of it.
 ///
-/// Keys must have their names of today, except in the `plan.toml` of a results folder, which an earlier version may have written.
+/// Keys must have their current names, except in the `plan.toml` of a results folder, which an earlier version may have written.
 pub fn load(path: &Path, assignments: &[String]) -> Result<Plan> {
     let place = path.display().to_string();
     checked_plan(&edited(&read(path)?, &place, assignments, author(path))?, &place)
@@ -76,7 +76,7 @@ fn edited(text: &str, place: &str, assignments: &[String], author: Author) -> Re
     Ok(text)
 }
 
-/// Bytes of a config at most.
+/// Largest length of a config, in bytes.
 pub(crate) const MAX_BYTES: u64 = 1 << 20;
 
 fn read(path: &Path) -> Result<String> {
@@ -117,7 +117,7 @@ fn checked_plan(text: &str, place: &str) -> Result<Plan> {
     Ok(plan)
 }
 
-/// The config that a run's folder holds.
+/// The config in a run's folder.
 pub fn load_run(path: &Path) -> Result<RunConfig> {
     from_toml(&read(path)?, &path.display().to_string())
 }
@@ -130,7 +130,7 @@ fn from_toml<T: serde::de::DeserializeOwned>(text: &str, place: &str) -> Result<
     })
 }
 
-/// For keys that are written only where they do something.
+/// For keys that are serialised only if they are set.
 fn is_zero(value: &f32) -> bool {
     *value == 0.0
 }

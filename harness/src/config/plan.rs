@@ -13,7 +13,7 @@ use super::train::{EvaluateOn, TrainConfig};
 use crate::device::DeviceName;
 use crate::error::{Error, Result};
 
-/// Stands in for the number of classes of an image folder where nobody reads its files.
+/// Stands in for the number of classes of an image folder whose files have not been read.
 pub(super) const SOME_CLASSES: usize = 2;
 
 /// A config file: what all runs share, the models, and the seeds.
@@ -36,16 +36,16 @@ pub struct Plan {
     /// The models that are compared.
     #[serde(rename = "model")]
     pub models: Vec<ModelConfig>,
-    /// Greatest time between two checkpoints of a run, in minutes; there is one after every epoch as well. No part of any run.
+    /// Maximum time between two checkpoints of a run, in minutes. There is one after every epoch as well. Not part of a run's identity.
     #[serde(default = "default_checkpoint_minutes", skip_serializing_if = "is_default_checkpoint_minutes")]
     pub checkpoint_minutes: f64,
-    /// What differs from run to run, besides model and seed.
+    /// What varies between runs, besides model and seed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sweep: Option<SweepConfig>,
-    /// What others reported of these models; no part of any run.
+    /// Results that others reported for these models. Not part of a run's identity.
     #[serde(default, alias = "published", skip_serializing_if = "Vec::is_empty")]
     pub reference: Vec<ReferenceRun>,
-    /// Classes of an image folder, once somebody has read it: sizes that are matched depend on them.
+    /// Number of classes of an image folder, once it has been read. Matched sizes depend on it.
     #[serde(skip)]
     pub classes: Option<usize>,
 }
@@ -134,10 +134,10 @@ impl Plan {
         self.check_models(place, 2)
     }
 
-    /// Errs if a model's sizes fit no model of these images. `classes` is the dataset's number of classes.
+    /// Errs if a model's sizes are invalid for these images. `classes` is the dataset's number of classes.
     pub fn check_models(&self, place: &str, classes: usize) -> Result<()> {
         if self.sweep.is_some() {
-            // Every combination was checked when the config was read, and its models alone need not be sound.
+            // Every combination was checked when the config was read. The models without the sweep need not be valid.
             return Ok(());
         }
         for (index, model) in self.models.iter().enumerate() {

@@ -50,7 +50,7 @@ impl ScheduleConfig {
         }
     }
 
-    /// The first value of the schedule, or of the recipe's `lr`, that makes no sense with `epochs` in all.
+    /// The first value of the schedule, or of the recipe's `lr`, that is invalid for this number of epochs.
     pub(super) fn mistake(&self, lr: Option<f64>, epochs: usize) -> Option<Mistake> {
         match (self, lr) {
             (Self::PiecewiseLinear { points }, None) => mistake_in_points(points, epochs),

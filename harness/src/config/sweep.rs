@@ -28,7 +28,7 @@ pub struct SweepConfig {
     pub(super) axes: Vec<(String, Vec<Value>)>,
     /// Combinations that are left out: those that have all values of a rule.
     pub(super) exclude: Vec<Table>,
-    /// What all models have alike, and how much of it.
+    /// The quantity in which all models are matched, and its targets.
     pub(super) matched: Option<(Quantity, Vec<u64>)>,
 }
 

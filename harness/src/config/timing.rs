@@ -39,7 +39,7 @@ pub struct TimedModel {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StepConfig {
-    /// What turns gradients into steps.
+    /// The optimiser.
     pub optimizer: OptimizerConfig,
     /// Greatest norm of all gradients together.
     #[serde(default)]

@@ -14,7 +14,7 @@ pub struct TrainConfig {
     pub epochs: usize,
     /// Images of an optimiser step.
     pub batch_size: usize,
-    /// What turns gradients into steps.
+    /// The optimiser.
     pub optimizer: OptimizerConfig,
     /// Peak learning rate; not with a `piecewise_linear` schedule, which has its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -22,37 +22,38 @@ pub struct TrainConfig {
     /// The learning rate over the steps.
     #[serde(default)]
     pub schedule: ScheduleConfig,
-    /// Greatest norm of all gradients together; longer ones are shortened to it.
+    /// Global-norm clipping: the largest global norm of the gradients; larger ones are scaled down to it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clip_norm: Option<f64>,
-    /// Which parameters `weight_decay` is for.
+    /// The parameters to which `weight_decay` applies.
     #[serde(default, skip_serializing_if = "is_default")]
     pub decay: Decay,
-    /// Weights averaged over the steps, which then are the model's: evaluated, tested and saved.
+    /// EMA weights. If set, they are the model's weights: evaluated, tested and saved.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ema: Option<EmaConfig>,
     /// Which images the model is evaluated on after every epoch.
     #[serde(default, skip_serializing_if = "is_default")]
     pub evaluate_on: EvaluateOn,
-    /// Ends training before its last epoch if the validation accuracy no longer grows.
+    /// Ends training early if the validation accuracy no longer improves.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub early_stopping: Option<EarlyStoppingConfig>,
-    /// Share of every target that is spread evenly over all classes (Szegedy et al. 2015, <https://arxiv.org/abs/1512.00567>).
+    /// Fraction of every target that is spread evenly over all classes (Szegedy et al. 2015, <https://arxiv.org/abs/1512.00567>).
     #[serde(default, skip_serializing_if = "super::is_zero")]
     pub label_smoothing: f32,
-    /// Computes blocks again for the backward pass instead of keeping them: the same gradients in less memory and more time.
+    /// Gradient checkpointing: recomputes stages in the backward pass instead of storing them. The gradients are the same, with less memory and
+    /// more time.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub gradient_checkpointing: bool,
 }
 
-/// The parameters that weight decay is for.
+/// The parameters to which weight decay applies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Decay {
-    /// All of them, as PyTorch does unless told otherwise.
+    /// All parameters, as in PyTorch by default.
     #[default]
     All,
-    /// Matrices alone: neither norms and biases nor positions and CLS token.
+    /// Matrices only: not norms, biases, positions or the CLS token.
     Matrices,
 }
 
@@ -60,7 +61,7 @@ pub enum Decay {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EmaConfig {
-    /// Share of the average that a step keeps. In the first steps it is `(1 + step) / (10 + step)` where that is less, so that the
+    /// Fraction of the average that a step keeps. In the first steps it is `(1 + step) / (10 + step)` if that is smaller, so that the
     /// initial weights are soon forgotten.
     pub decay: f64,
 }
@@ -72,7 +73,7 @@ pub enum EvaluateOn {
     /// The validation split.
     #[default]
     Val,
-    /// The test set, as some published runs do. There is no validation split then, and the report says what that means.
+    /// The test set, as in some published runs. There is then no validation split, and the report says what that means.
     Test,
 }
 

@@ -1,4 +1,4 @@
-//! Forward and backward pass of a micro-batch, and the loss of all training and parity.
+//! Forward and backward pass of a micro-batch, and the loss that training and parity share.
 
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;

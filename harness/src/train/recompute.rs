@@ -16,7 +16,7 @@ pub(super) fn checkpointed_gradients(model: &Architecture, part: MicroBatch, tot
     let MicroBatch { images, targets, keys, .. } = part;
     let pass = Pass::Training(&keys);
     let (inputs, last) = stage_inputs(model, images.clone(), pass);
-    // A part of the model has gradients of its own parameters only, so adding up puts them side by side.
+    // Each part of the model has gradients of its own parameters only, so accumulation collects them all.
     let mut collected = GradientsAccumulator::new();
     let mut collect = |gradients: Gradients| collected.accumulate(model, GradientsParams::from_grads(gradients, model));
 
@@ -74,7 +74,7 @@ mod tests {
 
     fn models() -> [ArchitectureConfig; 3] {
         let vit = VitConfig { d_model: 24, depth: 3, heads: 3, d_ff: 40, ..VitConfig::tiny_cifar(7) };
-        // The stages that are computed again must draw what they drew before.
+        // Recomputed stages must draw the same random numbers again.
         let dropout = VitDropout { embeddings: 0.2, attention: 0.2, hidden: 0.2 };
         let linformer = LinformerConfig {
             patch_size: 8,

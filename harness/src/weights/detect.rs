@@ -1,4 +1,4 @@
-//! Which layout a file's names are in, and what stands before them: `model.` in a wrapper, for instance.
+//! Detects the layout of a file's names and their common prefix, such as `model.` in a wrapper.
 
 use std::collections::{HashMap, HashSet};
 
@@ -12,14 +12,14 @@ use crate::error::{Error, Result};
 pub(super) struct Detected {
     /// The one of the given layouts.
     pub(super) layout: Layout,
-    /// What stands before every name.
+    /// The prefix of every name.
     pub(super) prefix: String,
 }
 
-/// Finds the layout that most of the file's names fit, the first of several.
+/// Finds the layout that most of the file's names fit; the first, if several fit equally.
 ///
 /// # Errors
-/// If none fits half of the names that file and layout could have in common.
+/// If no layout fits at least half of the names that it could have in common with the file.
 pub(super) fn detect(file: &WeightsFile, layouts: Vec<Layout>) -> Result<Detected> {
     let mut best = (0, Detected { layout: layouts[0].clone(), prefix: String::new() });
     for layout in layouts {

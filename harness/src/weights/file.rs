@@ -1,4 +1,4 @@
-//! Reading safetensors files. The header is checked against the file's length before anything is believed, so that a damaged
+//! Reads safetensors files. The header is checked against the file's length before it is used, so that a damaged
 //! or hostile file costs an error and no memory.
 
 use std::collections::BTreeMap;
@@ -14,21 +14,21 @@ use safetensors::tensor::{Metadata, TensorInfo};
 use super::Values;
 use crate::error::{Error, Result};
 
-/// The format allows six times as much. A header takes some ten times its length in memory; models of many billions of parameters have
+/// The format allows six times as much. A header needs about ten times its length in memory. Models of many billions of parameters have
 /// one of less than a megabyte.
 const MAX_HEADER_BYTES: u64 = 16 << 20;
 
 /// Bytes of the header's length, which comes first.
 const LENGTH_BYTES: u64 = 8;
 
-/// An open safetensors file, or the part of one whose names begin alike.
+/// An open safetensors file, or the tensors in it whose names share a prefix.
 #[derive(Debug, Clone)]
 pub struct WeightsFile {
     path: PathBuf,
     file: Arc<File>,
     data_start: u64,
     metadata: BTreeMap<String, String>,
-    /// What stands before the names of `tensors` in the file.
+    /// The prefix of the names of `tensors` in the file.
     prefix: String,
     tensors: BTreeMap<String, TensorInfo>,
 }
@@ -37,7 +37,7 @@ impl WeightsFile {
     /// Opens a file and reads its header.
     ///
     /// # Errors
-    /// If there is no such file, it is cut off, or it is no safetensors file.
+    /// If the file does not exist, is truncated, or is not a safetensors file.
     pub fn open(path: &Path) -> Result<Self> {
         let file = File::open(path).map_err(|error| match error.kind() {
             std::io::ErrorKind::NotFound => {
@@ -151,7 +151,7 @@ impl WeightsFile {
             .ok_or_else(|| self.wrong(name, "the file has no such tensor", "give a file that is whole"))
     }
 
-    /// A tensor's bytes; the header's claims have been checked against the file's length.
+    /// A tensor's bytes. Their range has been checked against the file's length.
     fn bytes(&self, info: &TensorInfo) -> Result<Vec<u8>> {
         let (begin, end) = info.data_offsets;
         let mut file = &*self.file;

@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 use crate::config::{ModelConfig, Plan, RunConfig};
 use crate::error::{Error, Result};
 
-/// Finds the files of the models' `init` keys, beside the config or in the working directory, and notes their digests, which
+/// Finds the files of the models' `init` keys, relative to the config or the working directory, and records their digests, which
 /// are part of the runs' identity.
 ///
 /// # Errors
-/// If a file is not there, or is another than the one that the plan was made with.
+/// If a file does not exist, or differs from the one that the plan was made with.
 pub fn resolve_initial(plan: &mut Plan, config: &Path) -> Result<()> {
     plan.models.iter_mut().try_for_each(|model| resolve(model, config))
 }
@@ -42,7 +42,7 @@ fn resolve(model: &mut ModelConfig, config: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Errs if a run's `init` file does not fit its model; returns what will be adapted or left untrained, a line each.
+/// Errs if a run's `init` file does not fit its model. Returns notes on what will be adapted or left untrained, one line each.
 ///
 /// # Errors
 /// As [`load`](super::load).

@@ -1,4 +1,4 @@
-//! Tensors on the host, and the rearrangements between a layout's tensors and our parameters.
+//! Tensors on the host, and conversions between a layout's tensors and our parameters.
 
 use layers::layout::{Entry, Form};
 
@@ -34,7 +34,7 @@ impl Values {
         let mut offset = 0;
         for _ in 0..self.data.len() {
             data.push(self.data[offset]);
-            // An odometer, whose wheels also move the offset into the source.
+            // Counts like an odometer, and updates the offset into the source with each digit.
             for axis in (0..D).rev() {
                 index[axis] += 1;
                 offset += strides[axis];
@@ -85,7 +85,7 @@ impl Values {
         self.split(entry.theirs.len()).into_iter().map(|part| part.into_theirs(entry.form)).collect()
     }
 
-    /// A layout's tensor of that form as ours.
+    /// A layout's tensor of the given form in our arrangement.
     ///
     /// # Panics
     /// If the number of axes is not the form's; see [`our_shape`].
@@ -147,7 +147,7 @@ pub(super) fn our_shape(form: Form, theirs: &[usize]) -> Option<Vec<usize>> {
     }
 }
 
-/// The shape that a parameter of ours takes in a layout; positions are a square.
+/// The shape of one of our parameters in a layout. Position grids are square.
 pub(super) fn their_shape(form: Form, ours: &[usize]) -> Vec<usize> {
     match (form, ours) {
         (Form::Linear, &[inputs, outputs]) => vec![outputs, inputs],
