@@ -183,7 +183,7 @@ mod tests {
 
     #[test]
     fn what_is_missing_or_wrong_is_named() {
-        assert!(error("").contains("image_size: is missing"), "{}", error(""));
+        assert!(error("").contains("image_size: missing"), "{}", error(""));
         assert!(error("image_size = 24\nclasses = 0\n").contains("classes: must be at least 1, got 0"));
         let odd = error("image_size = 26\nclasses = 3\nbatch_size = 5\n");
         assert!(odd.contains("patch_size: 4 does not divide image_size = 26"), "{odd}");

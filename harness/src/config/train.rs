@@ -210,14 +210,14 @@ mod tests {
     #[test]
     fn values_that_no_optimizer_can_use_are_named() {
         for (table, key) in [
-            ("kind = 'sgd'\nweight_decay = -0.1", "weight_decay: -0.1"),
-            ("kind = 'muon'\nweight_decay = nan", "weight_decay: NaN"),
-            ("kind = 'muon'\nmomentum = 1.0", "momentum: 1"),
-            ("kind = 'sgd'\nmomentum = -0.9", "momentum: -0.9"),
+            ("kind = 'sgd'\nweight_decay = -0.1", "weight_decay: must be at least 0, got -0.1"),
+            ("kind = 'muon'\nweight_decay = nan", "weight_decay: must be at least 0, got NaN"),
+            ("kind = 'muon'\nmomentum = 1.0", "momentum: must be in [0, 1), got 1"),
+            ("kind = 'sgd'\nmomentum = -0.9", "momentum: must be in [0, 1), got -0.9"),
             ("kind = 'sgd'\nnesterov = true", "nesterov: needs momentum"),
-            ("kind = 'adam'\nbetas = [1.0, 0.999]", "betas: [1.0, 0.999]"),
-            ("kind = 'lion'\nbetas = [0.9, -0.1]", "betas: [0.9, -0.1]"),
-            ("kind = 'adamw'\neps = -1e-8", "eps: -0.00000001"),
+            ("kind = 'adam'\nbetas = [1.0, 0.999]", "betas: must be in [0, 1), got [1.0, 0.999]"),
+            ("kind = 'lion'\nbetas = [0.9, -0.1]", "betas: must be in [0, 1), got [0.9, -0.1]"),
+            ("kind = 'adamw'\neps = -1e-8", "eps: must be at least 0, got -0.00000001"),
         ] {
             let optimizer = toml::from_str(table).unwrap();
             let error = TrainConfig { optimizer, ..train(Some(0.1), ScheduleConfig::Constant) }.check("x.toml");

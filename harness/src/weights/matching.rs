@@ -192,7 +192,7 @@ fn wrong_shape(file: &WeightsFile, name: &str, found: &[usize], expected: &[usiz
     file.wrong(
         name,
         format!("its shape is {found:?} where the model has {expected:?}"),
-        "the model must have the sizes of the file's model; only the classes and the image size may differ",
+        "the model and its images must have the file's sizes; only the number of classes and learned positions may differ",
     )
 }
 

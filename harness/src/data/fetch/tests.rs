@@ -206,7 +206,7 @@ fn wrong_lengths_are_refused() {
         Some(_) => Answer { head: "206 Partial Content\r\nContent-Range: bytes 1-2/3".into(), body: Vec::new() },
     });
     let (message, _) = failure(&server.url, false);
-    assert!(message.contains("another part than was asked for"), "{message}");
+    assert!(message.contains("a different part than requested"), "{message}");
 
     let server =
         Server::start(|_, _, _| Answer { head: "200 OK\r\nContent-Length: 1000000000000".into(), body: Vec::new() });
@@ -272,7 +272,7 @@ fn addresses_that_cannot_be_fetched_from_are_refused() {
         ("http://example.org/a.tar.gz", "not one of HTTPS"),
         ("ftp://example.org/a.tar.gz", "`ftp` is not a supported protocol"),
         ("nowhere.tar.gz", "there is no such file"),
-        ("https://", "is no URL"),
+        ("https://", "is not a URL"),
     ] {
         let (message, _) = failure(from, false);
         assert!(message.contains(problem), "{from}: {message}");

@@ -237,7 +237,7 @@ fn folders_that_make_no_dataset_are_refused() {
     fs::remove_dir_all(root.join("dog/puppies")).unwrap();
     write_classes(&root, ".", &["dog"], 5);
     write(&root, "stray.png", 0);
-    assert!(error(&root).contains("stray.png: lies beside class folders"), "{}", error(&root));
+    assert!(error(&root).contains("stray.png: is next to the class folders"), "{}", error(&root));
 }
 
 #[test]

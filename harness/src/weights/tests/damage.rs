@@ -99,14 +99,14 @@ fn a_description_is_not_believed() {
     // In the header the quotes of the description are escaped.
     let header = String::from_utf8(bytes[8..8 + length].to_vec()).unwrap();
     for (from, to, problem) in [
-        (r#"\"depth\":2"#, r#"\"depth\":9999999999999"#, "depth: must be at most 10000, got 9999999999999"),
+        (r#"\"depth\":2"#, r#"\"depth\":9999999999999"#, "depth: must be at most 1048576, got 9999999999999"),
         (r#"\"depth\":2"#, r#"\"depth\":9000"#, "a depth of 9000 needs more tensors than the file has"),
         (r#"\"depth\":2"#, r#"\"depth\":-2"#, "invalid value"),
         (r#"\"depth\":2"#, r#"\"depht\":2"#, "depht"),
         (r#"\"heads\":4"#, r#"\"heads\":5"#, "heads: 5 does not divide d_model = 32"),
         (r#"\"image_size\":16"#, r#"\"image_size\":true"#, "image_size must be a whole number"),
         (r#"\"architecture\":\"vit\""#, r#"\"architecture\":\"vlt\""#, "unknown variant `vlt`"),
-        (r#""config""#, r#""confit""#, "the file does not say which model it is for"),
+        (r#""config""#, r#""confit""#, "the file does not describe its model"),
     ] {
         assert!(header.contains(from), "{header}");
         let mut edited = with_header(&header.replace(from, to), 0);

@@ -86,7 +86,7 @@ fn linformers_projections_tie_it_to_its_number_of_tokens() {
     let [place, problem, help] = refused(check(&files.put(&weights), &config.for_images(24, 5)));
     assert!(place.ends_with("weights.safetensors: transformer.net.layers.0.0.fn.proj_k"), "{place}");
     assert_eq!(problem, "its shape is [17, 8] where the model has [37, 8]");
-    assert!(help.contains("those of the file's"), "{help}");
+    assert!(help.contains("must have the file's sizes"), "{help}");
 }
 
 #[test]
