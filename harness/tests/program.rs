@@ -425,7 +425,7 @@ fn averaged_weights_early_stopping_and_reference_runs_reach_the_report() {
     for row in summary.records().map(Result::unwrap) {
         let cell = |name: &str| row[headers.iter().position(|header| header == name).unwrap()].to_owned();
         assert_eq!((cell("best_epoch"), cell("epochs")), ("1".into(), "3".into()));
-        assert_eq!(cell("raw_test_top1"), cell("test_top1"));
+        assert_eq!(cell("non_ema_test_top1"), cell("test_top1"));
         assert!(!cell("test_top1").is_empty());
     }
     let report = fs::read_to_string(bench.path("out/report.md")).unwrap();
