@@ -188,7 +188,7 @@ mod tests {
         let odd = error("image_size = 26\nclasses = 3\nbatch_size = 5\n");
         assert!(odd.contains("patch_size: 4 does not divide image_size = 26"), "{odd}");
         let sizes = "image_size = 24\nclasses = 3\nbatch_size = 5\n";
-        assert!(error(&format!("{sizes}[measure]\ntrain_batch_sizes = [1]\n")).contains("measure: batch sizes"));
+        assert!(error(&format!("{sizes}[measure]\ntrain_batch_sizes = [1]\n")).contains("measure: sets batch sizes"));
         assert!(error(&format!("{sizes}seeds = [1]\n")).contains("unknown field `seeds`"));
     }
 }
