@@ -26,7 +26,7 @@ type Attention = Box<dyn Fn(Tensor<3>, Tensor<3>) -> Tensor<3>>;
 
 /// Every mechanism for this many tokens.
 fn mechanisms(tokens: usize, device: &Device) -> [(&'static str, Attention); 4] {
-    let mut init = Init::new(0, device);
+    let mut init = Init::new(Scheme::PyTorch, 0, device);
     let mut linear = |bias| init.linear(D_MODEL, D_MODEL, bias);
     let full = SelfAttention {
         query: linear(true),

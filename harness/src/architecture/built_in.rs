@@ -4,7 +4,7 @@ use conv_vit::ConvVitConfig;
 use linformer::LinformerConfig;
 use vit::VitConfig;
 
-use super::Registration;
+use super::registration::Registration;
 
 /// In the order of their colours in plots, so a new one goes to the end.
 #[rustfmt::skip]

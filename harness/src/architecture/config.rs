@@ -8,15 +8,13 @@ use burn::tensor::Device;
 use layers::architecture::{Config, Images, StageShape, Widths};
 use layers::layout::Layout;
 use layers::{InvalidConfig, Layer, Parameter};
-use serde::de::Error as _;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Serialize, Serializer};
 use toml::{Table, Value};
 
-use super::registry::{find, names};
-use super::{Architecture, module};
+use super::module::{self, Architecture};
 
 /// The key that names the architecture in a `[[model]]` table.
-const ARCHITECTURE: &str = "architecture";
+pub(super) const ARCHITECTURE: &str = "architecture";
 
 /// Architecture and sizes of a model, as a config's `[[model]]` table states them.
 pub struct ArchitectureConfig(Box<dyn Erased>);
@@ -227,18 +225,5 @@ impl fmt::Debug for ArchitectureConfig {
 impl Serialize for ArchitectureConfig {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.table().serialize(serializer)
-    }
-}
-
-impl<'de> Deserialize<'de> for ArchitectureConfig {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let mut table = Table::deserialize(deserializer)?;
-        let name = match table.remove(ARCHITECTURE) {
-            Some(Value::String(name)) => name,
-            Some(other) => return Err(D::Error::custom(format!("{ARCHITECTURE}: must be a name, got {other}"))),
-            None => return Err(D::Error::missing_field(ARCHITECTURE)),
-        };
-        let registration = find(&name).ok_or_else(|| D::Error::unknown_variant(&name, names()))?;
-        (registration.parse)(table).map_err(|error| D::Error::custom(error.message()))
     }
 }

@@ -4,6 +4,7 @@
 mod built_in;
 mod config;
 mod module;
+mod registration;
 mod registry;
 
 #[cfg(test)]
@@ -11,4 +12,5 @@ mod tests;
 
 pub use config::ArchitectureConfig;
 pub use module::Architecture;
-pub use registry::{Registration, names, preset, preset_names, register};
+pub use registration::Registration;
+pub use registry::{names, preset, preset_names, register};

@@ -2,34 +2,14 @@
 
 use std::sync::OnceLock;
 
-use layers::architecture::{Config, Preset};
-use toml::Table;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
+use toml::{Table, Value};
 
-use super::ArchitectureConfig;
 use super::built_in::BUILT_IN;
+use super::config::{ARCHITECTURE, ArchitectureConfig};
+use super::registration::Registration;
 use crate::error::{Error, Result};
-
-/// An architecture that configs can name.
-#[derive(Debug, Clone, Copy)]
-pub struct Registration {
-    pub(super) name: &'static str,
-    pub(super) parse: fn(Table) -> Result<ArchitectureConfig, toml::de::Error>,
-    pub(super) presets: fn() -> Vec<(&'static str, ArchitectureConfig)>,
-}
-
-impl Registration {
-    /// The architecture whose sizes are a `C`.
-    pub const fn of<C: Config>() -> Self {
-        Self {
-            name: C::NAME,
-            parse: |table| Ok(ArchitectureConfig::from(table.try_into::<C>()?)),
-            presets: || {
-                let erased = |Preset { name, config }| (name, ArchitectureConfig::from(config));
-                C::presets().into_iter().map(erased).collect()
-            },
-        }
-    }
-}
 
 static REGISTERED: OnceLock<Vec<Registration>> = OnceLock::new();
 
@@ -52,12 +32,8 @@ pub fn register(added: impl IntoIterator<Item = Registration>) -> Result<()> {
     REGISTERED.set(all).map_err(|_| Error::input("architectures", "they are already registered", message))
 }
 
-pub(super) fn all() -> &'static [Registration] {
+fn all() -> &'static [Registration] {
     REGISTERED.get_or_init(|| BUILT_IN.to_vec())
-}
-
-pub(super) fn find(name: &str) -> Option<&'static Registration> {
-    all().iter().find(|registration| registration.name == name)
 }
 
 /// The names of all architectures, in the order of their colours in plots.
@@ -75,4 +51,18 @@ pub fn preset(name: &str) -> Option<ArchitectureConfig> {
 /// The names of all presets.
 pub fn preset_names() -> Vec<&'static str> {
     all().iter().flat_map(|registration| (registration.presets)()).map(|(name, _)| name).collect()
+}
+
+impl<'de> Deserialize<'de> for ArchitectureConfig {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut table = Table::deserialize(deserializer)?;
+        let name = match table.remove(ARCHITECTURE) {
+            Some(Value::String(name)) => name,
+            Some(other) => return Err(D::Error::custom(format!("{ARCHITECTURE}: must be a name, got {other}"))),
+            None => return Err(D::Error::missing_field(ARCHITECTURE)),
+        };
+        let registration = all().iter().find(|registration| registration.name == name);
+        let registration = registration.ok_or_else(|| D::Error::unknown_variant(&name, names()))?;
+        (registration.parse)(table).map_err(|error| D::Error::custom(error.message()))
+    }
 }

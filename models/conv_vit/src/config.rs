@@ -138,7 +138,7 @@ impl Config for ConvVitConfig {
 
     fn layouts(&self) -> Vec<Layout> {
         // The published model has no CLS token.
-        vec![if self.pool == default_pool() { self.pytorch_layout() } else { Layout::own(self) }]
+        vec![if self.pool == default_pool() { self.pytorch_layout() } else { self.own_layout() }]
     }
 
     fn widths(&self) -> Option<Widths> {

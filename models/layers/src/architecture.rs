@@ -19,8 +19,8 @@ use burn::tensor::{Device, Tensor};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::layout::Layout;
-use crate::{InvalidConfig, Layer, SampleKeys};
+use crate::layout::{Entry, Form, Layout, Leeway};
+use crate::{InvalidConfig, Layer, Role, SampleKeys};
 
 /// The images that a model is for. They come from the data, so they are no part of a config's serialised form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -137,7 +137,25 @@ pub trait Config: Clone + Debug + PartialEq + Serialize + DeserializeOwned + Sen
 
     /// Layouts of the reference implementations' weights, the one to write first; without one, our own.
     fn layouts(&self) -> Vec<Layout> {
-        vec![Layout::own(self)]
+        vec![self.own_layout()]
+    }
+
+    /// Our own naming of the parameters: every one by its path, as it is. A layer named `classifier` may differ in its classes, learned
+    /// positions in their grid.
+    fn own_layout(&self) -> Layout {
+        let class_tokens = self.stages()[0].class_tokens;
+        let mut entries = Vec::new();
+        for layer in &self.layers() {
+            entries.extend(layer.paths().map(|(path, parameter)| {
+                let leeway = match parameter.role {
+                    Role::Position => Leeway::Positions { class_tokens },
+                    _ if layer.name == "classifier" => Leeway::Classifier,
+                    _ => Leeway::Body,
+                };
+                Entry::new(&path, &*parameter.shape, &path, Form::Same).with_leeway(leeway)
+            }));
+        }
+        Layout { name: "ours", entries, unused: Vec::new() }
     }
 
     /// The sizes that matching may change; none if the architecture cannot be matched.

@@ -1,9 +1,6 @@
 //! How the parameters of a model correspond to the tensors of another implementation, stated as data. Who reads and writes
 //! files applies it; nothing here knows any.
 
-use crate::Role;
-use crate::architecture::Config;
-
 /// One naming of a model's weights.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Layout {
@@ -103,24 +100,6 @@ impl Entry {
 }
 
 impl Layout {
-    /// Our own naming of a model's parameters: every one by its path, as it is. A layer named `classifier` may differ in its classes,
-    /// learned positions in their grid.
-    pub fn own<C: Config>(config: &C) -> Self {
-        let class_tokens = config.stages()[0].class_tokens;
-        let mut entries = Vec::new();
-        for layer in &config.layers() {
-            entries.extend(layer.paths().map(|(path, parameter)| {
-                let leeway = match parameter.role {
-                    Role::Position => Leeway::Positions { class_tokens },
-                    _ if layer.name == "classifier" => Leeway::Classifier,
-                    _ => Leeway::Body,
-                };
-                Entry::new(&path, &*parameter.shape, &path, Form::Same).with_leeway(leeway)
-            }));
-        }
-        Self { name: "ours", entries, unused: Vec::new() }
-    }
-
     /// Our own naming of the same parameters: every one by its path, as it is.
     pub fn ours(&self) -> Self {
         let own =

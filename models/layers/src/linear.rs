@@ -15,6 +15,8 @@ pub struct Linear {
 }
 
 impl Linear {
+    /// `x W + b`.
+    ///
     /// # Shapes
     /// - `x`: `[.., d_input]`
     /// - output: `[.., d_output]`

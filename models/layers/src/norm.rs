@@ -18,6 +18,8 @@ pub struct LayerNorm {
 }
 
 impl LayerNorm {
+    /// `(x - mean) / sqrt(variance + epsilon) * gamma + beta`.
+    ///
     /// # Shapes
     /// - `x` and output: `[.., d_model]`
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {

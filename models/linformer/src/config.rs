@@ -149,7 +149,7 @@ impl Config for LinformerConfig {
 
     fn layouts(&self) -> Vec<Layout> {
         // The reference has a CLS token.
-        vec![if self.pool == default_pool() { self.package_layout() } else { Layout::own(self) }]
+        vec![if self.pool == default_pool() { self.package_layout() } else { self.own_layout() }]
     }
 
     fn widths(&self) -> Option<Widths> {

@@ -221,7 +221,7 @@ impl Config for VitConfig {
 
     fn layouts(&self) -> Vec<Layout> {
         // Hugging Face transformers' ViT has a CLS token.
-        if self.pool == default_pool() { self.huggingface_layouts() } else { vec![Layout::own(self)] }
+        if self.pool == default_pool() { self.huggingface_layouts() } else { vec![self.own_layout()] }
     }
 
     fn widths(&self) -> Option<Widths> {
