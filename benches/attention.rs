@@ -10,7 +10,7 @@ use std::time::Duration;
 use burn::tensor::{Device, Distribution, Tensor};
 use conv_vit::MhSelfAttention;
 use criterion::{BenchmarkId, Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
-use layers::Init;
+use layers::{Attention, Init, Scheme};
 use linformer::LinformerAttention;
 use vit::SelfAttention;
 
@@ -22,10 +22,10 @@ const D_MODEL: usize = 128;
 const HEADS: usize = 8;
 
 /// `residual + attention(x)`.
-type Attention = Box<dyn Fn(Tensor<3>, Tensor<3>) -> Tensor<3>>;
+type Pass = Box<dyn Fn(Tensor<3>, Tensor<3>) -> Tensor<3>>;
 
 /// Every mechanism for this many tokens.
-fn mechanisms(tokens: usize, device: &Device) -> [(&'static str, Attention); 4] {
+fn mechanisms(tokens: usize, device: &Device) -> [(&'static str, Pass); 4] {
     let mut init = Init::new(Scheme::PyTorch, 0, device);
     let mut linear = |bias| init.linear(D_MODEL, D_MODEL, bias);
     let full = SelfAttention {

@@ -73,7 +73,7 @@ fn a_bad_file_stops_a_run_or_is_left_out_and_recorded() {
     };
     let (output, text) = run(&[]);
     assert_eq!(output.status.code(), Some(3), "{text}");
-    assert!(text.contains("train/cat/3.png: is not a JPEG") && text.contains("on_bad_file"), "{text}");
+    assert!(text.contains("train/cat/3.png: not a JPEG") && text.contains("on_bad_file"), "{text}");
     assert!(!dir.path().join("out").exists());
 
     let (output, text) = run(&["--set", "data.on_bad_file=exclude"]);
@@ -82,7 +82,7 @@ fn a_bad_file_stops_a_run_or_is_left_out_and_recorded() {
     let runs = fs::read_dir(dir.path().join("out/runs")).unwrap().map(|run| run.unwrap().path());
     let runs: Vec<PathBuf> = runs.collect();
     let list = fs::read_to_string(runs[0].join("excluded.csv")).unwrap();
-    assert_eq!(list, "schema,file,reason\n2,train/cat/3.png,\"is not a JPEG, PNG or WebP file\"\n");
+    assert_eq!(list, "schema,file,reason\n2,train/cat/3.png,\"not a JPEG, PNG or WebP file\"\n");
     let done: serde_json::Value = serde_json::from_slice(&fs::read(runs[0].join("done.json")).unwrap()).unwrap();
     assert_eq!((done["train_images"].as_u64(), done["test_images"].as_u64()), (Some(11), Some(12)));
 }
@@ -94,7 +94,7 @@ fn verify_lists_bad_files_and_says_so_by_its_exit_code() {
     assert_eq!(output.status.code(), Some(3), "{text}");
     assert!(text.contains("24 files read") && text.contains("23 good, 1 bad"), "{text}");
     let list = fs::read_to_string(dir.path().join("bad-files.csv")).unwrap();
-    assert_eq!(list, "file,reason\ntrain/cat/3.png,\"is not a JPEG, PNG or WebP file\"\n");
+    assert_eq!(list, "file,reason\ntrain/cat/3.png,\"not a JPEG, PNG or WebP file\"\n");
     fs::remove_file(dir.path().join("pets/train/cat/3.png")).unwrap();
     let (output, text) = vitbench(dir.path(), &["data", "verify", "pets"]);
     assert!(output.status.success() && text.contains("23 good, 0 bad"), "{text}");
@@ -121,8 +121,8 @@ fn what_cannot_be_fetched_is_refused() {
     let dir = bench();
     for (arguments, code, problem) in [
         (&["cats-vs-dogs"][..], 2, "needs an account"),
-        (&["cifar10", "--from", "nowhere.tar.gz"], 2, "there is no such file"),
-        (&["cifar10", "--from", "http://127.0.0.1:9/x"], 2, "not one of HTTPS"),
+        (&["cifar10", "--from", "nowhere.tar.gz"], 2, "no such file"),
+        (&["cifar10", "--from", "http://127.0.0.1:9/x"], 2, "does not use HTTPS"),
         (&["cifar10", "--from", "plan.toml"], 3, "cannot be read"),
         (&["cats-vs-dogs", "--from", "plan.toml"], 3, "cannot be read"),
         (&["mnist"], 2, "possible values: cifar10, cifar100, cats-vs-dogs"),

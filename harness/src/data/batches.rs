@@ -1,4 +1,4 @@
-//! Batches: which images, in which order, and how they become the numbers that a model takes.
+//! Training and evaluation batches: the order of the images, and their conversion to the values that a model reads.
 
 use std::ops::Range;
 
@@ -11,34 +11,34 @@ use super::images::Images;
 use super::mixing::{Mixing, one_hot};
 use crate::config::data::{AugmentConfig, DataConfig};
 
-/// BLAKE3 digest of one sample as a model sees it.
+/// BLAKE3 digest of one sample, as the model sees it.
 pub type Digest = [u8; 32];
 
-/// The order in which an epoch visits `n` images: a permutation of `0..n`, a pure function of seed and epoch.
+/// The order in which an epoch visits `n` images: a permutation of `0..n` that depends only on seed and epoch.
 pub fn epoch_order(n: usize, seed: u64, epoch: u64) -> Vec<u32> {
     let mut order: Vec<u32> = (0..n as u32).collect();
     order.shuffle(&mut stream(Purpose::EpochOrder, [seed, epoch, 0]));
     order
 }
 
-/// Training samples as numbers, not yet on a device.
+/// Training samples in host memory.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct TrainingSamples {
     /// `[samples, 3, size, size]`.
     pub values: Vec<f32>,
-    /// The class of every sample; of two mixed images, the class of the larger part.
+    /// The class of every sample. For two mixed images it is the class with the greater weight.
     pub labels: Vec<i64>,
     /// Probability of every class, `[samples, classes]`.
     pub targets: Vec<f32>,
-    /// Digest of every sample's values and label; where images are mixed, of values and targets.
+    /// Digest of every sample's values and label, or of its values and targets if images are mixed.
     pub digests: Vec<Digest>,
 }
 
-/// Fills batches from images. What it writes for an image depends on seed, epoch and the image's index only, so several
-/// threads may fill parts of a batch with one reader.
+/// Fills batches from images. The values of an image depend only on the seed, the epoch and the image's index, so several threads
+/// can fill parts of a batch with one reader.
 pub struct BatchReader<'a> {
     images: &'a Images,
-    /// Per channel: a pixel of 0 to 255 becomes `pixel * scale + shift`.
+    /// Per channel: a pixel value from 0 to 255 becomes `pixel * scale + shift`.
     scale: [f32; 3],
     shift: [f32; 3],
     steps: Vec<Step>,
@@ -47,20 +47,20 @@ pub struct BatchReader<'a> {
 }
 
 impl<'a> BatchReader<'a> {
-    /// A reader of training images, with the augmentation that the config names.
+    /// A reader of training images, with the config's augmentation.
     pub fn training(images: &'a Images, config: &DataConfig, seed: u64) -> Self {
         let (steps, augment) = (steps(&config.augment), config.augment.clone());
         Self { steps, augment, seed, ..Self::evaluation(images, config) }
     }
 
-    /// A reader that only normalises.
+    /// A reader that normalises but does not augment.
     pub fn evaluation(images: &'a Images, config: &DataConfig) -> Self {
         let scale = config.std.map(|std| 1.0 / (255.0 * std));
         let shift = std::array::from_fn(|channel| -config.mean[channel] / config.std[channel]);
         Self { scale, shift, ..Self::plain(images) }
     }
 
-    /// A reader that makes values of 0 to 1.
+    /// A reader that only scales pixels to values from 0 to 1.
     pub fn plain(images: &'a Images) -> Self {
         Self {
             images,
@@ -72,14 +72,13 @@ impl<'a> BatchReader<'a> {
         }
     }
 
-    /// Number of values of one image.
+    /// Number of values per image.
     pub fn values_per_image(&self) -> usize {
         3 * self.images.size() * self.images.size()
     }
 
-    /// Fills `out` with the images of these indices, augmented for this epoch, and adds their labels to `labels` and, if
-    /// asked for, the digests of values and label to `digests`. The digests of a batch do not depend on how it is cut into
-    /// calls.
+    /// Fills `out` with the images at these indices, augmented for this epoch. Appends their labels to `labels` and, if it is
+    /// given, the digests of values and label to `digests`. The digests of a batch do not depend on how it is divided into calls.
     ///
     /// # Shapes
     ///
@@ -87,7 +86,7 @@ impl<'a> BatchReader<'a> {
     ///
     /// # Panics
     ///
-    /// If `out` has another length, or an index is beyond the images.
+    /// Panics if `out` has a different length, or an index is out of range.
     pub fn fill(
         &self,
         indices: &[u32],
@@ -96,7 +95,7 @@ impl<'a> BatchReader<'a> {
         labels: &mut Vec<i64>,
         mut digests: Option<&mut Vec<Digest>>,
     ) {
-        assert_eq!(out.len(), indices.len() * self.values_per_image(), "`out` of {} images", indices.len());
+        assert_eq!(out.len(), indices.len() * self.values_per_image(), "`out` must hold {} images", indices.len());
         let mut canvas = Canvas::new(self.images.size());
         for (&index, out) in indices.iter().zip(out.chunks_exact_mut(self.values_per_image())) {
             canvas.place(self.images.pixels(index as usize));
@@ -115,12 +114,12 @@ impl<'a> BatchReader<'a> {
         }
     }
 
-    /// Reads `part` of a training batch, the `step`-th of its epoch: images as [`fill`](Self::fill) makes them, mixed with one another
-    /// if the config says so. The samples do not depend on how a batch is cut into parts.
+    /// Reads `part` of training batch `step` of an epoch: images as [`fill`](Self::fill) writes them, mixed with one another if the
+    /// config says so. The samples do not depend on how a batch is divided into parts.
     ///
     /// # Panics
     ///
-    /// If `part` is not within `batch`, or an index is beyond the images.
+    /// Panics if `part` is not within `batch`, or an index is out of range.
     pub fn read(&self, batch: &[u32], part: Range<usize>, [epoch, step]: [u64; 2], classes: usize) -> TrainingSamples {
         let (mut labels, mut digests) = (Vec::new(), Vec::new());
         let indices = &batch[part.clone()];
@@ -129,7 +128,8 @@ impl<'a> BatchReader<'a> {
             self.fill(indices, epoch, &mut values, &mut labels, Some(&mut digests));
             return TrainingSamples { targets: one_hot(&labels, classes), values, labels, digests };
         };
-        // One more is read, in front: every image is mixed with the one before it in the batch, the first with the last.
+        // Reads one more image at the front, because every image is mixed with the one before it in the batch, and the first
+        // with the last.
         let before = batch[(part.start + batch.len() - 1) % batch.len()];
         let indices: Vec<u32> = std::iter::once(before).chain(indices.iter().copied()).collect();
         let mut read = vec![0.0; indices.len() * self.values_per_image()];
@@ -151,14 +151,14 @@ impl<'a> BatchReader<'a> {
         for (channel, (values, out)) in values.chunks_exact(plane).zip(out.chunks_exact_mut(plane)).enumerate() {
             let (scale, shift) = (self.scale[channel], self.shift[channel]);
             for (out, value) in out.iter_mut().zip(values) {
-                // Two operations instead of a fused one, for the same bits on every machine.
+                // Two operations instead of a fused one give the same bits on every machine.
                 *out = f32::from(*value) * scale + shift;
             }
         }
     }
 }
 
-/// Of an image's values and, as bytes, what it should be classified as.
+/// Digest of an image's values and its target, given as bytes.
 fn digest(values: &[f32], target: &[u8]) -> Digest {
     let mut hasher = blake3::Hasher::new();
     let mut bytes = [0; 4096];
@@ -181,7 +181,7 @@ mod tests {
         toml::from_str(&format!("dataset = 'shapes'\n{table}")).unwrap()
     }
 
-    /// Eight images of 4x4 pixels without symmetry.
+    /// Eight asymmetric images of 4x4 pixels.
     fn images() -> Images {
         let pixels = (0..8 * 48_u32).map(|i| (i * i % 251) as u8).collect();
         Images::new(4, pixels, (0..8).collect(), (0..8).map(|i| i.to_string()).collect())
@@ -247,7 +247,7 @@ mod tests {
         assert_ne!(whole, fill(&other_seed, &[0, 1, 2, 3, 4, 5, 6, 7], 2).0);
     }
 
-    /// Batches of five images, whose labels are their indices.
+    /// Reads part of a batch of five images whose labels are their indices.
     fn read(augment: &str, part: Range<usize>, step: u64) -> TrainingSamples {
         let (images, config) = (images(), config(augment));
         BatchReader::training(&images, &config, 7).read(&[6, 2, 5, 0, 3], part, [1, step], 8)
@@ -272,13 +272,13 @@ mod tests {
                 {
                     let share = targets[own];
                     assert!((share + targets[other] - 1.0).abs() < 1e-6, "{targets:?}");
-                    assert_eq!(*label as usize, if share >= 0.5 { own } else { other }, "the greater share");
+                    assert_eq!(*label as usize, if share >= 0.5 { own } else { other }, "the greater weight");
                     mixed += usize::from(share < 1.0);
                 }
             }
             assert!(mixed > 50, "{mixed} of 100 samples are mixed");
         }
-        // Images are mixed with the images of their labels.
+        // The images are mixed in the same pairs as the labels.
         let (images, config) = (images(), config(""));
         let plain = |indices: &[u32]| fill(&BatchReader::evaluation(&images, &config), indices, 0).0;
         let mixed = read("augment.mixup.alpha = 0.5", 0..5, 0);
@@ -317,7 +317,7 @@ mod tests {
         let bytes: Vec<u8> = long.iter().flat_map(|v| v.to_le_bytes()).chain(9_u32.to_le_bytes()).collect();
         assert_eq!(digest_of(&long, 9), *blake3::hash(&bytes).as_bytes());
         assert_ne!(digest_of(&long, 9), digest_of(&long, 8));
-        assert_ne!(digest_of(&[0.0], 0), digest_of(&[-0.0], 0), "bits, not values");
+        assert_ne!(digest_of(&[0.0], 0), digest_of(&[-0.0], 0), "the digest covers bits, not values");
     }
 
     #[test]

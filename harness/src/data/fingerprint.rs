@@ -1,18 +1,18 @@
-//! The fingerprint of a dataset, which shows whether two runs used the same data.
+//! A digest of a dataset, which tells whether two runs used the same data.
 
 use super::dataset::BadFile;
 use super::images::Images;
 
-/// BLAKE3 digest, in hex, over image size, class names, labels and pixels of the three splits in their order, and the names of
-/// files that were left out.
+/// BLAKE3 digest, in hex, of the image size, the class names, the labels and pixels of the three splits in order, and the names of
+/// the files that were left out.
 ///
-/// Apart from those, it does not depend on names of files, threads or machine, as long as the pixels do not.
+/// It does not depend on the names of other files, on the number of threads or on the machine, as long as the pixels do not.
 pub(super) fn fingerprint(classes: &[String], splits: [&Images; 3], excluded: &[BadFile]) -> String {
     let mut hasher = blake3::Hasher::new_derive_key("vitbench 2025 dataset fingerprint 1");
     let number = |hasher: &mut blake3::Hasher, number: usize| {
         hasher.update(&(number as u64).to_le_bytes());
     };
-    // Every list is preceded by its length, so that no two datasets write the same bytes.
+    // Every list is preceded by its length, so that different datasets never hash the same bytes.
     number(&mut hasher, splits[0].size());
     number(&mut hasher, classes.len());
     for class in classes {
@@ -28,7 +28,7 @@ pub(super) fn fingerprint(classes: &[String], splits: [&Images; 3], excluded: &[
             hasher.update(images.pixels(index));
         }
     }
-    // Written only if there are any, so that whole datasets keep the fingerprint that they have always had.
+    // Hashed only if there are any, so that the fingerprint of a dataset without bad files matches that of earlier versions.
     for bad in excluded {
         number(&mut hasher, bad.file.len());
         hasher.update(bad.file.as_bytes());

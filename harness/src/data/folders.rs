@@ -1,21 +1,21 @@
-//! Where datasets lie on this machine.
+//! The folders of this machine that hold datasets.
 
 use std::path::{Path, PathBuf};
 
 use crate::cache;
 
-/// Folders of this machine.
+/// The folders for datasets and decoded images.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Folders {
-    /// Folders that are searched for datasets, in this order.
+    /// The folders that are searched for datasets, in order.
     pub(super) data: Vec<PathBuf>,
-    /// The folder for decoded images; none if they are not kept.
+    /// The folder that caches decoded images. With `None`, they are not cached.
     pub(super) decoded: Option<PathBuf>,
 }
 
 impl Folders {
-    /// Datasets are searched for in the given folder, in `$VITBENCH_DATA`, and in `vitbench` in the user's cache, where decoded images
-    /// are kept as well.
+    /// Datasets are searched for in the given folder, in `$VITBENCH_DATA`, and in `vitbench` in the user's cache folder. The last one
+    /// also holds the decoded images.
     pub(super) fn of_user(given: Option<&Path>) -> Self {
         let cache = cache::folder();
         let decoded = cache.as_ref().map(|cache| cache.join("decoded"));
@@ -25,7 +25,7 @@ impl Folders {
     }
 }
 
-/// Folders as a sentence lists them.
+/// Lists folders for use in a sentence.
 pub(super) fn list<'a>(folders: impl IntoIterator<Item = &'a PathBuf>) -> String {
     folders.into_iter().map(|folder| format!("`{}`", folder.display())).collect::<Vec<_>>().join(", ")
 }

@@ -6,22 +6,22 @@ use memmap2::Mmap;
 
 use crate::error::{Error, Result};
 
-/// Labelled images of one size, decoded. Clones and selections share the pixels.
+/// Decoded, labelled images of one size. Clones and selections share the pixels.
 #[derive(Debug, Clone)]
 pub struct Images {
     size: usize,
     block: Arc<Block>,
-    /// Where in the block each image lies, counted in images.
+    /// Index of each image in the block.
     rows: Vec<u32>,
     labels: Vec<u32>,
     names: Vec<String>,
 }
 
-/// Pixels of many images, one after the other.
+/// The pixels of many images, one after the other.
 #[derive(Debug)]
 enum Block {
     Memory(Vec<u8>),
-    /// A file from a given byte on, mapped into memory and shared by all processes that read it.
+    /// A memory-mapped file from byte `start` on. Pages are read on first access and shared between processes.
     File {
         map: Mmap,
         start: usize,
@@ -38,16 +38,16 @@ impl Block {
 }
 
 impl Images {
-    /// Puts together `pixels` (`[n, size, size, 3]`, interleaved RGB), one label and one name per image.
+    /// Combines `pixels` (`[n, size, size, 3]`, interleaved RGB) with one label and one name per image.
     ///
     /// # Panics
     ///
-    /// If the three do not have the same number of images.
+    /// Panics if the three are not for the same number of images.
     pub fn new(size: usize, pixels: Vec<u8>, labels: Vec<u32>, names: Vec<String>) -> Self {
         Self::of_block(size, Block::Memory(pixels), labels, names)
     }
 
-    /// As [`new`](Self::new), with the pixels in a file, from byte `start` to its end.
+    /// Like [`new`](Self::new), with the pixels in a file, from byte `start` to its end.
     pub(super) fn mapped(size: usize, map: Mmap, start: usize, labels: Vec<u32>, names: Vec<String>) -> Self {
         Self::of_block(size, Block::File { map, start }, labels, names)
     }
@@ -59,17 +59,17 @@ impl Images {
         Self { size, block: Arc::new(block), rows: (0..count as u32).collect(), labels, names }
     }
 
-    /// No images of this size.
+    /// An empty set of images of this size.
     pub fn empty(size: usize) -> Self {
         Self::new(size, Vec::new(), Vec::new(), Vec::new())
     }
 
-    /// How many there are.
+    /// Number of images.
     pub fn len(&self) -> usize {
         self.labels.len()
     }
 
-    /// Whether there are none.
+    /// Whether there are no images.
     pub fn is_empty(&self) -> bool {
         self.labels.is_empty()
     }
@@ -83,7 +83,7 @@ impl Images {
     ///
     /// # Panics
     ///
-    /// If there is no image of this index.
+    /// Panics if there is no image at this index.
     pub fn pixels(&self, index: usize) -> &[u8] {
         let bytes = image_bytes(self.size);
         let start = self.rows[index] as usize * bytes;
@@ -95,12 +95,12 @@ impl Images {
         &self.labels
     }
 
-    /// The name of every image in its source: `test/00042`, or a file's path relative to the folder.
+    /// The name of every image in its source: `test/00042`, or the path of a file relative to the dataset's folder.
     pub fn names(&self) -> &[String] {
         &self.names
     }
 
-    /// The images of these indices, in their order.
+    /// Selects the images at these indices, in this order.
     pub(super) fn select(&self, indices: &[usize]) -> Self {
         Self {
             size: self.size,
@@ -119,19 +119,19 @@ impl PartialEq for Images {
     }
 }
 
-/// Bytes of one image.
+/// Number of bytes of one image.
 pub(super) fn image_bytes(size: usize) -> usize {
     size * size * 3
 }
 
-/// Zeroed memory for the pixels of `n` images of this size; an error if there is not enough.
+/// Allocates zeroed memory for the pixels of `n` images of this size. Fails if there is not enough memory.
 pub(super) fn allocate(n: usize, size: usize) -> Result<Vec<u8>> {
     let mut pixels = Vec::new();
     let bytes = n.checked_mul(image_bytes(size));
     if bytes.is_none_or(|bytes| pixels.try_reserve_exact(bytes).is_err()) {
         let gib = n as f64 * image_bytes(size) as f64 / f64::from(1 << 30);
         let problem = format!("{n} images of {size}x{size} pixels do not fit into memory ({gib:.1} GiB)");
-        return Err(Error::input("data.image_size", problem, "lower it, or set data.train_limit and data.test_limit"));
+        return Err(Error::input("data.image_size", problem, "reduce it, or set data.train_limit and data.test_limit"));
     }
     pixels.resize(n * image_bytes(size), 0);
     Ok(pixels)

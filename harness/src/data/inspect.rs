@@ -1,4 +1,4 @@
-//! Describes a dataset, without a config.
+//! Describes the contents of a dataset without a config, for `vitbench data info` and `vitbench data list`.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -14,30 +14,30 @@ use super::load::load_from;
 use crate::config::data::DataConfig;
 use crate::error::{Error, Result};
 
-/// The content of a dataset.
+/// A description of a dataset.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Info {
     /// Names of the classes.
     pub classes: Vec<String>,
-    /// Every split with the images of each class.
+    /// Name of every split, and its number of images per class.
     pub splits: Vec<(String, Vec<usize>)>,
-    /// Least, median and greatest width, and height, in pixels.
+    /// Minimum, median and maximum of the width and of the height, in pixels.
     pub sizes: Option<[[u32; 3]; 2]>,
-    /// How many images are of each kind: "JPEG, RGB", ...
+    /// Number of images of each kind: "JPEG, RGB", ...
     pub kinds: BTreeMap<String, usize>,
-    /// Images whose EXIF orientation rotates or mirrors them.
+    /// Number of images whose EXIF orientation asks for a rotation or a reflection.
     pub turned: usize,
-    /// Files whose head cannot be read.
+    /// Number of files whose header cannot be read.
     pub unreadable: usize,
-    /// Duplicate images, counted without the first of each.
+    /// Number of duplicate images, not counting the first of each.
     pub copies: usize,
-    /// Images of the test split that are in the training split as well, by names of both.
+    /// Test images that are also in the training split: the name in the test split, and the name in the training split.
     pub leaks: Vec<(String, String)>,
-    /// The fingerprint of the data.
+    /// A digest that identifies the data.
     pub fingerprint: String,
 }
 
-/// An image, as far as it is known without decoding it.
+/// What is known about an image without decoding it.
 struct Item {
     split: usize,
     name: String,
@@ -45,10 +45,10 @@ struct Item {
     about: Option<About>,
 }
 
-/// Inspects a dataset by its name (`shapes`, `cifar10`, `cifar100`), or a folder of images or of CIFAR files.
+/// Describes a dataset, given by its name (`shapes`, `cifar10`, `cifar100`) or as a folder of images or of CIFAR files.
 ///
 /// # Errors
-/// If it is absent, damaged, or not a dataset.
+/// Fails if the dataset is missing or damaged, or if the folder is not a dataset.
 pub fn inspect(dataset: &str, data_dir: Option<&Path>) -> Result<Info> {
     if ["shapes", "cifar10", "cifar100"].contains(&dataset) {
         return inspect_loaded(&load_plain(dataset, &Folders::of_user(data_dir))?);
@@ -56,7 +56,7 @@ pub fn inspect(dataset: &str, data_dir: Option<&Path>) -> Result<Info> {
     let path = Path::new(dataset);
     let named = Folders::of_user(data_dir).data.into_iter().map(|folder| folder.join(path)).find(|path| path.is_dir());
     let Some(folder) = Some(path.to_owned()).filter(|path| path.is_dir()).or(named) else {
-        let help = "name a folder, or one of the datasets that `vitbench data list` names";
+        let help = "give a folder, or one of the datasets listed by `vitbench data list`";
         return Err(Error::input(dataset, "is neither a dataset nor a folder", help));
     };
     for name in ["cifar10", "cifar100"] {
@@ -94,7 +94,7 @@ fn inspect_folder(folder: &Path) -> Result<Info> {
     let given_test = folder.join("train").is_dir() && ["test", "val"].iter().any(|name| folder.join(name).is_dir());
     let config: DataConfig = toml::from_str("dataset = 'image_folder'").expect("the table is well-formed");
     let Splits { classes, train, val, test } = list_splits(folder, &config)?;
-    // Which files are held out for testing depends on a config; here they are counted as they are stored.
+    // Without a test folder, the files held out for testing depend on the config, so all images are shown as one split.
     let listings = match given_test {
         true => [Some(("train", train)), val.map(|val| ("val", val)), Some(("test", test))],
         false => [Some(("all", train)), Some(("all", test)), None],
@@ -176,22 +176,22 @@ fn least_median_greatest(mut values: Vec<u32>) -> Option<[u32; 3]> {
     Some([*values.first()?, values[values.len() / 2], *values.last()?])
 }
 
-/// A dataset that configs can name, and where it is.
+/// A dataset that a config can use, and where it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listed {
     /// Its name.
     pub name: String,
-    /// What it is.
+    /// A short description.
     pub about: &'static str,
-    /// Where it lies, or how to get it.
+    /// Its folder, or the command that fetches it.
     pub place: String,
 }
 
-/// All datasets that are known or lie in the data folders.
+/// Lists the datasets that have a name or are in the data folders.
 pub fn list(data_dir: Option<&Path>) -> Vec<Listed> {
     let folders = Folders::of_user(data_dir).data;
     let mut listed =
-        vec![Listed { name: "shapes".into(), about: "10 classes of figures, generated", place: "built in".into() }];
+        vec![Listed { name: "shapes".into(), about: "10 classes of generated figures", place: "built in".into() }];
     for (name, about, version) in [
         ("cifar10", "60,000 photos of 10 classes, 32 x 32", &super::cifar::CIFAR10),
         ("cifar100", "60,000 photos of 100 classes, 32 x 32", &super::cifar::CIFAR100),
@@ -224,7 +224,7 @@ pub fn list(data_dir: Option<&Path>) -> Vec<Listed> {
     listed
 }
 
-/// Whether a folder has the layout of an image folder; no image is opened.
+/// Whether a folder has the layout of an image folder. Opens no image.
 fn looks_like_images(folder: &Path) -> bool {
     let config: DataConfig = toml::from_str("dataset = 'image_folder'").expect("the table is well-formed");
     folder.is_dir() && list_splits(folder, &config).is_ok()

@@ -1,4 +1,4 @@
-//! From a `[data]` table to its images.
+//! Loads the images that a `[data]` table describes.
 
 use std::path::Path;
 
@@ -12,20 +12,20 @@ use super::{cifar, fingerprint, image_folder, shapes};
 use crate::config::data::{DataConfig, DatasetName};
 use crate::error::Result;
 
-/// Reads or generates the images that `config` asks for.
+/// Reads or generates the images that `config` describes.
 ///
 /// Files are searched for in `data_dir`, in `$VITBENCH_DATA`, and in `vitbench` in the user's cache folder, in this order.
 ///
 /// # Errors
 ///
-/// [`Error::Input`](crate::error::Error::Input) for invalid values and absent files;
-/// [`Error::Damaged`](crate::error::Error::Damaged) for files that are not what they should be; [`Error::Io`](crate::error::Error::Io) if
-/// the system cannot read one.
+/// [`Error::Input`](crate::error::Error::Input) for an invalid value or a missing file;
+/// [`Error::Damaged`](crate::error::Error::Damaged) for a damaged file; [`Error::Io`](crate::error::Error::Io) if a file cannot be
+/// read.
 pub fn load(config: &DataConfig, data_dir: Option<&Path>) -> Result<Dataset> {
     load_from(config, &Folders::of_user(data_dir))
 }
 
-/// [`load`] with the folders to look in.
+/// Like [`load`], with the folders to search.
 pub(super) fn load_from(config: &DataConfig, folders: &Folders) -> Result<Dataset> {
     config.check()?;
     let source = match config.dataset {

@@ -1,6 +1,6 @@
-//! Batches whose images are mixed with one another: Mixup (Zhang et al. 2017, <https://arxiv.org/abs/1710.09412>) and CutMix (Yun
-//! et al. 2019, <https://arxiv.org/abs/1905.04899>), as torchvision's transforms of these names: one draw per batch, and every
-//! image is mixed with the one before it in the batch.
+//! Mixes the images of a batch with one another: Mixup (Zhang et al. 2017, <https://arxiv.org/abs/1710.09412>) and CutMix (Yun et
+//! al. 2019, <https://arxiv.org/abs/1905.04899>). Like torchvision's transforms of these names, they draw once per batch and mix
+//! every image with the one before it.
 
 use std::ops::Range;
 
@@ -10,7 +10,7 @@ use rand_distr::{Beta, Distribution};
 
 use crate::config::data::AugmentConfig;
 
-/// Certainty of every label, `[labels.len(), classes]`.
+/// One-hot targets of the labels, `[labels.len(), classes]`.
 pub fn one_hot(labels: &[i64], classes: usize) -> Vec<f32> {
     let mut targets = vec![0.0; labels.len() * classes];
     for (row, label) in targets.chunks_exact_mut(classes).zip(labels) {
@@ -24,12 +24,12 @@ pub fn one_hot(labels: &[i64], classes: usize) -> Vec<f32> {
 pub(super) struct Mixing {
     /// The weight of an image's own label.
     pub(super) own: f32,
-    /// What the other image contributes: these rows and columns, or its weight everywhere.
+    /// The rows and columns that CutMix copies from the other image. `None` for Mixup, which blends all pixels.
     patch: Option<[Range<usize>; 2]>,
 }
 
 impl Mixing {
-    /// The mixing of the `step`-th batch of an epoch; none if the config has none.
+    /// Draws the mixing of a batch from the counters `[seed, epoch, step]`. `None` if the config has neither Mixup nor CutMix.
     pub(super) fn draw(config: &AugmentConfig, size: usize, counters: [u64; 3]) -> Option<Self> {
         let mut rng = stream(Purpose::Mixing, counters);
         let (alpha, is_cutmix) = match (config.mixup, config.cutmix) {
@@ -41,7 +41,7 @@ impl Mixing {
                 (if is_cutmix { cutmix.alpha } else { mixup.alpha }, is_cutmix)
             }
         };
-        let beta = Beta::new(f64::from(alpha), f64::from(alpha)).expect("the config's check has seen to alpha");
+        let beta = Beta::new(f64::from(alpha), f64::from(alpha)).expect("the config was checked for a positive alpha");
         let own: f64 = beta.sample(&mut rng);
         if !is_cutmix {
             return Some(Self { own: own as f32, patch: None });
@@ -50,7 +50,8 @@ impl Mixing {
         Some(Self::around(middle, own, size))
     }
 
-    /// CutMix of a square around this row and column, of which a share of `own` would be left if it lay within the image.
+    /// CutMix of a square around this row and column. Its size leaves the fraction `own` of the image if the square lies entirely
+    /// within the image; a square that crosses the edge is clipped.
     fn around(middle: [usize; 2], own: f64, size: usize) -> Self {
         let half = (0.5 * (1.0 - own).sqrt() * size as f64) as usize;
         let patch = middle.map(|middle| middle.saturating_sub(half)..(middle + half).min(size));
@@ -58,7 +59,7 @@ impl Mixing {
         Self { own: (1.0 - area as f64 / (size * size) as f64) as f32, patch: Some(patch) }
     }
 
-    /// Mixes each image of `values` with the image at the same index in `others`, both `[images, 3, size, size]`.
+    /// Mixes each image of `values` with the image at the same index of `others`, both `[images, 3, size, size]`.
     pub(super) fn mix(&self, values: &mut [f32], others: &[f32], size: usize) {
         let Some([rows, columns]) = &self.patch else {
             for (value, other) in values.iter_mut().zip(others) {
@@ -142,7 +143,7 @@ mod tests {
                 ["cutmix", row, column, own, _] => {
                     Mixing::around([row, column].map(|at| at.parse().unwrap()), own.parse().unwrap(), size)
                 }
-                _ => panic!("{name} is no mixing"),
+                _ => panic!("{name} is neither Mixup nor CutMix"),
             };
             let mut mixed = images.clone();
             mixing.mix(&mut mixed, &others, size);

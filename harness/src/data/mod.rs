@@ -1,8 +1,8 @@
-//! Labelled images, decoded into memory, and the batches that are read from them. Knows no model.
+//! Labelled images, decoded into memory, and the batches that are read from them. Independent of any model.
 //!
-//! [`load`] turns a `[data]` table into a [`Dataset`]; [`BatchReader`] fills batches from its [`Images`], in the order that
-//! [`epoch_order`] gives. Both are pure functions of config, files and seeds: neither the number of threads nor the way a
-//! batch is cut changes a bit.
+//! [`load`] turns a `[data]` table into a [`Dataset`]. [`BatchReader`] fills batches from its [`Images`], in the order given by
+//! [`epoch_order`]. Both are pure functions of config, files and seeds: neither the number of threads nor the way a batch is
+//! divided changes a single bit.
 
 mod archive;
 mod augment;

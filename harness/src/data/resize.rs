@@ -1,4 +1,4 @@
-//! Brings images to the size that the models read.
+//! Resizes images to the size that the models read.
 
 use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
@@ -9,10 +9,11 @@ use rayon::prelude::*;
 use super::images::{Images, allocate, image_bytes};
 use crate::error::Result;
 
-/// Resizes RGB images with a bilinear filter that widens with the reduction (antialiased, as torchvision's `Resize`).
+/// Resizes RGB images with a bilinear filter whose width grows with the reduction (antialiased, like torchvision's `Resize`).
 ///
-/// The vector instructions are chosen at run time; all of them round alike, in fixed-point arithmetic. The library is built for
-/// four channels alone (with every pixel type it would take most of this crate's build time), so a fourth one is carried along.
+/// The library chooses vector instructions at run time; all of them use fixed-point arithmetic and round identically. It is built
+/// for four channels only, because building every pixel type would take most of this crate's build time. So images carry an
+/// unused fourth channel here.
 pub(super) struct SquareResizer {
     size: u32,
     resizer: Resizer,
@@ -29,11 +30,11 @@ impl SquareResizer {
         Self { size: size as u32, resizer: Resizer::new(), options, source: Vec::new(), target }
     }
 
-    /// Resizes `[height, width, 3]` into `[size, size, 3]`; the aspect ratio is not kept.
+    /// Resizes `[height, width, 3]` into `[size, size, 3]`, without keeping the aspect ratio.
     ///
     /// # Panics
     ///
-    /// If the slices do not have these sizes.
+    /// Panics if the slices do not have these sizes.
     pub(super) fn resize(&mut self, pixels: &[u8], [height, width]: [u32; 2], out: &mut [u8]) {
         assert_eq!(pixels.len(), 3 * width as usize * height as usize, "`pixels` is [height, width, 3]");
         assert_eq!(out.len() / 3, self.target.len() / 4, "`out` is [size, size, 3]");
@@ -47,13 +48,14 @@ impl SquareResizer {
     }
 }
 
-/// An image of more pixels than this is resized vertically in strips of this many columns.
+/// Images with more pixels than this are resized vertically in strips, to save memory.
 const LARGE: u64 = 4 << 20;
+/// Width of a strip, in pixels.
 const STRIP: u32 = 256;
 
 impl SquareResizer {
-    /// As [`resize`](Self::resize), of an image of any kind. A large one takes little memory besides its own: the library makes the
-    /// vertical pass first, column by column, so strips come out as the whole would.
+    /// Like [`resize`](Self::resize), for an image of any pixel type. A large image takes little extra memory: the vertical pass
+    /// comes first and treats columns independently, so strips give the same result as the whole image.
     pub(super) fn resize_image(&mut self, image: DynamicImage, out: &mut [u8]) {
         let (width, height) = image.dimensions();
         if u64::from(width) * u64::from(height) <= LARGE {
@@ -101,7 +103,7 @@ fn drop_fourth(rgbx: &[u8], rgb: &mut [u8]) {
     }
 }
 
-/// The same images at another size.
+/// Resizes all images to `size` x `size` pixels.
 pub(super) fn resize_all(images: Images, size: usize) -> Result<Images> {
     if images.size() == size {
         return Ok(images);
@@ -121,8 +123,8 @@ mod tests {
 
     #[test]
     fn halving_averages_with_the_widened_triangle() {
-        // One row, black left half and white right half: at half the size, an output column is the triangle-weighted mean of
-        // four inputs (weights 1/8, 3/8, 3/8, 1/8), renormalised where it leaves the image.
+        // Every row is black on the left and white on the right. At half the size, an output column is the triangle-weighted
+        // mean of four input columns (weights 1/8, 3/8, 3/8, 1/8), renormalised at the edges of the image.
         let row = [0, 0, 0, 0, 255, 255, 255, 255];
         let image: Vec<u8> = (0..8).flat_map(|_| row).flat_map(|v| [v; 3]).collect();
         let mut out = vec![0; 4 * 4 * 3];
@@ -146,7 +148,7 @@ mod tests {
 
     #[test]
     fn turning_keeps_the_square() {
-        // Red on top: turned clockwise by a quarter, red is on the right.
+        // Red is on top; rotated clockwise by 90 degrees, it is on the right.
         let mut out = [[255, 0, 0], [255, 0, 0], [0, 0, 255], [0, 0, 255]].concat();
         SquareResizer::new(2).turn(Orientation::Rotate90, &mut out);
         assert_eq!(out, [[0, 0, 255], [255, 0, 0], [0, 0, 255], [255, 0, 0]].concat());

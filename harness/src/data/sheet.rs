@@ -1,4 +1,4 @@
-//! Contact sheets: several images in one picture.
+//! Contact sheets: several images side by side in one picture.
 
 use std::io::Cursor;
 
@@ -7,10 +7,11 @@ use image::{ImageFormat, RgbImage};
 
 use super::images::Images;
 
-/// The images at these positions side by side, as PNG; those of more than `max_size` pixels a side are scaled down to it.
+/// Encodes the images at these positions side by side as a PNG. Images with sides longer than `max_size` pixels are scaled down to
+/// it.
 ///
 /// # Errors
-/// If the images together are wider than a PNG may be.
+/// Fails if the sheet is wider than a PNG may be.
 pub fn contact_sheet(images: &Images, positions: &[usize], max_size: u32) -> image::ImageResult<Vec<u8>> {
     let size = (images.size() as u32).min(max_size);
     let mut sheet = RgbImage::new(size * positions.len() as u32, size);

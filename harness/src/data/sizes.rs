@@ -1,4 +1,4 @@
-//! How many images a config's splits have, without reading any.
+//! Counts the images of a config's splits without reading any.
 
 use std::path::Path;
 
@@ -7,22 +7,22 @@ use super::{cifar, image_folder, shapes};
 use crate::config::data::{DataConfig, DatasetName};
 use crate::error::Result;
 
-/// Numbers of images.
+/// Number of images in each split.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SplitSizes {
-    /// Of an epoch.
+    /// Training images, which is also the number of images per epoch.
     pub train: usize,
-    /// Of the validation split.
+    /// Validation images.
     pub val: usize,
-    /// Of the test set.
+    /// Test images.
     pub test: usize,
 }
 
-/// The sizes of the splits that [`load`](super::load) would give, for an image folder from the list of its files. A held-out split may
-/// have one image more or less per class.
+/// The sizes of the splits that [`load`](super::load) would return. For an image folder they come from the list of its files. The
+/// size of a held-out fraction may be off by one image per class.
 ///
 /// # Errors
-/// As [`load`](super::load), as far as files are listed.
+/// Fails if the config is invalid, or if the files of an image folder cannot be listed.
 pub fn split_sizes(config: &DataConfig, data_dir: Option<&Path>) -> Result<SplitSizes> {
     config.check()?;
     let without_val = |[train, test]: [usize; 2]| (train, None, test);

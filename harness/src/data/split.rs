@@ -1,4 +1,4 @@
-//! Stratified, seeded draws from labelled images: limits, and held-out splits.
+//! Stratified, seeded draws from labelled images: limits and held-out fractions.
 
 use rand::seq::SliceRandom;
 
@@ -6,17 +6,17 @@ use layers::random::{Purpose, stream};
 
 use crate::error::{Error, Result};
 
-/// Two disjoint sets of images, as ascending indices.
+/// A partition of the images, as ascending indices.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Parts {
-    /// The others.
+    /// The remaining images.
     pub(super) rest: Vec<usize>,
-    /// The held-out images.
+    /// The images held out.
     pub(super) aside: Vec<usize>,
 }
 
-/// A sample of at most `limit` images, as ascending indices. Every class keeps its proportion, and is present if `limit` is large enough
-/// for that. Without a limit, or below it, these are all images.
+/// A stratified sample of at most `limit` images, as ascending indices. Classes keep their proportions, and every class is present
+/// if `limit` is large enough. Returns all images if there is no limit or the limit is not reached.
 pub(super) fn limit(labels: &[u32], limit: Option<usize>, seed: u64, purpose: Purpose) -> Vec<usize> {
     match limit {
         Some(limit) if limit < labels.len() => draw(labels, limit, 0, seed, purpose).aside,
@@ -24,23 +24,23 @@ pub(super) fn limit(labels: &[u32], limit: Option<usize>, seed: u64, purpose: Pu
     }
 }
 
-/// Holds out a fraction of the images. Every class gives its fraction, at least one image if that is enough for one, and keeps at
-/// least one.
+/// Holds out a fraction of the images, in proportion to the sizes of the classes. Every class contributes at least one image if the
+/// fraction is large enough, and keeps at least one.
 ///
 /// # Errors
 ///
-/// [`Error::Input`] that names `key` if the fraction is less than one image.
+/// [`Error::Input`] that names `key` if not a single image can be held out.
 pub(super) fn set_aside(labels: &[u32], fraction: f64, key: &str, seed: u64, purpose: Purpose) -> Result<Parts> {
     let count = (labels.len() as f64 * fraction).round() as usize;
     let parts = draw(labels, count, 1, seed, purpose);
     if parts.aside.is_empty() {
-        let problem = format!("is {fraction}, which of {} images comes to none that could be spared", labels.len());
-        return Err(Error::input(key, problem, "raise it, or use more images"));
+        let problem = format!("is {fraction}, which holds out none of {} images", labels.len());
+        return Err(Error::input(key, problem, "increase it, or use more images"));
     }
     Ok(parts)
 }
 
-/// Draws `count` images; every class keeps at least `reserve` of its own.
+/// Holds out `count` images. Every class keeps at least `reserve` images.
 fn draw(labels: &[u32], count: usize, reserve: usize, seed: u64, purpose: Purpose) -> Parts {
     let classes = labels.iter().max().map_or(0, |&greatest| greatest as usize + 1);
     let mut members = vec![Vec::new(); classes];
@@ -59,8 +59,9 @@ fn draw(labels: &[u32], count: usize, reserve: usize, seed: u64, purpose: Purpos
     parts
 }
 
-/// How many images each class gives: in proportion to its size by largest remainders (ties go to the lower class), then one
-/// to every class that would give none, taken from the class that gives most. No class goes below `reserve`.
+/// The number of images that each class contributes: first in proportion to its size, by the largest-remainder method (ties go to
+/// the lower class). Then a class that would contribute none contributes one, and the class that contributes most gives one fewer.
+/// No class keeps fewer than `reserve` images.
 fn quotas(sizes: &[usize], count: usize, reserve: usize) -> Vec<usize> {
     let spare: Vec<usize> = sizes.iter().map(|size| size.saturating_sub(reserve)).collect();
     let total = sizes.iter().sum::<usize>().max(1);
@@ -98,9 +99,9 @@ mod tests {
         assert_eq!(quotas(&[10, 20, 70], 10, 0), [1, 2, 7]);
         assert_eq!(quotas(&[3, 3, 3], 4, 0), [2, 1, 1], "the remainder goes to the lower class");
         assert_eq!(quotas(&[1, 99], 10, 0), [1, 9], "a rare class is present");
-        assert_eq!(quotas(&[5, 5, 5], 2, 0), [1, 1, 0], "too few for all");
-        assert_eq!(quotas(&[1, 9], 5, 1), [0, 5], "the only image of a class stays");
-        assert_eq!(quotas(&[2, 2], 9, 1), [1, 1], "more asked for than can be spared");
+        assert_eq!(quotas(&[5, 5, 5], 2, 0), [1, 1, 0], "too few for every class");
+        assert_eq!(quotas(&[1, 9], 5, 1), [0, 5], "a class keeps its only image");
+        assert_eq!(quotas(&[2, 2], 9, 1), [1, 1], "more requested than available");
         assert_eq!(quotas(&[], 3, 0), [0; 0]);
     }
 
@@ -134,8 +135,11 @@ mod tests {
     fn a_share_that_comes_to_nothing_is_an_error() {
         for labels in [&[0, 1, 0, 1][..], &[]] {
             let error = set_aside(labels, 0.1, "data.val_fraction", 0, Purpose::ValSplit).unwrap_err().to_string();
-            assert!(error.starts_with("data.val_fraction: is 0.1, which of"), "{error}");
+            assert!(error.starts_with("data.val_fraction: is 0.1, which holds out none of"), "{error}");
         }
-        assert!(set_aside(&[0, 1], 0.9, "data.val_fraction", 0, Purpose::ValSplit).is_err(), "a class of one keeps it");
+        assert!(
+            set_aside(&[0, 1], 0.9, "data.val_fraction", 0, Purpose::ValSplit).is_err(),
+            "a class keeps its only image"
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! Reads every file of a dataset to its end and reports the bad ones.
+//! Reads and checks every file of a dataset, and lists the bad ones.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -12,21 +12,21 @@ use super::image_folder::listing::has_image_extension;
 use crate::error::{Error, Result};
 use crate::sha256;
 
-/// Largest depth of nested folders that are read.
+/// Maximum depth of nested folders that are searched.
 const MAX_DEPTH: usize = 8;
 
-/// The outcome for a folder's files.
+/// The result of verifying a folder.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Verdict {
-    /// How many were read.
+    /// Number of files that were checked.
     pub files: usize,
-    /// How many of each kind are good: "JPEG, RGB", ...
+    /// Number of good files of each kind: "JPEG, RGB", ...
     pub kinds: BTreeMap<String, usize>,
-    /// Those that are bad, by name.
+    /// The bad files, by name.
     pub bad: Vec<BadFile>,
 }
 
-/// Where files were found, before they are read.
+/// The files of a folder that are to be verified.
 #[derive(Debug)]
 pub struct Candidates {
     root: PathBuf,
@@ -35,21 +35,21 @@ pub struct Candidates {
 
 #[derive(Debug)]
 enum Files {
-    /// The files of a CIFAR dataset, compared with their digests.
+    /// The files of a CIFAR dataset, to be checked against their SHA-256.
     Pinned(&'static Version),
-    /// Images, decoded.
+    /// Image files, to be decoded.
     Images(Vec<PathBuf>),
 }
 
 impl Candidates {
-    /// The files in a folder: those of CIFAR, or everything with the extension of an image, in nested folders too. Links are not
-    /// followed, and hidden files are skipped.
+    /// Finds the CIFAR files in a folder or, if there are none, all files with an image extension in it and in its subfolders. Does
+    /// not follow links to folders, and ignores hidden files.
     ///
     /// # Errors
-    /// If there is no such folder, or nothing in it.
+    /// Fails if the folder does not exist or holds no such file.
     pub fn of(folder: &Path) -> Result<Self> {
         if !folder.is_dir() {
-            return Err(Error::input(folder.display(), "there is no such folder", "name a folder of images"));
+            return Err(Error::input(folder.display(), "no such folder", "give a folder of images"));
         }
         let pinned = [&CIFAR10, &CIFAR100];
         let is_there = |version: &&&'static Version| version.files().any(|file| folder.join(file.name).is_file());
@@ -59,14 +59,14 @@ impl Candidates {
         let mut images = Vec::new();
         collect(folder, MAX_DEPTH, &mut images)?;
         if images.is_empty() {
-            let problem = "contains no JPEG, PNG or WebP files and no CIFAR files";
-            return Err(Error::input(folder.display(), problem, "name a folder of images"));
+            let problem = "contains no JPEG, PNG or WebP file and no CIFAR file";
+            return Err(Error::input(folder.display(), problem, "give a folder of images"));
         }
         images.sort();
         Ok(Self { root: folder.to_owned(), files: Files::Images(images) })
     }
 
-    /// How many there are.
+    /// Number of files.
     pub fn count(&self) -> usize {
         match &self.files {
             Files::Pinned(version) => version.files().count(),
@@ -74,7 +74,7 @@ impl Candidates {
         }
     }
 
-    /// Reads all of them in parallel, and calls `on_file` after each.
+    /// Checks all files in parallel and calls `on_file` after each.
     pub fn verify(&self, on_file: &(dyn Fn() + Sync)) -> Verdict {
         let outcomes: Vec<(String, Result<String, String>)> = match &self.files {
             Files::Pinned(version) => {
@@ -143,7 +143,7 @@ fn check_pinned(version: &Version, root: &Path, file: &super::cifar::PinnedFile)
     }
 }
 
-/// The list of bad files as CSV.
+/// Formats the list of bad files as CSV.
 pub fn bad_files_csv(bad: &[BadFile]) -> Vec<u8> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     for bad in bad {

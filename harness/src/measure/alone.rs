@@ -1,8 +1,7 @@
 //! Exclusive access to the machine while something is timed.
 //!
-//! Training processes hold a shared lock. A process that wants to time asks for the exclusive one; the others see the request between
-//! two steps, pause, and continue afterwards. Both are locks on files, which the system releases when their holder ends, however it
-//! ends.
+//! Training processes hold a shared lock. A process that wants to time asks for the exclusive one. The others see the request between
+//! two steps, pause, and continue afterwards. Both are file locks, which the system releases when their holder exits or is killed.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
@@ -48,7 +47,7 @@ impl Machine {
         Ok(Self { work: open(&path)?, request: open(&folder.join("vitbench-request.lock"))?, path })
     }
 
-    /// Waits until no process times; `None` if `stop` is set first.
+    /// Waits until no process is timing. `None` if `stop` is set first.
     ///
     /// # Errors
     /// If a lock file cannot be locked.
@@ -56,8 +55,8 @@ impl Machine {
         Ok(self.take_turn(stop)?.then_some(Turn(self)))
     }
 
-    /// Waits until no other process trains or times; `None` if `stop` is set first. Processes that train pause until the result is
-    /// dropped.
+    /// Waits until no other process is training or timing. `None` if `stop` is set first. Training processes pause until the result
+    /// is dropped.
     ///
     /// # Errors
     /// If a lock file cannot be locked.
@@ -82,7 +81,7 @@ impl Machine {
         self.wait(stop, || self.work.try_lock_shared())
     }
 
-    /// Polls for a lock, since a blocking call would not return when `stop` is set. Returns whether the lock was acquired.
+    /// Polls for a lock, because a blocking call would not return when `stop` is set. Returns whether the lock was acquired.
     fn wait(&self, stop: &AtomicBool, lock: impl Fn() -> std::result::Result<(), TryLockError>) -> Result<bool> {
         loop {
             match lock() {
@@ -102,7 +101,7 @@ pub static GO_ON: AtomicBool = AtomicBool::new(false);
 const POLL: Duration = Duration::from_millis(5);
 
 impl Turn<'_> {
-    /// Whether another process waits to time.
+    /// Whether another process is waiting to time.
     pub fn is_requested(&self) -> bool {
         match self.0.request.try_lock_shared() {
             Ok(()) => {
@@ -187,7 +186,7 @@ mod tests {
                 let alone = machine.alone(&GO_ON).unwrap().unwrap();
                 let before = steps.load(Ordering::SeqCst);
                 std::thread::sleep(Duration::from_millis(20));
-                assert_eq!(working.load(Ordering::SeqCst), 0, "nobody trains while a process times");
+                assert_eq!(working.load(Ordering::SeqCst), 0, "no process trains while another one is timing");
                 assert_eq!(steps.load(Ordering::SeqCst), before);
                 drop(alone);
             }

@@ -1,4 +1,4 @@
-//! The description of the machine in the records.
+//! Describes the machine for the records.
 
 use jiff::Timestamp;
 use sysinfo::{CpuRefreshKind, MemoryRefreshKind, RefreshKind, System};
@@ -9,7 +9,7 @@ use crate::results::{MachineRecord, SCHEMA};
 
 /// Describes this machine, with the command that uses it.
 pub(crate) fn machine_record(device: DeviceName, command: String, threads: usize) -> MachineRecord {
-    // Measuring does not depend on what the system reveals about itself.
+    // If the system does not reveal something, the record says so. Measuring goes ahead regardless.
     let what =
         RefreshKind::nothing().with_memory(MemoryRefreshKind::nothing().with_ram()).with_cpu(CpuRefreshKind::nothing());
     let system = System::new_with_specifics(what).ok();
@@ -32,7 +32,7 @@ pub(crate) fn machine_record(device: DeviceName, command: String, threads: usize
     }
 }
 
-/// The command line of this process. The program is named without its folder, which would mean nothing on another machine.
+/// The command line of this process. The program's name has no folder, because a folder means nothing on another machine.
 pub(crate) fn command_line() -> String {
     let arguments = std::env::args().skip(1);
     std::iter::once("vitbench".to_owned()).chain(arguments).collect::<Vec<_>>().join(" ")

@@ -1,5 +1,5 @@
-//! Measuring: samples of repeated steps, memory, the machine's peak rate, exclusive access to the machine, and a description of it.
-//! Knows no model.
+//! Measurements: times of repeated steps, peak memory, the machine's peak rate, exclusive access to the machine, and a description of
+//! it. Independent of any model.
 
 mod alone;
 mod machine;

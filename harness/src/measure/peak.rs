@@ -1,18 +1,18 @@
-//! The machine's measured peak rate, the reference for MFU.
+//! Measures the machine's peak rate, the reference for MFU.
 
 use burn::tensor::{Device, Tensor};
 
 use super::timer::{Enough, SystemClock, sample};
 use crate::lanes::Lanes;
 
-/// Time spent on each size of matrix.
+/// Time spent on each matrix size, in seconds.
 const SECONDS_PER_SIZE: f64 = 0.25;
 
-/// Products that a lane computes in a row, so that the time to start it is negligible.
+/// Number of products that a lane computes in a row, so that the time to start the lane is negligible.
 const REPEATS: usize = 8;
 
-/// The highest rate of f32 matrix products that all lanes together reach, in GFLOP/s (1e9 floating-point operations per second; a
-/// multiply-accumulate is two).
+/// Measures the highest rate of f32 matrix products that all lanes reach together, in GFLOP/s (1e9 floating-point operations per
+/// second; a multiply-accumulate counts as two).
 ///
 /// Tries square matrices of several sizes. On a CPU each lane computes its own products, as it does in a model.
 pub fn peak_gflop_per_s(lanes: &Lanes, device: &Device) -> f64 {

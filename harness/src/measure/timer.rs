@@ -1,4 +1,4 @@
-//! Timing a repeated step.
+//! Times a repeated step.
 
 use std::time::{Duration, Instant};
 

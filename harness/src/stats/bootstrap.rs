@@ -1,4 +1,4 @@
-//! Bootstrap of medians, for times: whatever their distribution, and whatever the slow tail.
+//! Bootstrap of medians, for times. It makes no assumption about their distribution and tolerates a tail of slow samples.
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -7,33 +7,33 @@ use rand_distr::{Beta, Distribution};
 use super::paired::RESAMPLES;
 use super::{Interval, quantile, sample_std};
 
-/// Below this many samples a bootstrap says little about the median: its interval would be the range of the samples.
+/// With fewer samples a bootstrap says little about the median: the interval would be about the range of the samples.
 const LEAST_SAMPLES: usize = 6;
 
-/// 95 % percentile bootstrap interval for the median of `first` over that of `second`, over resamples of both. `None` below six samples
-/// of either, or if one is not a positive number.
+/// 95 % percentile bootstrap interval for the median of `first` divided by the median of `second`. Both are resampled. `None` with
+/// fewer than six samples of either, or if a sample is not a positive, finite number.
 pub fn median_ratio_interval(first: &[f64], second: &[f64]) -> Option<Interval> {
     let (first, second) = (Medians::of(first, 1)?, Medians::of(second, 2)?);
     let ratios: Vec<f64> = first.zip(second).take(RESAMPLES).map(|(a, b)| a / b).collect();
     Some(Interval { low: quantile(&ratios, 0.025)?, high: quantile(&ratios, 0.975)? })
 }
 
-/// Bootstrap standard error of the natural logarithm of the median. `None` as for [`median_ratio_interval`].
+/// Bootstrap standard error of the natural logarithm of the median. `None` under the conditions of [`median_ratio_interval`].
 pub fn log_median_std(samples: &[f64]) -> Option<f64> {
-    /// Enough for two digits; the figure is asked for often.
+    /// Enough for about two digits. Fewer than usual, because this function is called often.
     const RESAMPLES: usize = 2000;
     let logs: Vec<f64> = Medians::of(samples, 1)?.take(RESAMPLES).map(f64::ln).collect();
     sample_std(&logs)
 }
 
-/// Medians of resamples.
+/// An iterator over the medians of resamples.
 ///
-/// The index of the k-th smallest of n draws with replacement is that of the k-th smallest of n uniform numbers, which has a beta
-/// distribution. One draw (two for an even n) therefore replaces all n, exactly.
+/// The k-th smallest of n draws with replacement comes from the k-th smallest of n uniform numbers, which has a beta distribution.
+/// So one draw (two for an even n) replaces all n draws exactly.
 struct Medians {
     sorted: Vec<f64>,
     lower: Beta<f64>,
-    /// How far beyond the lower of the two middle numbers the upper one lies, as a fraction of what is left; absent for an odd n.
+    /// Gap between the two middle uniform numbers, as a fraction of the range above the lower one. `None` for an odd n.
     gap: Option<Beta<f64>>,
     rng: ChaCha8Rng,
 }
@@ -84,12 +84,12 @@ mod tests {
     fn ratios_of_medians_agree_with_numpy() {
         // Medians of 1,000,000 resamples by numpy's `Generator.choice`, for an even and an odd number of samples.
         let interval = median_ratio_interval(&TIMES_A, &TIMES_B).unwrap();
-        // The ratios take few values, so that a bound may be the next one.
+        // The ratios take only a few values, so a bound may differ by one of them.
         assert!((interval.low - 1.0638297872340425).abs() < 2e-3, "{interval:?}");
         assert!((interval.high - 1.129032258064516).abs() < 2e-3, "{interval:?}");
         for (samples, expected) in [(&TIMES_A[..], 0.00891198508869443), (&TIMES_B[..], 0.012262932308053425)] {
             let std = log_median_std(samples).unwrap();
-            // 2,000 draws of a sample with an outlier: chance of a tenth.
+            // With 2,000 draws of a sample that has an outlier, the random error is about a tenth.
             assert!((std / expected - 1.0).abs() < 0.15, "{std} is not {expected}");
         }
     }

@@ -1,18 +1,18 @@
-//! Calibration: whether a classifier is correct as often as its confidence says.
+//! Calibration: whether a classifier is correct as often as its confidence claims.
 
-/// Predictions of about the same confidence.
+/// Predictions with similar confidence.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ConfidenceBin {
     /// Mean confidence, from 0 to 1.
     pub confidence: f64,
-    /// Fraction of them that are correct.
+    /// Fraction of correct predictions.
     pub accuracy: f64,
-    /// How many there are.
+    /// Number of predictions.
     pub count: usize,
 }
 
-/// Sorts predictions by confidence into `bins` intervals of equal width between 0 and 1, each open below and closed above, and
-/// leaves out those that stay empty.
+/// Sorts predictions by confidence into `bins` intervals of equal width between 0 and 1, each open below and closed above. Empty
+/// bins are left out.
 pub fn confidence_bins(predictions: impl IntoIterator<Item = (f64, bool)>, bins: usize) -> Vec<ConfidenceBin> {
     let mut sums = vec![(0.0, 0_usize, 0_usize); bins];
     for (confidence, is_right) in predictions {
@@ -30,8 +30,8 @@ pub fn confidence_bins(predictions: impl IntoIterator<Item = (f64, bool)>, bins:
     sums.into_iter().filter(|(_, _, count)| *count > 0).map(bin).collect()
 }
 
-/// Expected calibration error: how far confidence and accuracy lie apart, as a mean over the predictions (Guo et al. 2017, "On
-/// Calibration of Modern Neural Networks"). `None` without predictions.
+/// Expected calibration error: the mean absolute difference between confidence and accuracy, weighted by the number of predictions
+/// in each bin (Guo et al. 2017, "On Calibration of Modern Neural Networks"). `None` without predictions.
 pub fn calibration_error(bins: &[ConfidenceBin]) -> Option<f64> {
     let count: usize = bins.iter().map(|bin| bin.count).sum();
     let gaps: f64 = bins.iter().map(|bin| bin.count as f64 * (bin.confidence - bin.accuracy).abs()).sum();
@@ -49,7 +49,7 @@ mod tests {
             (0..200_u32).map(|i| (0.1 + 0.9 * (f64::from(i * i % 199) / 199.0), i * 7 % 10 < 6)).collect();
         for (bins, expected) in [(15, 0.27678894472361804), (10, 0.2745477386934673)] {
             let error = calibration_error(&confidence_bins(predictions.iter().copied(), bins)).unwrap();
-            assert!((error - expected).abs() < 1e-12, "{error} is not {expected}");
+            assert!((error - expected).abs() < 1e-12, "expected {expected}, got {error}");
         }
     }
 

@@ -1,4 +1,4 @@
-//! A difference of two means with its interval and p-value, from what is known of its spread.
+//! Differences of two means, with intervals and p-values from the components of their variance.
 
 use super::intervals::{t_quantile, two_sided_p};
 use super::{Interval, mean};
@@ -6,26 +6,26 @@ use super::{Interval, mean};
 /// A difference with its 95 % interval and p-value.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Difference {
-    /// First less second.
+    /// First minus second.
     pub value: f64,
     /// 95 % interval.
     pub interval: Interval,
-    /// Two-sided p-value of no difference.
+    /// Two-sided p-value for the hypothesis of no difference.
     pub p: f64,
 }
 
-/// A part of a difference's variance.
+/// A component of a difference's variance.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Spread {
     /// Variance of the difference of the means.
     pub variance: f64,
-    /// Degrees of freedom of the variance; infinite if it is known.
+    /// Degrees of freedom of the variance estimate, infinite if the variance is known.
     pub degrees: f64,
 }
 
 impl Spread {
-    /// Of the difference of two means over independent samples with one spread, estimated from both (as in Student's two-sample
-    /// test). `None` below three samples together.
+    /// The variance of the difference between the means of two independent samples, assuming that both have the same variance (as in
+    /// Student's two-sample test). `None` with fewer than three values in total, or if a sample is empty.
     pub fn pooled(first: &[f64], second: &[f64]) -> Option<Self> {
         let degrees = (first.len() + second.len()).checked_sub(2).filter(|degrees| *degrees > 0)? as f64;
         let squares = squares(first)? + squares(second)?;
@@ -33,7 +33,7 @@ impl Spread {
         Some(Self { variance, degrees })
     }
 
-    /// Of the sum of independent parts, by Welch and Satterthwaite.
+    /// The sum of independent components, with degrees of freedom by the Welch-Satterthwaite equation.
     pub fn sum(parts: &[Self]) -> Self {
         let variance: f64 = parts.iter().map(|part| part.variance).sum();
         let squares: f64 = parts.iter().map(|part| part.variance.powi(2) / part.degrees).sum();
@@ -46,33 +46,33 @@ impl Spread {
     }
 }
 
-/// A difference and what is known of its spread.
+/// A difference and its variance.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Estimate {
-    /// First less second.
+    /// First minus second.
     pub value: f64,
-    /// Its uncertainty.
+    /// Variance of the difference.
     pub spread: Spread,
 }
 
 impl Estimate {
-    /// `None` if a figure is not finite.
+    /// `None` if the value or the variance is not finite.
     pub fn new(value: f64, spread: Spread) -> Option<Self> {
         (value.is_finite() && spread.variance.is_finite()).then_some(Self { value, spread })
     }
 
-    /// Two-sided p-value of no difference.
+    /// Two-sided p-value for the hypothesis of no difference.
     pub fn p(self) -> f64 {
         let Spread { variance, degrees } = self.spread;
         if variance > 0.0 {
             two_sided_p(self.value / variance.sqrt(), degrees)
         } else {
-            // Samples that do not vary at all leave no doubt.
+            // Without any variance, any difference is certain.
             f64::from(u8::from(self.value == 0.0))
         }
     }
 
-    /// With interval and p-value.
+    /// The difference with its interval and p-value.
     pub fn difference(self) -> Difference {
         let Self { value, spread } = self;
         let half = spread.half_width();
@@ -80,12 +80,12 @@ impl Estimate {
     }
 }
 
-/// The difference of the means of two models over their runs: seeds are independent, images are the same for all runs.
+/// The difference between the mean results of two models over their runs. Seeds are independent; all runs share the same images.
 ///
-/// `image_variance` is the variance over the images of the difference between the two models' mean numbers of correct predictions, divided
-/// by the number of
-/// `images`. The variances of seeds and of images are added, which counts what is random in both twice and so errs to the safe
-/// side (Owen 2007, "The pigeonhole bootstrap"). `None` below three runs together, or if a figure is not finite.
+/// `image_variance` is the variance over the images of the difference between the two models' mean numbers of correct predictions,
+/// divided by the number of `images`. Adding the variances of seeds and images counts their shared part twice and so errs on the safe
+/// side (Owen 2007, "The pigeonhole bootstrap"). `None` with fewer than three runs in total, if a model has no runs, or if a number
+/// is not finite.
 pub fn difference_of_means(first: &[f64], second: &[f64], image_variance: f64, images: usize) -> Option<Estimate> {
     let seeds = Spread::pooled(first, second)?;
     let of_images = Spread { variance: image_variance, degrees: images.saturating_sub(1).max(1) as f64 };
@@ -119,7 +119,7 @@ mod tests {
 
     #[test]
     fn with_images_the_degrees_are_those_of_satterthwaite() {
-        // By scipy.stats.t with the formulas of `make_literals.py`.
+        // From scipy.stats.t with the formulas in `make_literals.py`.
         let difference = difference_of_means(&FIRST, &SECOND, 0.00003, 1000).unwrap().difference();
         close(difference, -0.05097288185773212, 0.0026395485243987764, 0.06894083143724762);
     }

@@ -1,7 +1,7 @@
-//! Holm's correction for several tests.
+//! Holm's correction for multiple tests.
 
-/// The p-values of several tests, adjusted so that the chance of even one false alarm among them stays below the level that they are
-/// held against (Holm 1979, "A simple sequentially rejective multiple test procedure"). In the order given; needs no independence.
+/// Adjusts the p-values of several tests so that the probability of even one false positive stays below the significance level (Holm
+/// 1979, "A simple sequentially rejective multiple test procedure"). Keeps the order. The tests need not be independent.
 pub fn holm(p: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..p.len()).collect();
     order.sort_by(|a, b| p[*a].total_cmp(&p[*b]));

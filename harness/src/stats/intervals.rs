@@ -7,7 +7,7 @@ use super::{mean, sample_std};
 /// The 0.975-quantile of the standard normal distribution.
 const Z: f64 = 1.959963984540054;
 
-/// A closed interval, in the unit of the figure that it belongs to.
+/// A closed interval, in the unit of the quantity that it belongs to.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Interval {
     /// Lower end.
@@ -17,27 +17,27 @@ pub struct Interval {
 }
 
 impl Interval {
-    /// Whether the two have a point in common.
+    /// Whether the two intervals have a point in common.
     pub fn overlaps(&self, other: &Self) -> bool {
         self.low <= other.high && other.low <= self.high
     }
 
-    /// The interval's part between `low` and `high`, such as 0 and 1 for a fraction.
+    /// Clamps both ends to the range from `low` to `high`, such as 0 to 1 for a fraction.
     pub fn clamp(&self, low: f64, high: f64) -> Self {
         Self { low: self.low.clamp(low, high), high: self.high.clamp(low, high) }
     }
 }
 
-/// Student's interval for the mean of independent samples, such as the accuracies of several seeds. `None` below two samples
-/// or if one is not finite.
+/// Student's t interval for the mean of independent samples, such as the accuracies of several seeds. `None` with fewer than two
+/// samples, or if one is not finite.
 pub fn mean_interval(samples: &[f64]) -> Option<Interval> {
     let (mean, std) = (mean(samples)?, sample_std(samples)?);
     let half = t_quantile((samples.len() - 1) as f64) * std / (samples.len() as f64).sqrt();
     (mean.is_finite() && half.is_finite()).then_some(Interval { low: mean - half, high: mean + half })
 }
 
-/// Wilson's interval for a proportion of which `successes` of `trials` were observed, such as one model's accuracy on a test set.
-/// `None` without trials or with more successes than trials.
+/// Wilson's interval for a proportion, from `successes` in `trials`, such as the accuracy of one model on a test set. `None` without
+/// trials, or with more successes than trials.
 pub fn wilson_interval(successes: u64, trials: u64) -> Option<Interval> {
     if trials == 0 || successes > trials {
         return None;
@@ -50,8 +50,8 @@ pub fn wilson_interval(successes: u64, trials: u64) -> Option<Interval> {
     Some(Interval { low: centre - half, high: centre + half }.clamp(0.0, 1.0))
 }
 
-/// The interval between two order statistics that covers the median whatever the distribution: the narrowest symmetric one
-/// whose binomial coverage is at least 95 %. `None` below six samples, where no such interval exists.
+/// Distribution-free interval for the median, between two order statistics: the narrowest symmetric one whose binomial coverage is
+/// at least 95 %. `None` with fewer than six samples, where no such interval exists, or if a sample is not a number.
 pub fn median_interval(samples: &[f64]) -> Option<Interval> {
     if samples.iter().any(|x| x.is_nan()) {
         return None;
@@ -62,9 +62,9 @@ pub fn median_interval(samples: &[f64]) -> Option<Interval> {
     Some(Interval { low: sorted[skipped], high: sorted[sorted.len() - 1 - skipped] })
 }
 
-/// How many of `n` samples may be left out at each end: the greatest `k` with P(Binomial(n, 1/2) <= k) <= 2.5 %.
+/// Number of samples out of `n` to leave out at each end: the greatest `k` with P(Binomial(n, 1/2) <= k) <= 2.5 %.
 fn order_statistics_below(n: usize) -> Option<usize> {
-    // In logarithms, since 2^-n leaves the range of f64 at a thousand samples.
+    // In logarithms, because 2^-n underflows an f64 beyond about a thousand samples.
     let mut ln_mass = -(n as f64) * std::f64::consts::LN_2;
     let mut cumulative = 0.0;
     let mut found = None;
@@ -79,12 +79,14 @@ fn order_statistics_below(n: usize) -> Option<usize> {
     found
 }
 
-/// The 0.975-quantile of Student's t distribution, which 95 % intervals are made with; the normal one for infinite degrees.
+/// The 0.975-quantile of Student's t distribution, for 95 % intervals. For infinite degrees of freedom it is that of the normal
+/// distribution.
 pub fn t_quantile(degrees: f64) -> f64 {
     if degrees.is_infinite() { Z } else { student(degrees).inverse_cdf(0.975) }
 }
 
-/// The probability of a value at least as far from zero as `t` in Student's t distribution, or in the normal one for infinite degrees.
+/// Probability of a value at least as far from zero as `t` in Student's t distribution. For infinite degrees of freedom this is the
+/// normal distribution.
 pub(super) fn two_sided_p(t: f64, degrees: f64) -> f64 {
     let below = -t.abs();
     2.0 * if degrees.is_infinite() { Normal::standard().cdf(below) } else { student(degrees).cdf(below) }
@@ -116,7 +118,7 @@ mod tests {
             (f64::INFINITY, 1.959963984540054),
         ] {
             let actual = t_quantile(degrees);
-            assert!((actual - expected).abs() < 1e-9, "{degrees}: {actual} is not {expected}");
+            assert!((actual - expected).abs() < 1e-9, "{degrees}: expected {expected}, got {actual}");
         }
         // 2 * scipy.stats.t.sf(abs(t), degrees)
         for (t, degrees, expected) in [
@@ -127,7 +129,7 @@ mod tests {
             (12.0, 9.0, 7.699886222985653e-07),
         ] {
             let actual = two_sided_p(t, degrees);
-            assert!((actual / expected - 1.0).abs() < 1e-9, "{t} {degrees}: {actual} is not {expected}");
+            assert!((actual / expected - 1.0).abs() < 1e-9, "{t} {degrees}: expected {expected}, got {actual}");
         }
     }
 

@@ -1,9 +1,9 @@
 //! Statistics of small samples: quantiles, spreads, 95 % intervals, and tests of differences. Pure functions of `f64`, without
 //! I/O.
 //!
-//! A function returns `None` if its figure does not exist (no samples, one sample for a spread), so that a table shows an
-//! empty cell instead of a meaningless number. Distributions come from statrs. What a bootstrap draws is a function of its
-//! arguments, so the same records always give the same interval. The tests' literals come from `fixtures/make_literals.py`.
+//! A function returns `None` where its result is undefined (such as the standard deviation of one sample), so that a table shows an
+//! empty cell instead of a meaningless number. The distributions come from statrs. A bootstrap is deterministic, so the same records
+//! always give the same interval. The literals in the tests come from `fixtures/make_literals.py`.
 
 mod bootstrap;
 mod calibration;

@@ -1,4 +1,4 @@
-//! Compares two classifiers on the same images. Only images that one classifies correctly and the other does not count.
+//! Compares two classifiers on the same images, by the images that only one of them classifies correctly.
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -10,8 +10,9 @@ use super::{Interval, quantile};
 /// Number of resamples of a bootstrap.
 pub(super) const RESAMPLES: usize = 10_000;
 
-/// Two-sided p-value of McNemar's exact test (McNemar 1947, with the binomial distribution in place of its approximation) that
-/// two classifiers are right equally often, from the number of images that only the first and only the second has right.
+/// Two-sided p-value of McNemar's exact test (McNemar 1947, with the binomial distribution instead of its approximation) for the
+/// hypothesis that two classifiers are equally accurate. The arguments are the number of images that only the first or only the
+/// second classifies correctly.
 pub fn mcnemar_exact(only_first: u64, only_second: u64) -> f64 {
     let trials = only_first + only_second;
     if trials == 0 {
@@ -21,10 +22,10 @@ pub fn mcnemar_exact(only_first: u64, only_second: u64) -> f64 {
     (2.0 * fair.cdf(only_first.min(only_second))).min(1.0)
 }
 
-/// 95 % percentile bootstrap interval for the first classifier's accuracy less the second's, over resamples of the images. `None`
-/// without images, or if the parts are more than the whole.
+/// 95 % percentile bootstrap interval for the first classifier's accuracy minus the second's. The images are resampled. `None`
+/// without images, or if `only_first + only_second` exceeds `images`.
 ///
-/// A resample of the images has multinomial counts, so that two binomial draws stand for all of its images.
+/// The counts in a resample of the images are multinomial, so two binomial draws replace drawing every image.
 pub fn paired_difference_interval(only_first: u64, only_second: u64, images: u64) -> Option<Interval> {
     if images == 0 || only_first + only_second > images {
         return None;
@@ -61,14 +62,14 @@ mod tests {
             (3000, 2800, 0.00896943600119357),
         ] {
             let p = mcnemar_exact(b, c);
-            assert!((p - expected).abs() < 1e-9, "{b} {c}: {p} is not {expected}");
+            assert!((p - expected).abs() < 1e-9, "{b} {c}: expected {expected}, got {p}");
             assert_eq!(p, mcnemar_exact(c, b));
         }
     }
 
     #[test]
     fn bootstraps_agree_with_scipy() {
-        // scipy.stats.bootstrap and numpy's multinomial give the same; bounds are multiples of one image.
+        // scipy.stats.bootstrap and numpy's multinomial agree. The bounds are multiples of one image.
         for (b, c, n, low, high) in [
             (130, 90, 1000, 0.011, 0.069),
             (9, 1, 60, 0.03333333333333333, 0.23333333333333334),
@@ -77,7 +78,7 @@ mod tests {
             let interval = paired_difference_interval(b, c, n).unwrap();
             let tolerance = 1.01 / n as f64 + 0.0002;
             assert!((interval.low - low).abs() < tolerance && (interval.high - high).abs() < tolerance, "{interval:?}");
-            assert_eq!(paired_difference_interval(b, c, n), Some(interval), "no chance from one time to the next");
+            assert_eq!(paired_difference_interval(b, c, n), Some(interval), "the result is deterministic");
         }
         assert_eq!(paired_difference_interval(0, 0, 10), Some(Interval { low: 0.0, high: 0.0 }));
         assert_eq!(paired_difference_interval(10, 0, 10), Some(Interval { low: 1.0, high: 1.0 }));

@@ -1,7 +1,7 @@
-//! Location and spread of a sample.
+//! Quantiles, mean and standard deviation of a sample.
 
-/// The `q`-quantile of `samples` by linear interpolation between order statistics (type 7 of Hyndman and Fan, numpy's
-/// default). `None` if there are no samples, if one of them is not a number, or if `q` is outside `0..=1`.
+/// The `q`-quantile of `samples` by linear interpolation between order statistics (type 7 of Hyndman and Fan, the default of
+/// numpy). `None` if there are no samples, if one of them is not a number, or if `q` is outside `0..=1`.
 pub fn quantile(samples: &[f64], q: f64) -> Option<f64> {
     if samples.is_empty() || !(0.0..=1.0).contains(&q) || samples.iter().any(|x| x.is_nan()) {
         return None;
@@ -12,23 +12,23 @@ pub fn quantile(samples: &[f64], q: f64) -> Option<f64> {
     let below = position.floor() as usize;
     let above = position.ceil() as usize;
     if sorted[below] == sorted[above] {
-        // Also where both are infinite, whose difference would not be a number.
+        // Also covers two infinite values, whose difference would not be a number.
         return Some(sorted[below]);
     }
     Some(sorted[below] + (position - below as f64) * (sorted[above] - sorted[below]))
 }
 
-/// The 0.5-quantile.
+/// The 0.5-quantile. `None` as for [`quantile`].
 pub fn median(samples: &[f64]) -> Option<f64> {
     quantile(samples, 0.5)
 }
 
-/// Arithmetic mean.
+/// Arithmetic mean. `None` without samples.
 pub fn mean(samples: &[f64]) -> Option<f64> {
     if samples.is_empty() { None } else { Some(samples.iter().sum::<f64>() / samples.len() as f64) }
 }
 
-/// Standard deviation with `n - 1` in the denominator; `None` below two samples.
+/// Standard deviation with `n - 1` in the denominator. `None` with fewer than two samples.
 pub fn sample_std(samples: &[f64]) -> Option<f64> {
     if samples.len() < 2 {
         return None;
@@ -46,7 +46,7 @@ mod tests {
 
     fn close(actual: Option<f64>, expected: f64) {
         let actual = actual.expect("a value");
-        assert!((actual - expected).abs() < 1e-12, "{actual} is not {expected}");
+        assert!((actual - expected).abs() < 1e-12, "expected {expected}, got {actual}");
     }
 
     #[test]

@@ -1,8 +1,8 @@
-//! Reads archives from outside as if they were hostile.
+//! Reads archives from untrusted sources as if they were hostile.
 //!
-//! Nothing is unpacked blindly. An archive's regular files are shown to a visitor one by one, under names that cannot leave a folder,
-//! and the visitor decides which of them it writes, and where. Links, devices, absolute names, `..`, duplicate names and names
-//! of unusual length are refused. So is more data than the limits allow. Both happen before memory or disk is used.
+//! Nothing is unpacked blindly. A visitor receives the regular files of an archive one by one, under names that cannot escape a
+//! folder, and decides which of them to write and where. Links, devices, absolute names, `..`, duplicate names, very long names and
+//! anything beyond the limits are refused before they cost memory or disk space.
 
 mod tar_gz;
 mod zip_file;
@@ -16,31 +16,32 @@ use crate::error::{Error, Result};
 pub(super) use tar_gz::visit_tar_gz;
 pub(super) use zip_file::visit_zip;
 
-/// The longest name of an entry, in bytes. Data sets stay far below it.
+/// Maximum length of an entry's name, in bytes. Real datasets stay far below it.
 const MAX_NAME_BYTES: usize = 255;
 
-/// Limits on the content of an archive.
+/// The maximum size of an archive.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits {
-    /// Entries, folders included.
+    /// Number of entries, folders included.
     pub(super) entries: usize,
-    /// Bytes of a single file, unpacked.
+    /// Unpacked bytes of a single file.
     pub(super) file_bytes: u64,
-    /// Bytes of everything, unpacked.
+    /// Unpacked bytes of all files together.
     pub(super) bytes: u64,
 }
 
-/// A regular file of an archive.
+/// A regular file in an archive.
 pub(super) struct Entry<'a> {
-    /// Its name in the archive: parts joined by slashes, none of them `.`, `..` or empty.
+    /// Its name in the archive: parts separated by slashes, none of them `.`, `..` or empty.
     pub(super) name: String,
-    /// Its size as the archive states it. No more than that is read.
+    /// Its size according to the archive.
     pub(super) bytes: u64,
     reader: &'a mut dyn Read,
 }
 
 impl Entry<'_> {
-    /// Copies the content to `target`, the file at `path`, and returns the number of bytes. `archive` is the archive of the entry.
+    /// Copies the content to `target` and returns the number of bytes. `path`, the path of `target`, and `archive` are for error
+    /// messages.
     pub(super) fn copy(&mut self, archive: &Path, target: &mut dyn Write, path: &Path) -> Result<u64> {
         let mut buffer = vec![0; 1 << 16];
         let mut copied = 0;
@@ -55,7 +56,7 @@ impl Entry<'_> {
         if copied == self.bytes {
             return Ok(copied);
         }
-        let problem = format!("has {copied} bytes where the archive says {}", self.bytes);
+        let problem = format!("has {copied} bytes, but the archive claims {}", self.bytes);
         Err(refused(archive, Some(&self.name), problem))
     }
 
@@ -64,10 +65,10 @@ impl Entry<'_> {
     }
 }
 
-/// Handles each file of an archive.
+/// Callback that receives each regular file of an archive.
 pub(super) type Visitor<'a> = dyn FnMut(&mut Entry<'_>) -> Result<()> + 'a;
 
-/// Checks the entries of an archive one by one.
+/// Checks the names, the number and the sizes of an archive's entries as they are read.
 struct Guard<'a> {
     archive: &'a Path,
     limits: Limits,
@@ -82,7 +83,7 @@ impl<'a> Guard<'a> {
         Self { archive, limits, names: HashSet::new(), entries: 0, bytes: 0 }
     }
 
-    /// Counts an entry.
+    /// Counts an entry. Fails if there are too many.
     fn count(&mut self) -> Result<()> {
         self.entries += 1;
         self.check_count(self.entries)
@@ -95,23 +96,23 @@ impl<'a> Guard<'a> {
         Err(refused(self.archive, None, format!("has more than {} entries", self.limits.entries)))
     }
 
-    /// The safe name of a file, or `None` for the archive's own folder (`.`).
+    /// Returns the safe form of a name, or `None` for the archive's root folder (`.`). Fails if the name is unsafe or a duplicate.
     fn name(&mut self, raw: &[u8]) -> Result<Option<String>> {
         let name = safe_name(raw).map_err(|problem| refused(self.archive, Some(&printable(raw)), problem))?;
         if name.is_empty() {
             return Ok(None);
         }
         if !self.names.insert(name.to_lowercase()) {
-            return Err(refused(self.archive, Some(&name), "is in the archive twice"));
+            return Err(refused(self.archive, Some(&name), "appears twice in the archive"));
         }
         Ok(Some(name))
     }
 
-    /// Adds the bytes that a file claims to the total.
+    /// Counts the bytes that a file claims to have. Fails if they exceed the limits.
     fn admit(&mut self, name: &str, bytes: u64) -> Result<()> {
         let Limits { file_bytes, bytes: all, .. } = self.limits;
         if bytes > file_bytes {
-            return Err(refused(self.archive, Some(name), format!("has {bytes} bytes, more than {file_bytes}")));
+            return Err(refused(self.archive, Some(name), format!("has {bytes} bytes, expected at most {file_bytes}")));
         }
         self.bytes = self.bytes.saturating_add(bytes);
         if self.bytes > all {
@@ -121,7 +122,7 @@ impl<'a> Guard<'a> {
     }
 }
 
-/// The name without `.` and empty parts, if it is safe.
+/// Returns the name without `.` and empty parts, or says why the name is unsafe.
 fn safe_name(raw: &[u8]) -> Result<String, &'static str> {
     if raw.len() > MAX_NAME_BYTES {
         return Err("has a name longer than 255 bytes");
@@ -131,18 +132,18 @@ fn safe_name(raw: &[u8]) -> Result<String, &'static str> {
         return Err("has a name with control characters");
     }
     if name.contains('\\') || name.get(1..2) == Some(":") {
-        return Err("has a name that is a path of Windows");
+        return Err("has a name that is a Windows path");
     }
     if name.starts_with('/') {
         return Err("has an absolute name");
     }
     if name.split('/').any(|part| part == "..") {
-        return Err("has a name that leads out of the folder (`..`)");
+        return Err("has a name that escapes the folder (`..`)");
     }
     Ok(name.split('/').filter(|part| !matches!(*part, "" | ".")).collect::<Vec<_>>().join("/"))
 }
 
-/// A name for an error message, whatever characters it contains.
+/// Escapes and shortens a name for an error message.
 fn printable(raw: &[u8]) -> String {
     let text = String::from_utf8_lossy(&raw[..raw.len().min(60)]).escape_debug().to_string();
     if raw.len() > 60 { format!("{text}...") } else { text }
@@ -153,7 +154,7 @@ fn refused(archive: &Path, entry: Option<&str>, problem: impl std::fmt::Display)
         Some(entry) => format!("`{entry}` {problem}"),
         None => problem.to_string(),
     };
-    let help = "the archive is damaged or not the expected one; nothing was kept, so fetch it again";
+    let help = "the archive is damaged or not the expected one; nothing from it was kept, so download it again";
     Error::damaged(archive.display(), problem, help)
 }
 

@@ -1,4 +1,4 @@
-//! Archives of `tar`, compressed with gzip.
+//! Reads gzip-compressed tar archives.
 
 use std::io::{self, Read};
 use std::path::Path;
@@ -9,18 +9,17 @@ use tar::{Archive, EntryType};
 use super::{Entry, Guard, Limits, Visitor, refused};
 use crate::error::Result;
 
-/// Largest overhead of the format itself, in bytes: headers, padding, the end.
+/// Maximum overhead of the format in bytes: headers, padding and the end marker.
 const FORMAT_BYTES: u64 = 4 << 20;
 
-/// Largest size of an extended header, in bytes. Common writers need some hundred.
+/// Maximum size of an extended header in bytes. The usual writers need a few hundred.
 const MAX_EXTENSION_BYTES: u64 = 64 << 10;
 
-/// Passes the regular files of an archive to `visit`, in their order, and reads the archive to its end, so that the checksum of the
-/// compression has been verified when this returns.
+/// Passes the regular files of an archive to `visit` in order. Reads the archive to its end, so that the gzip checksum has been
+/// verified when this returns.
 ///
 /// # Errors
-/// Errors of the visitor, and [`Error::Damaged`](crate::error::Error::Damaged) for an archive that is damaged, hostile, or beyond the
-/// limits.
+/// Errors of the visitor; [`Error::Damaged`](crate::error::Error::Damaged) if the archive is damaged, hostile or over the limits.
 pub(in crate::data) fn visit_tar_gz(
     source: impl io::BufRead,
     path: &Path,
@@ -31,8 +30,8 @@ pub(in crate::data) fn visit_tar_gz(
     let mut archive = Archive::new(Capped { inner: MultiGzDecoder::new(source), left });
     let broken = |error: io::Error| refused(path, None, format!("cannot be read: {error}"));
     let mut guard = Guard::new(path, limits);
-    // Raw: extended headers come as entries. The library would otherwise take the long names among them into memory, whatever they
-    // claim to be.
+    // With `raw`, extended headers appear as entries. Otherwise the library would read the long names in them into memory, whatever
+    // size they claim.
     for entry in archive.entries().map_err(broken)?.raw(true) {
         let mut entry = entry.map_err(broken)?;
         guard.count()?;
@@ -56,7 +55,7 @@ pub(in crate::data) fn visit_tar_gz(
             }
         }
     }
-    // The end of the archive is followed by padding and the checksum.
+    // The padding and the checksum come after the end of the archive.
     io::copy(&mut archive.into_inner(), &mut io::sink()).map_err(broken).map(drop)
 }
 
@@ -71,7 +70,7 @@ fn kind(entry: EntryType) -> &'static str {
     }
 }
 
-/// Returns an error instead of more bytes than the limit.
+/// A reader that fails once the limit on the number of bytes is exceeded.
 struct Capped<R> {
     inner: R,
     left: u64,
@@ -81,7 +80,7 @@ impl<R: Read> Read for Capped<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.inner.read(buffer)?;
         let left = self.left.checked_sub(read as u64);
-        self.left = left.ok_or_else(|| io::Error::other("it unpacks to more than it should"))?;
+        self.left = left.ok_or_else(|| io::Error::other("it unpacks to more bytes than allowed"))?;
         Ok(read)
     }
 }

@@ -1,4 +1,4 @@
-//! Honest, damaged and hostile archives.
+//! Tests that hostile and damaged archives are refused.
 
 use std::fs::File;
 use std::io::{BufReader, Cursor};
@@ -13,7 +13,7 @@ use super::*;
 
 const LIMITS: Limits = Limits { entries: 20, file_bytes: 10_000, bytes: 30_000 };
 
-/// A tar entry as anyone could write it: nothing about the name is checked.
+/// A tar entry with an arbitrary, unchecked name.
 fn entry(name: &[u8], kind: EntryType, bytes: u64, content: &[u8]) -> Vec<u8> {
     let mut header = Header::new_ustar();
     header.as_old_mut().name[..name.len().min(100)].copy_from_slice(&name[..name.len().min(100)]);
@@ -38,7 +38,7 @@ fn gz(parts: &[Vec<u8>]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// Names and contents that a visitor was shown, or the error.
+/// The names and contents that the visitor received, or the error.
 fn visited(visit: impl FnOnce(&mut Visitor<'_>) -> Result<()>) -> Result<Vec<(String, Vec<u8>)>> {
     let mut seen = Vec::new();
     visit(&mut |entry| {
@@ -80,7 +80,7 @@ fn hostile_tar_archives_are_refused() {
     bad_header[10] ^= 1;
     for (parts, problem) in [
         (vec![file("/etc/passwd", b"x")], "`/etc/passwd` has an absolute name"),
-        (vec![file("a/../../b", b"x")], "leads out of the folder"),
+        (vec![file("a/../../b", b"x")], "escapes the folder"),
         (link(EntryType::Symlink), "`a` is a symbolic link"),
         (link(EntryType::Link), "`a` is a hard link"),
         (link(EntryType::Char), "`a` is a device"),
@@ -90,15 +90,15 @@ fn hostile_tar_archives_are_refused() {
         (vec![entry(b"big", EntryType::Regular, 10 << 30, b"")], "`big` has 10737418240 bytes"),
         ((0..21).map(|i| file(&format!("{i}"), b"")).collect(), "more than 20 entries"),
         ((0..4).map(|i| file(&format!("{i}"), &[1; 9_000])).collect(), "unpacks to more than 30000 bytes"),
-        (vec![file("a", b"1"), file("./A", b"2")], "`A` is in the archive twice"),
+        (vec![file("a", b"1"), file("./A", b"2")], "`A` appears twice in the archive"),
         (vec![entry(b"L", EntryType::GNULongName, 300, &long)], "very long name"),
         (vec![entry(b"x", EntryType::XHeader, 1 << 30, b"")], "very long name"),
         (vec![bad_header], "checksum"),
-        (vec![file("a\\b", b"x")], "path of Windows"),
-        (vec![file("C:b", b"x")], "path of Windows"),
+        (vec![file("a\\b", b"x")], "Windows path"),
+        (vec![file("C:b", b"x")], "Windows path"),
         (vec![file("a\nb", b"x")], "control characters"),
         (vec![entry(b"\xff", EntryType::Regular, 0, b"")], "not UTF-8"),
-        (vec![entry(b"a", EntryType::Regular, 9_000, b"x")], "`a` has 1536 bytes where the archive says 9000"),
+        (vec![entry(b"a", EntryType::Regular, 9_000, b"x")], "`a` has 1536 bytes, but the archive claims 9000"),
     ] {
         assert_refused(tar(&gz(&parts)), problem);
     }
@@ -106,13 +106,13 @@ fn hostile_tar_archives_are_refused() {
 
 #[test]
 fn zeros_without_end_are_not_read_to_their_end() {
-    // 1 GB of zeros in about 1 MB, behind the end of the archive.
+    // 1 GB of zeros compressed to about 1 MB, after the end of the archive.
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
     for _ in 0..1024 {
         encoder.write_all(&vec![0; 1 << 20]).unwrap();
     }
     let started = std::time::Instant::now();
-    assert_refused(tar(&encoder.finish().unwrap()), "more than it should");
+    assert_refused(tar(&encoder.finish().unwrap()), "more bytes than allowed");
     assert!(started.elapsed().as_secs() < 1);
 }
 
@@ -123,7 +123,7 @@ fn every_cut_and_every_changed_byte_of_a_compressed_archive_is_found_or_harmless
     for length in 0..archive.len() {
         assert!(tar(&archive[..length]).is_err(), "cut off after {length} of {} bytes", archive.len());
     }
-    // The head of gzip holds a time, and the compression some bits, of which nothing depends.
+    // Nothing depends on the time stamp in the gzip header or on a few bits of the compressed data.
     let mut harmless = 0;
     for at in 0..archive.len() {
         let mut changed = archive.clone();
@@ -146,7 +146,7 @@ fn zipped(files: &[(&str, &[u8])]) -> Vec<u8> {
     writer.finish().unwrap().into_inner()
 }
 
-/// Replaces bytes wherever they stand: a name in both headers, without the writer's checks.
+/// Replaces bytes wherever they occur: a name in both headers, bypassing the writer's checks.
 fn replaced(bytes: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
     assert_eq!(from.len(), to.len());
     let mut out = bytes.to_vec();
@@ -175,15 +175,15 @@ fn hostile_zip_archives_are_refused() {
     let long = "n".repeat(300);
     for (bytes, problem) in [
         (replaced(&one("XXtc/a"), b"XXtc/a", b"/etc/a"), "absolute name"),
-        (replaced(&one("XX/a"), b"XX/a", b"../a"), "leads out of the folder"),
+        (replaced(&one("XX/a"), b"XX/a", b"../a"), "escapes the folder"),
         (link, "is a link or a device"),
         (zipped(&many), "more than 20 entries"),
-        (zipped(&[("big", &[0; 10_001])]), "`big` has 10001 bytes, more than 10000"),
+        (zipped(&[("big", &[0; 10_001])]), "`big` has 10001 bytes, expected at most 10000"),
         (
             zipped(&[("1", &[0; 9_999]), ("2", &[0; 9_999]), ("3", &[0; 9_999]), ("4", b"1234")]),
             "more than 30000 bytes",
         ),
-        (replaced(&zipped(&[("aa", b"x"), ("bb", b"y")]), b"bb", b"aa"), "is in the archive twice"),
+        (replaced(&zipped(&[("aa", b"x"), ("bb", b"y")]), b"bb", b"aa"), "appears twice in the archive"),
         (one(&long), "name longer than 255 bytes"),
         (b"PK\x05\x06 and nothing else".to_vec(), "cannot be read"),
         (Vec::new(), "cannot be read"),
@@ -195,14 +195,14 @@ fn hostile_zip_archives_are_refused() {
 #[test]
 fn a_zip_file_that_claims_less_than_it_holds_is_refused() {
     let bytes = zipped(&[("a", &[0; 5000])]);
-    // The claim stands in both headers, as four bytes.
+    // Both headers hold the size, as four bytes.
     let less = replaced(&bytes, &5000_u32.to_le_bytes(), &40_u32.to_le_bytes());
     assert!(zip(&less).is_err());
     let content = zipped(&[("a", b"content that is stored")]);
     for at in 0..content.len() {
         let mut changed = content.clone();
         changed[at] ^= 4;
-        // Whatever comes out, nothing panics, and no name leads anywhere.
+        // Whatever the outcome, nothing panics and every name is safe.
         if let Ok(seen) = zip(&changed) {
             assert!(seen.iter().all(|(name, _)| safe_name(name.as_bytes()).is_ok()));
         }

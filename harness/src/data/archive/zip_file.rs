@@ -1,4 +1,4 @@
-//! Archives of `zip`.
+//! Reads zip archives.
 
 use std::io::{Read, Seek};
 use std::path::Path;
@@ -11,17 +11,16 @@ use zip::unstable::read::ZipIterable;
 use super::{Entry, Guard, Limits, Visitor, refused};
 use crate::error::Result;
 
-/// The bits of a Unix mode for the type of a file, and their values for regular files and folders. Zip files of other systems have none.
+/// The file-type bits of a Unix mode, and their values for regular files and folders. Zip files from other systems have none.
 const KIND: u32 = 0o170_000;
 const REGULAR: u32 = 0o100_000;
 const FOLDER: u32 = 0o040_000;
 
-/// Passes the regular files of an archive to `visit`, in the order of its directory, and verifies each checksum once the file is read
-/// to its end.
+/// Passes the regular files of an archive to `visit` in the order of the zip directory. A file's checksum is verified when the
+/// visitor has read it to its end.
 ///
 /// # Errors
-/// Errors of the visitor, and [`Error::Damaged`](crate::error::Error::Damaged) for an archive that is damaged, hostile, or beyond the
-/// limits.
+/// Errors of the visitor; [`Error::Damaged`](crate::error::Error::Damaged) if the archive is damaged, hostile or over the limits.
 pub(in crate::data) fn visit_zip(
     source: impl Read + Seek,
     path: &Path,
@@ -29,7 +28,7 @@ pub(in crate::data) fn visit_zip(
     visit: &mut Visitor<'_>,
 ) -> Result<()> {
     let broken = |error: ZipError| refused(path, None, format!("cannot be read: {error}"));
-    // The directory is walked entry by entry: one with millions of entries takes no memory.
+    // The directory is read entry by entry, so that one with millions of entries takes no memory.
     let mut archive = ZipIterable::try_new(source, Config::default()).map_err(broken)?;
     let mut guard = Guard::new(path, limits);
     guard.check_count(archive.len())?;
@@ -51,7 +50,7 @@ pub(in crate::data) fn visit_zip(
         let bytes = entry.size();
         guard.admit(&name, bytes)?;
         let reader = entry.with_reader(files.reader_mut(), ZipReadOptions::new()).map_err(broken)?;
-        // Reading one byte more than stated shows whether the statement is wrong.
+        // Reading one byte more than claimed is enough to detect a wrong claim.
         visit(&mut Entry { name, bytes, reader: &mut reader.take(bytes + 1) })?;
     }
     Ok(())

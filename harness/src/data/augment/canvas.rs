@@ -1,11 +1,11 @@
-//! An image during augmentation.
+//! The image that augmentation steps work on.
 
-/// One image, `[3, size, size]`, and space for the result of a step.
+/// An image `[3, size, size]`, and a buffer for the output of a step.
 pub(in crate::data) struct Canvas {
     pub(super) size: usize,
     pub(in crate::data) values: Vec<u8>,
     pub(super) spare: Vec<u8>,
-    /// Space for one row.
+    /// Buffer for a row interpolated between two rows.
     pub(super) row: Vec<f32>,
 }
 
@@ -15,7 +15,7 @@ impl Canvas {
         Self { size, spare: values.clone(), values, row: vec![0.0; size] }
     }
 
-    /// Puts an image onto the canvas: `[size, size, 3]`, interleaved.
+    /// Copies an interleaved image `[size, size, 3]` onto the canvas.
     pub(in crate::data) fn place(&mut self, pixels: &[u8]) {
         let (red, rest) = self.values.split_at_mut(self.size * self.size);
         let (green, blue) = rest.split_at_mut(self.size * self.size);
@@ -24,14 +24,14 @@ impl Canvas {
         }
     }
 
-    /// Red, green and blue.
+    /// The red, green and blue plane.
     pub(super) fn planes(&self) -> [&[u8]; 3] {
         let (red, rest) = self.values.split_at(self.size * self.size);
         let (green, blue) = rest.split_at(self.size * self.size);
         [red, green, blue]
     }
 
-    /// Red, green and blue.
+    /// The red, green and blue plane, mutable.
     pub(super) fn planes_mut(&mut self) -> [&mut [u8]; 3] {
         let (red, rest) = self.values.split_at_mut(self.size * self.size);
         let (green, blue) = rest.split_at_mut(self.size * self.size);

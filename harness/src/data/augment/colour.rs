@@ -1,4 +1,4 @@
-//! Changes of colour: most of them are a table from bytes to bytes.
+//! Colour augmentations. Most of them are a lookup table from bytes to bytes.
 
 use rand::seq::SliceRandom;
 use rand::{Rng, RngExt};
@@ -10,7 +10,7 @@ use crate::config::data::ColorJitterConfig;
 type Table = [u8; 256];
 
 fn table(value: impl Fn(f32) -> f32) -> Table {
-    // As a conversion to bytes does: rounded towards zero and clamped to the range of a byte.
+    // Like a conversion to bytes: truncated towards zero and clamped to the range of a byte.
     std::array::from_fn(|byte| value(byte as f32).clamp(0.0, 255.0) as u8)
 }
 
@@ -20,12 +20,12 @@ fn look_up(values: &mut [u8], table: &Table) {
     }
 }
 
-/// A blend: `factor` times the image plus the rest of `other`.
+/// Linear blend: `factor * value + (1 - factor) * other`.
 fn blend(value: f32, other: f32, factor: f64) -> f32 {
     factor as f32 * value + (1.0 - factor) as f32 * other
 }
 
-/// Luminance as in torchvision: ITU-R BT.601, truncated to an integer.
+/// ITU-R BT.601 luminance with torchvision's coefficients, truncated to an integer.
 fn grey([red, green, blue]: [u8; 3]) -> u8 {
     (0.2989 * f32::from(red) + 0.587 * f32::from(green) + 0.114 * f32::from(blue)) as u8
 }
@@ -43,7 +43,7 @@ pub(super) fn contrast(canvas: &mut Canvas, factor: f64) {
     look_up(&mut canvas.values, &table(|value| blend(value, mean, factor)));
 }
 
-/// Grey at factor 0, unchanged at 1.
+/// Greyscale at factor 0, unchanged at 1.
 pub(super) fn saturation(canvas: &mut Canvas, factor: f64) {
     let [red, green, blue] = canvas.planes_mut();
     for ((red, green), blue) in red.iter_mut().zip(green).zip(blue) {
@@ -54,18 +54,18 @@ pub(super) fn saturation(canvas: &mut Canvas, factor: f64) {
     }
 }
 
-/// Rotates every hue by this fraction of the hue circle, from -0.5 to 0.5.
+/// Rotates the hue of every pixel by this fraction of the colour wheel, from -0.5 to 0.5.
 pub(super) fn hue(canvas: &mut Canvas, turn: f64) {
     let [red, green, blue] = canvas.planes_mut();
     for ((red, green), blue) in red.iter_mut().zip(green).zip(blue) {
         let colour = turned([*red, *green, *blue].map(|value| f32::from(value) / 255.0), turn as f32);
-        // As torchvision converts values from 0 to 1 into bytes: truncated, with 1 just below 256.
+        // As torchvision converts values from 0 to 1 to bytes: scaled by just under 256 and truncated.
         [*red, *green, *blue] = colour.map(|value| (value * 255.999) as u8);
     }
 }
 
-/// A colour with its hue rotated and its largest and smallest values kept. The order of operations is torchvision's: the last bit may
-/// decide where values are truncated.
+/// Rotates the hue of a colour and keeps its greatest and least value. The order of operations is torchvision's, because values are
+/// truncated and the last bit can matter.
 fn turned([red, green, blue]: [f32; 3], turn: f32) -> [f32; 3] {
     let (greatest, least) = (red.max(green).max(blue), red.min(green).min(blue));
     if greatest == least {
@@ -92,12 +92,12 @@ fn turned([red, green, blue]: [f32; 3], turn: f32) -> [f32; 3] {
         3 => [low, falling, greatest],
         4 => [rising, low, greatest],
         5 => [greatest, low, falling],
-        // Back at red; 6 if rounding completed the circle.
+        // Sector 0, or 6 if rounding completed the circle.
         _ => [greatest, rising, low],
     }
 }
 
-/// The same place on a circle of length 1, for a value that is at most one turn off.
+/// Wraps a position to the circle of length 1. It must be at most one turn away.
 fn within_circle(place: f32) -> f32 {
     if place < 0.0 {
         place + 1.0
@@ -108,7 +108,7 @@ fn within_circle(place: f32) -> f32 {
     }
 }
 
-/// Smooth at factor 0, unchanged at 1. The border is not smoothed.
+/// Smoothed at factor 0, unchanged at 1. The border is not smoothed.
 pub(super) fn sharpness(canvas: &mut Canvas, factor: f64) {
     let Canvas { size, values, spare, .. } = canvas;
     let size = *size;
@@ -121,7 +121,7 @@ pub(super) fn sharpness(canvas: &mut Canvas, factor: f64) {
             let lines = [y - 1, y, y + 1].map(|row| &source[row * size..][..size]);
             for x in 1..size - 1 {
                 let around = lines.map(|line| line[x - 1..=x + 1].iter().map(|value| u16::from(*value)).sum::<u16>());
-                // The middle counts five times, the others once.
+                // The centre has weight five, its neighbours one each.
                 let sum = around.iter().sum::<u16>() + 4 * u16::from(lines[1][x]);
                 target[y * size + x] = rounded(f32::from(sum) / 13.0);
             }
@@ -133,7 +133,7 @@ pub(super) fn sharpness(canvas: &mut Canvas, factor: f64) {
     std::mem::swap(values, spare);
 }
 
-/// Keeps this many of the eight bits of a value.
+/// Keeps this many of the eight bits of every value.
 pub(super) fn posterize(canvas: &mut Canvas, bits: u32) {
     let mask = !(0xff_u8.checked_shr(bits).unwrap_or(0));
     for value in &mut canvas.values {
@@ -150,7 +150,7 @@ pub(super) fn solarize(canvas: &mut Canvas, threshold: f64) {
     }
 }
 
-/// Stretches each channel to the full range.
+/// Stretches each channel to the full range from 0 to 255.
 pub(super) fn autocontrast(canvas: &mut Canvas) {
     for plane in canvas.planes_mut() {
         let (least, greatest) = plane.iter().fold((255, 0), |(least, greatest), v| (least.min(*v), greatest.max(*v)));
@@ -161,14 +161,14 @@ pub(super) fn autocontrast(canvas: &mut Canvas) {
     }
 }
 
-/// Equalises each channel's histogram.
+/// Equalises the histogram of each channel.
 pub(super) fn equalize(canvas: &mut Canvas) {
     for plane in canvas.planes_mut() {
         let mut counts = [0_usize; 256];
         for value in plane.iter() {
             counts[usize::from(*value)] += 1;
         }
-        // All but the brightest value that occurs.
+        // The brightest value that occurs is left out.
         let last = counts.iter().rposition(|count| *count > 0).map_or(0, |last| counts[last]);
         let step = (plane.len() - last) / 255;
         if step == 0 {
@@ -184,7 +184,7 @@ pub(super) fn equalize(canvas: &mut Canvas) {
     }
 }
 
-/// Brightness, contrast, saturation and hue by random amounts in random order.
+/// Changes brightness, contrast, saturation and hue by random amounts in random order.
 pub(super) fn jitter(config: &ColorJitterConfig, canvas: &mut Canvas, rng: &mut impl Rng) {
     type Change = fn(&mut Canvas, f64);
     let ranges: [(Change, f32); 3] =
@@ -195,7 +195,7 @@ pub(super) fn jitter(config: &ColorJitterConfig, canvas: &mut Canvas, rng: &mut 
         (change, range, low + (1.0 + range - low) * rng.random::<f64>())
     });
     let mut changes = changes.to_vec();
-    // Drawn last and only if configured: without it, the draws are those of earlier versions, which had no hue.
+    // Drawn last and only if enabled, so that without hue the draws match those of earlier versions, which had none.
     if config.hue > 0.0 {
         let range = f64::from(config.hue);
         changes.push((hue, range, range * (2.0 * rng.random::<f64>() - 1.0)));

@@ -1,4 +1,4 @@
-//! Crops: of random size, resized, and of a padded image.
+//! Random resized crops, and crops of a padded image.
 
 use rand::Rng;
 
@@ -7,8 +7,8 @@ use super::window::{Window, random_sides};
 use crate::config::data::{Interpolation, RandomResizedCropConfig};
 
 impl Window {
-    /// Draws as torchvision's `RandomResizedCrop` does: after ten draws that do not fit, the largest window in the middle whose
-    /// aspect ratio is allowed.
+    /// Draws a window as torchvision's `RandomResizedCrop` does. After ten draws that do not fit, it falls back to the largest
+    /// central window with an allowed aspect ratio.
     pub(super) fn random(config: &RandomResizedCropConfig, size: usize, rng: &mut impl Rng) -> Self {
         match random_sides(config.scale, config.ratio, 1..=size, size, rng) {
             Some([width, height]) => Self::somewhere([height, width], size, rng),
@@ -29,9 +29,9 @@ impl Window {
         Self { top: (size - height) / 2, left: (size - width) / 2, height, width }
     }
 
-    /// Fills the canvas with this part of it: pixel centres at halves, nothing from beyond the window's edge.
+    /// Enlarges this window to the whole canvas. Pixel centres are at half-integers, and no pixel outside the window is used.
     ///
-    /// A window is never larger than the canvas, so this only ever enlarges, and nothing needs to be smoothed before.
+    /// A window is never larger than the canvas, so no antialiasing is needed.
     pub(super) fn resize(self, interpolation: Interpolation, canvas: &mut Canvas) {
         match interpolation {
             Interpolation::Bilinear => self.resize_by(bilinear, canvas),
@@ -54,7 +54,7 @@ impl Window {
                 }
                 for (value, place) in target.iter_mut().zip(&columns) {
                     let sum = weighed(row[place.first], place.others.map(|(x, weight)| (row[x], weight)));
-                    // A cubic goes beyond the values that it lies between; two pixels' mean is spared the time.
+                    // A cubic can overshoot the values that it interpolates. A linear blend cannot, so it skips the clamp.
                     *value = rounded(if OTHERS > 1 { sum.clamp(0.0, 255.0) } else { sum });
                 }
             }
@@ -63,32 +63,33 @@ impl Window {
     }
 }
 
-/// A position between the pixels of a line: one pixel, and others with their weights. The weight of the first is 1 less theirs.
+/// A position between the pixels of a line: a first pixel, and others with their weights. The first has the rest of the weight, so
+/// that all weights sum to one.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Place<const OTHERS: usize> {
     first: usize,
     others: [(usize, f32); OTHERS],
 }
 
-/// The values of a [`Place`] as one.
+/// The weighted mean of the values at a [`Place`].
 fn weighed<const OTHERS: usize>(first: f32, others: [(f32, f32); OTHERS]) -> f32 {
     others.into_iter().fold(first, |sum, (value, weight)| sum + (value - first) * weight)
 }
 
-/// Where the middle of the `target`-th of `targets` pixels lies among the middles of `sources` pixels over the same length.
+/// The position of target pixel `target` of `targets` in source coordinates, if `sources` pixels span the same length.
 fn middle(target: usize, targets: usize, sources: usize) -> f32 {
     (target as f32 + 0.5) * (sources as f32 / targets as f32) - 0.5
 }
 
-/// Between the two nearest pixels.
+/// Interpolates between the two nearest pixels.
 fn bilinear(target: usize, targets: usize, sources: usize) -> Place<1> {
     let middle = middle(target, targets, sources).clamp(0.0, (sources - 1) as f32);
     let low = middle as usize;
     Place { first: low, others: [((low + 1).min(sources - 1), middle - low as f32)] }
 }
 
-/// Between the four nearest pixels. At the line's ends, those that there are make up for those that are missing, as in PyTorch's
-/// antialiased interpolation; its plain one repeats the last pixel.
+/// Interpolates between the four nearest pixels. At the ends of a line the weights of the existing pixels are renormalised, as in
+/// PyTorch's antialiased interpolation. (Without antialiasing, PyTorch repeats the last pixel.)
 fn bicubic(target: usize, targets: usize, sources: usize) -> Place<3> {
     let middle = middle(target, targets, sources);
     let below = middle.floor();
@@ -102,26 +103,26 @@ fn bicubic(target: usize, targets: usize, sources: usize) -> Place<3> {
     Place { first, others: others.map(|(pixel, weight)| (pixel, weight / sum)) }
 }
 
-/// The kernel of cubic convolution at a distance of up to 2, with the constant -1/2 (Keys 1981,
-/// <https://doi.org/10.1109/TASSP.1981.1163711>), which PyTorch takes where it antialiases.
+/// The cubic convolution kernel at a distance of up to 2, with the constant -1/2 (Keys 1981,
+/// <https://doi.org/10.1109/TASSP.1981.1163711>). PyTorch uses this constant when it antialiases.
 fn cubic(distance: f32) -> f32 {
     let d = distance;
     if d <= 1.0 { (1.5 * d - 2.5) * d * d + 1.0 } else { ((2.5 - 0.5 * d) * d - 4.0) * d + 2.0 }
 }
 
-/// The nearest byte to a number from 0 to 255, the even one of two. In the sum, the last bit has the value 1, so the addition rounds;
-/// the instruction for that is not on every machine.
+/// Rounds a number from 0 to 255 to the nearest byte, with ties to even. The addition does the rounding, because the last bit of the
+/// sum is worth one; not every machine has a rounding instruction.
 pub(super) fn rounded(value: f32) -> u8 {
     const TWO_TO_23: f32 = 8_388_608.0;
     (value + TWO_TO_23).to_bits() as u8
 }
 
-/// The window at `[top, left]` of the image with `padding` black pixels around it.
+/// Crops the image, padded with `padding` black pixels on every side, to its size at `[top, left]`.
 pub(super) fn shift(canvas: &mut Canvas, padding: usize, [top, left]: [usize; 2]) {
     let Canvas { size, values, spare, .. } = canvas;
     let size = *size;
     spare.fill(0);
-    // Columns of the target whose source lies inside the image.
+    // Target columns whose source is inside the image.
     let columns = padding.saturating_sub(left)..(size + padding).saturating_sub(left).min(size);
     if columns.start < columns.end {
         for (source, target) in values.chunks_exact(size * size).zip(spare.chunks_exact_mut(size * size)) {

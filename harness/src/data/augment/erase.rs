@@ -6,7 +6,8 @@ use super::window::{Window, random_sides};
 use crate::config::data::RandomErasingConfig;
 
 impl Window {
-    /// Draws as torchvision's `RandomErasing` does: with the given probability, and nothing if ten draws do not fit.
+    /// Draws a window as torchvision's `RandomErasing` does, with the configured probability. Returns `None` if none of ten draws
+    /// fits.
     pub(super) fn random_to_erase(config: &RandomErasingConfig, size: usize, rng: &mut impl Rng) -> Option<Self> {
         if !rng.random_bool(f64::from(config.probability)) {
             return None;
@@ -15,7 +16,7 @@ impl Window {
         Some(Self::somewhere(height_and_width, size, rng))
     }
 
-    /// Sets this rectangle of `[3, size, size]` to zero.
+    /// Sets this window of an image `[3, size, size]` to zero.
     pub(super) fn erase(self, values: &mut [f32], size: usize) {
         for plane in values.chunks_exact_mut(size * size) {
             for row in plane.chunks_exact_mut(size).skip(self.top).take(self.height) {

@@ -1,4 +1,4 @@
-//! Flips, and affine maps by the nearest pixel.
+//! Flips, and affine transforms with nearest-neighbour sampling.
 
 use super::canvas::Canvas;
 
@@ -9,24 +9,25 @@ pub(super) fn flip(canvas: &mut Canvas) {
     }
 }
 
-/// From a pixel of the result to its place in the source, both counted from the middle of the image: `x a + y b + c`, `x d + y e + f`.
+/// Maps a pixel of the result to its position in the source, both relative to the centre of the image: `x a + y b + c`,
+/// `x d + y e + f`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Affine {
     rows: [[f64; 3]; 2],
 }
 
 impl Affine {
-    /// Moves every row to the side, in proportion to its distance from the image's top.
+    /// Shifts every row sideways in proportion to its distance from the top of the image.
     pub(super) fn shear_x(amount: f64, size: usize) -> Self {
         Self { rows: [[1.0, amount, amount * size as f64 / 2.0], [0.0, 1.0, 0.0]] }
     }
 
-    /// Moves every column up or down, in proportion to its distance from the image's left side.
+    /// Shifts every column up or down in proportion to its distance from the left edge of the image.
     pub(super) fn shear_y(amount: f64, size: usize) -> Self {
         Self { rows: [[1.0, 0.0, 0.0], [amount, 1.0, amount * size as f64 / 2.0]] }
     }
 
-    /// Moves the image by whole pixels to the right and down.
+    /// Moves the image right and down by whole pixels.
     pub(super) fn translate(x: f64, y: f64) -> Self {
         Self { rows: [[1.0, 0.0, -x.trunc()], [0.0, 1.0, -y.trunc()]] }
     }
@@ -37,7 +38,7 @@ impl Affine {
         Self { rows: [[cos, -sin, 0.0], [sin, cos, 0.0]] }
     }
 
-    /// Pixels from outside the image are black.
+    /// Transforms the image. Pixels from outside the image become black.
     pub(super) fn apply(self, canvas: &mut Canvas) {
         let Canvas { size, values, spare, .. } = canvas;
         let size = *size;
@@ -60,9 +61,9 @@ impl Affine {
     }
 }
 
-/// The nearest pixel, the even one of two, if there is one.
+/// The nearest pixel, with ties to the even one, or `None` outside the image.
 fn nearest(place: f64, size: usize) -> Option<usize> {
-    // For positions within an image the addition rounds, because the sum's last bit has the value 1. Negative positions stay below it.
+    // In the range of image sizes the addition rounds to an integer, because the last bit of the sum is worth one.
     const TWO_TO_52: f64 = 4_503_599_627_370_496.0;
     if place < -0.5 {
         return None;

@@ -1,5 +1,5 @@
-//! Random changes to training images, as a list of steps. They do what torchvision's transforms of the same names do to images of
-//! bytes, and are tested against its results for fixed parameters (`fixtures/`).
+//! Random augmentation of training images, as a list of steps. Each step matches the torchvision transform of the same name applied
+//! to 8-bit images, and is tested against torchvision's output for fixed parameters (`fixtures/`).
 
 mod canvas;
 mod colour;
@@ -17,7 +17,7 @@ use crate::config::data::{RandomErasingConfig, RandomResizedCropConfig};
 pub(super) use canvas::Canvas;
 use window::Window;
 
-/// A random change. Each has its own stream of random numbers, so that adding a step does not change the draws of the others.
+/// An augmentation. Each has its own random stream, so that adding a step does not change the draws of the others.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Step {
     RandomResizedCrop(RandomResizedCropConfig),
@@ -40,7 +40,7 @@ pub(super) fn steps(config: &AugmentConfig) -> Vec<Step> {
 }
 
 impl Step {
-    /// Changes the image that is the `index`-th of its split.
+    /// Applies this step to the image at `index` in its split.
     pub(super) fn apply(self, canvas: &mut Canvas, seed: u64, epoch: u64, index: u64) {
         let mut rng = stream(self.purpose(), [seed, epoch, index]);
         match self {
@@ -72,7 +72,7 @@ impl Step {
     }
 }
 
-/// Sets a random rectangle of the normalised image `[3, size, size]` to zero, with the configured probability.
+/// Sets a random rectangle of the normalised image `[3, size, size]` to zero, with the probability that the config states.
 pub(super) fn random_erasing(config: &RandomErasingConfig, values: &mut [f32], size: usize, counters: [u64; 3]) {
     let mut rng = stream(Purpose::Erasing, counters);
     if let Some(window) = Window::random_to_erase(config, size, &mut rng) {

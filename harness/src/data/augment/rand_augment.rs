@@ -10,7 +10,7 @@ use crate::config::data::RandAugmentConfig;
 /// Number of magnitudes, which start at 0.
 const BINS: u32 = 31;
 
-/// All operations. Each is equally likely.
+/// All operations, drawn with equal probability.
 const OPERATIONS: [Operation; 14] = [
     Operation::Identity,
     Operation::ShearX,
@@ -56,7 +56,7 @@ pub(super) fn apply(config: &RandAugmentConfig, canvas: &mut Canvas, rng: &mut i
 }
 
 impl Operation {
-    /// At a magnitude of 0 to 30; `sign` is 1 or -1.
+    /// Applies the operation with a magnitude from 0 to 30 and a sign of 1 or -1.
     pub(super) fn apply(self, canvas: &mut Canvas, magnitude: u32, sign: f64) {
         let strength = |greatest| sign * linear(greatest, magnitude);
         let size = canvas.size;
@@ -71,12 +71,12 @@ impl Operation {
             Self::Color => colour::saturation(canvas, 1.0 + strength(0.9)),
             Self::Contrast => colour::contrast(canvas, 1.0 + strength(0.9)),
             Self::Sharpness => colour::sharpness(canvas, 1.0 + strength(0.9)),
-            // From eight bits to four.
+            // Keeps from eight bits down to four.
             Self::Posterize => {
                 let lost = (f64::from(magnitude) / (f64::from(BINS - 1) / 4.0)).round_ties_even();
                 colour::posterize(canvas, 8 - lost as u32);
             }
-            // Multiplied first, so that thresholds which are whole numbers are exact.
+            // Multiplying before dividing keeps integer thresholds exact.
             Self::Solarize => colour::solarize(canvas, 255.0 * f64::from(BINS - 1 - magnitude) / f64::from(BINS - 1)),
             Self::AutoContrast => colour::autocontrast(canvas),
             Self::Equalize => colour::equalize(canvas),
@@ -84,22 +84,22 @@ impl Operation {
     }
 }
 
-/// From 0 to `greatest` in steps that are equal but for rounding, which is that of `torch.linspace` in 32 bits: the blended bytes are cut
-/// to whole numbers, and the last bit may decide.
+/// The value at `magnitude` on an even scale from 0 to `greatest`, rounded like `torch.linspace` in 32 bits: blended bytes are
+/// truncated to integers, so the last bit can matter.
 fn linear(greatest: f64, magnitude: u32) -> f64 {
     let (end, last) = (greatest as f32, BINS - 1);
     let step = end / last as f32;
     f64::from(if magnitude < BINS / 2 { step * magnitude as f32 } else { end - step * (last - magnitude) as f32 })
 }
 
-/// The largest translation, in pixels: 150 of the 331 pixels of the paper's ImageNet models.
+/// The greatest translation, in pixels: 150 of the 331 pixels of the paper's ImageNet models.
 fn translation(size: usize) -> f64 {
     150.0 / 331.0 * size as f64
 }
 
-/// The operation that torchvision calls by this name.
+/// The operation with this torchvision name.
 #[cfg(test)]
 pub(super) fn named(name: &str) -> Operation {
     let found = OPERATIONS.into_iter().find(|operation| format!("{operation:?}") == name);
-    found.unwrap_or_else(|| panic!("{name} is no operation"))
+    found.unwrap_or_else(|| panic!("{name} is not an operation"))
 }

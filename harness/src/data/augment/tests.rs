@@ -1,4 +1,4 @@
-//! Augmentation against torchvision's results.
+//! Tests the augmentation steps by hand-computed examples, by their properties, and against torchvision.
 
 use std::collections::BTreeMap;
 
@@ -34,7 +34,7 @@ fn the_whole_image_as_window_is_the_identity() {
 
 #[test]
 fn two_by_two_to_four_by_four_by_hand() {
-    // Four targets over two sources lie at -0.25, 0.25, 0.75, 1.25, clamped to 0 and 1: weights 0, 1/4, 3/4, 1.
+    // Four target pixels over two source pixels are at -0.25, 0.25, 0.75, 1.25, clamped to 0 and 1: weights 0, 1/4, 3/4, 1.
     let mut red = [100; 16];
     [red[5], red[6], red[9], red[10]] = [0, 4, 8, 20];
     let mut canvas = canvas(4, &red);
@@ -42,11 +42,11 @@ fn two_by_two_to_four_by_four_by_hand() {
     #[rustfmt::skip]
     let expected = [
         0, 1, 3, 4,
-        2, 4, 6, 8, // 3.5 and 6.5: the even neighbour
+        2, 4, 6, 8, // 3.5 and 6.5 round to even
         6, 8, 14, 16, // 8.5 and 13.5
         8, 11, 17, 20,
     ];
-    assert_eq!(canvas.values[..16], expected, "the 100 around the window must not come in");
+    assert_eq!(canvas.values[..16], expected, "the values of 100 around the window must not be used");
 }
 
 #[test]
@@ -61,7 +61,7 @@ fn height_and_width_are_resized_each_on_its_own() {
     ];
     let mut canvas = canvas(4, &red);
     Window { top: 0, left: 2, height: 3, width: 1 }.resize(Bilinear, &mut canvas);
-    // Rows of the target lie at 0.75 * (i + 0.5) - 0.5 = -0.125 (clamped), 0.625, 1.375, 2.125 (clamped).
+    // The target rows are at 0.75 * (i + 0.5) - 0.5 = -0.125 (clamped), 0.625, 1.375, 2.125 (clamped).
     for (row, expected) in canvas.values[..16].chunks(4).zip([0, 5, 11, 16]) {
         assert_eq!(row, [expected; 4]);
     }
@@ -86,17 +86,20 @@ fn windows_keep_their_bounds_and_cover_them() {
         assert!(window.top + window.height <= 100 && window.left + window.width <= 100, "{window:?}");
         let area = (window.height * window.width) as f64 / 10_000.0;
         let ratio = window.width as f64 / window.height as f64;
-        // Rounding to whole pixels may step over a bound by about one part in fifty.
+        // Rounding to whole pixels can exceed a bound by about 2 %.
         assert!((0.24..0.77).contains(&area) && (0.49..2.05).contains(&ratio), "{window:?}");
     }
     let share = |holds: fn(&Window) -> bool| windows.iter().filter(|window| holds(window)).count() as f64 / 2000.0;
-    assert!((share(|window| window.width > window.height) - 0.5).abs() < 0.05, "the ratio's logarithm is uniform");
+    assert!(
+        (share(|window| window.width > window.height) - 0.5).abs() < 0.05,
+        "the logarithm of the aspect ratio is uniform"
+    );
     assert!(share(|window| window.top == 0) < 0.1 && share(|window| window.top > 20) > 0.2);
 }
 
 #[test]
 fn a_ratio_that_never_fits_falls_back_to_the_middle() {
-    // Of the full area, a width of 9 to 16 times the height cannot fit.
+    // A window of the full area whose width is 9 to 16 times its height cannot fit.
     let config = RandomResizedCropConfig { scale: [1.0, 1.0], ratio: [9.0, 16.0], interpolation: Bilinear };
     let window = Window::random(&config, 32, &mut stream(Purpose::Crop, [0; 3]));
     assert_eq!(window, Window { top: 14, left: 0, height: 4, width: 32 });
@@ -171,7 +174,7 @@ fn jitter_by_nothing_changes_nothing_and_stays_in_its_range() {
 
 #[test]
 fn without_hue_a_jitter_draws_three_factors_and_their_order() {
-    // As before there was a hue: runs that do not name it must see the images they saw.
+    // As in earlier versions, which had no hue: runs without it must see the same images as before.
     let pixels: Vec<u8> = (0..7 * 7 * 3).map(|i: u32| (i * 37 % 256) as u8).collect();
     let config = ColorJitterConfig { brightness: 0.5, contrast: 0.5, saturation: 0.5, hue: 0.0 };
     for index in 0..50 {
@@ -199,17 +202,17 @@ fn hue_is_turned_to_both_sides_as_far_as_stated() {
         let mut canvas = canvas(1, &[255]);
         Step::ColorJitter(config).apply(&mut canvas, 0, 0, index);
         let [red, green, blue] = canvas.values[..] else { panic!("one pixel") };
-        assert_eq!(green.min(blue), 0, "a full colour stays one");
-        // A quarter of the circle from red, its value is halved; up to a sixth it is full.
+        assert_eq!(green.min(blue), 0, "a saturated colour stays saturated");
+        // A quarter of the wheel away from red, the red value is halved. Up to a sixth it stays at its maximum.
         assert!(red >= 127, "{red}");
         to_green += u64::from(green > 0);
         beyond_a_sixth += u64::from(red < 255);
     }
     assert!((450..550).contains(&to_green), "{to_green} of {images}");
-    assert!((280..390).contains(&beyond_a_sixth), "a third of {images}, not {beyond_a_sixth}");
+    assert!((280..390).contains(&beyond_a_sixth), "expected a third of {images}, got {beyond_a_sixth}");
 }
 
-/// What torchvision made of a batch of floats with fixed parameters; `fixtures/make_augment.py` wrote it.
+/// torchvision's output for a batch of floats with fixed parameters, written by `fixtures/make_augment.py`.
 pub(in crate::data) fn torchvision_batches() -> BTreeMap<String, Vec<f32>> {
     let bytes = include_bytes!("fixtures/torchvision_batches.safetensors");
     let tensors = safetensors::SafeTensors::deserialize(bytes).unwrap();
@@ -232,7 +235,7 @@ fn erasing_sets_the_part_that_torchvision_sets() {
     assert_eq!(compared, 3);
 }
 
-/// What torchvision made of images with fixed parameters; `fixtures/make_augment.py` wrote it.
+/// Compares with torchvision's output for images with fixed parameters, written by `fixtures/make_augment.py`.
 #[test]
 fn every_operation_is_that_of_torchvision() {
     let bytes = include_bytes!("fixtures/torchvision.safetensors");
@@ -263,13 +266,13 @@ fn every_operation_is_that_of_torchvision() {
             ["pad_and_crop", padding, top, left] => {
                 crop::shift(&mut canvas, number(padding), [number(top), number(left)])
             }
-            _ => panic!("{name} is no operation of ours"),
+            _ => panic!("unknown operation {name}"),
         }
         let pairs = canvas.values.iter().zip(expected.data());
         let off = pairs.clone().filter(|(a, b)| a != b).count();
         let farthest = pairs.map(|(a, b)| a.abs_diff(*b)).max().unwrap();
-        // Sums in another order may fall on the other side of a whole number, and a place halfway between two pixels, as there are
-        // with 30 degrees, may be given to the other one. Changes of hue and cubics come out the same.
+        // Adding in a different order may truncate to a different integer, and a position halfway between two pixels, as occurs at
+        // 30 degrees, may round to the other one. Hue and bicubic results agree exactly.
         let is_one_of = |operations: [&str; 2]| operations.iter().any(|operation| name.contains(operation));
         let (most, far) = if is_one_of(["Shear", "Rotate"]) {
             (3, 255)
@@ -279,7 +282,7 @@ fn every_operation_is_that_of_torchvision() {
             (2, 1)
         };
         let share = 100 * off / canvas.values.len();
-        assert!(share < most && farthest <= far, "{name}: {off} values are off, by {farthest} at most");
+        assert!(share < most && farthest <= far, "{name}: {off} values differ, by at most {farthest}");
         compared += 1;
     }
     assert!(compared > 250, "{compared} tensors");

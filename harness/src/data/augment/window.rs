@@ -1,10 +1,10 @@
-//! Rectangles of an image, and how they are drawn.
+//! Random rectangles of an image, shared by cropping and erasing.
 
 use std::ops::RangeInclusive;
 
 use rand::{Rng, RngExt};
 
-/// Part of an image, in pixels.
+/// A rectangle within an image, in pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Window {
     pub(super) top: usize,
@@ -14,7 +14,7 @@ pub(super) struct Window {
 }
 
 impl Window {
-    /// A uniformly random position in the image.
+    /// A window of this height and width at a uniformly random position in the image.
     pub(super) fn somewhere([height, width]: [usize; 2], size: usize, rng: &mut impl Rng) -> Self {
         let top = rng.random_range(0..=size - height);
         let left = rng.random_range(0..=size - width);
@@ -22,8 +22,8 @@ impl Window {
     }
 }
 
-/// Sides of a rectangle as torchvision draws them: its share of the image's area and the logarithm of its aspect ratio, which is the
-/// first side over the second, are uniform. None if in ten draws the two are never both within `fitting`.
+/// Draws the sides of a rectangle as torchvision does: its fraction of the image's area and the logarithm of its aspect ratio (first
+/// side over second) are uniform. Returns `None` if none of ten draws has both sides within `fitting`.
 pub(super) fn random_sides(
     scale: [f32; 2],
     ratio: [f32; 2],

@@ -1,4 +1,4 @@
-//! Names of the classes, in the order of their labels.
+//! Class names of both datasets, in the order of their labels.
 
 /// As in `batches.meta.txt`.
 pub(super) const CIFAR10: [&str; 10] =

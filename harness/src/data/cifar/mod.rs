@@ -1,4 +1,4 @@
-//! CIFAR-10 and CIFAR-100 in their official binary version, every file checked against its known SHA-256.
+//! Reads CIFAR-10 and CIFAR-100 in their official binary version, and checks every file against its known SHA-256.
 
 mod classes;
 mod version;
@@ -22,7 +22,7 @@ use crate::config::data::DataConfig;
 use crate::error::{Error, Result};
 use crate::sha256;
 
-/// Reads both splits from the first of the folders that has them, cuts them to their limits, and resizes them.
+/// Reads both splits from the first folder that has them, applies the limits, and resizes the images.
 pub(super) fn load(version: &Version, config: &DataConfig, folders: &[PathBuf]) -> Result<Source> {
     let folder = find(version, folders)?;
     let split = |name, files, at_most, purpose| {
@@ -40,7 +40,7 @@ pub(super) fn load(version: &Version, config: &DataConfig, folders: &[PathBuf]) 
     })
 }
 
-/// The first folder with any of the files, so that an incomplete copy is reported rather than passed over.
+/// Finds the first folder with any of the files, so that an incomplete copy is reported instead of skipped.
 pub(super) fn find(version: &Version, folders: &[PathBuf]) -> Result<PathBuf> {
     let candidates: Vec<PathBuf> = folders
         .iter()
@@ -48,12 +48,12 @@ pub(super) fn find(version: &Version, folders: &[PathBuf]) -> Result<PathBuf> {
         .collect();
     let has_any = |folder: &&PathBuf| version.files().any(|file| folder.join(file.name).is_file());
     candidates.iter().find(has_any).cloned().ok_or_else(|| {
-        let problem = format!("the files of {} are not there; looked in {}", version.name, list(&candidates));
+        let problem = format!("the files of {} were not found in {}", version.name, list(&candidates));
         Error::input("data.dataset", problem, version.how_to_get())
     })
 }
 
-/// Reads the files of a split, in parallel, into one block.
+/// Reads the files of a split in parallel.
 fn read_split(version: &Version, folder: &Path, split: &str, files: &[PinnedFile]) -> Result<Images> {
     let parts: Vec<(Vec<u32>, Vec<u8>)> =
         files.par_iter().map(|file| read_file(version, &folder.join(file.name), file)).collect::<Result<_>>()?;
@@ -63,20 +63,21 @@ fn read_split(version: &Version, folder: &Path, split: &str, files: &[PinnedFile
     Ok(Images::new(SIZE, pixels.concat(), labels, names))
 }
 
-/// Labels and interleaved pixels of one file, after its length and its digest were found right.
+/// Reads the labels and the interleaved pixels of one file, after checking its length and its SHA-256.
 fn read_file(version: &Version, path: &Path, file: &PinnedFile) -> Result<(Vec<u32>, Vec<u8>)> {
     let record_bytes = version.label_bytes + IMAGE_BYTES;
     let bytes = read_exactly(version, path, file.records * record_bytes)?;
     let digest = sha256::of(&bytes);
     if digest != file.sha256 {
-        let problem = format!("SHA-256 is {digest}, expected {}: the file is damaged or another one", file.sha256);
+        let problem =
+            format!("SHA-256 is {digest}, expected {}: the file is damaged or not the official one", file.sha256);
         return Err(Error::damaged(path.display(), problem, version.how_to_get()));
     }
     let mut labels = Vec::with_capacity(file.records);
     let mut pixels = Vec::with_capacity(file.records * IMAGE_BYTES);
     for record in bytes.chunks_exact(record_bytes) {
         let (label, planes) = record.split_at(version.label_bytes);
-        // The last label is the fine one; CIFAR-100 puts a coarse one before it.
+        // The last label is the fine one. CIFAR-100 has a coarse one before it.
         labels.push(u32::from(label[version.label_bytes - 1]));
         let (red, rest) = planes.split_at(SIZE * SIZE);
         let (green, blue) = rest.split_at(SIZE * SIZE);
@@ -85,7 +86,7 @@ fn read_file(version: &Version, path: &Path, file: &PinnedFile) -> Result<(Vec<u
     Ok((labels, pixels))
 }
 
-/// The content of a file of a known length; never reads further, whatever the file is.
+/// Reads a file of a known length, and never more than that.
 fn read_exactly(version: &Version, path: &Path, expected: usize) -> Result<Vec<u8>> {
     if !path.is_file() {
         return Err(Error::input(path.display(), "the file is missing", version.how_to_get()));
@@ -101,11 +102,11 @@ fn read_exactly(version: &Version, path: &Path, expected: usize) -> Result<Vec<u
     }
     let mut bytes = Vec::with_capacity(expected);
     file.take(expected as u64).read_to_end(&mut bytes).map_err(Error::io("read", path))?;
-    // The file may have shrunk since its length was asked for.
+    // The file may have shrunk since its length was read.
     if bytes.len() == expected { Ok(bytes) } else { Err(wrong_length(bytes.len() as u64)) }
 }
 
-/// A number with commas between its thousands.
+/// Formats a number with commas as thousands separators.
 pub(super) fn thousands(number: u64) -> String {
     let digits = number.to_string();
     let mut out = String::new();

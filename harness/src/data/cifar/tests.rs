@@ -1,4 +1,4 @@
-//! Files of CIFAR: whole, absent and damaged.
+//! Tests reading CIFAR on a tiny dataset of the same format, and on the real CIFAR-10 where it is available.
 
 use sha2::{Digest, Sha256};
 
@@ -6,13 +6,13 @@ use super::*;
 use crate::config::data::DatasetName;
 use crate::data::folders::Folders;
 
-/// Three records of a file with one label byte: label, then 1024 times red, green and blue.
+/// Three records with one label byte each: the label, then 1024 bytes each of red, green and blue.
 pub(in crate::data) fn three_records() -> Vec<u8> {
     let record = |label: u8, rgb: [u8; 3]| [vec![label], rgb.map(|value| vec![value; 1024]).concat()].concat();
     [record(0, [10, 20, 30]), record(1, [40, 50, 60]), record(0, [70, 80, 90])].concat()
 }
 
-/// A dataset of `three_records` twice. The digest was computed with sha256sum.
+/// SHA-256 of `three_records`, computed with sha256sum. The tiny dataset uses these records for both splits.
 const TINY_FILE: &str = "e39ef1c3e3f116ce1ed0cf91c8c90fd00ef5d3cbba6ebb9e5d7e4bb123e322b3";
 
 pub(in crate::data) const TINY: Version = Version {
@@ -31,7 +31,7 @@ fn config(more: &str) -> DataConfig {
     toml::from_str(&format!("dataset = 'cifar10'\n{more}")).unwrap()
 }
 
-/// A data folder with both files in this subfolder.
+/// A data folder with the files of both splits in this subfolder.
 fn tiny_in(subfolder: &str) -> tempfile::TempDir {
     let root = tempfile::tempdir().unwrap();
     let folder = root.path().join(subfolder);

@@ -1,20 +1,20 @@
-//! What is known about the files of both datasets.
+//! Names, sizes and digests of the files of both datasets.
 
 use super::classes;
 
 /// Height and width of the images, in pixels.
 pub(super) const SIZE: usize = 32;
 
-/// Bytes of a record after its labels: three planes.
+/// Bytes of a record after its labels: three colour planes.
 pub(super) const IMAGE_BYTES: usize = SIZE * SIZE * 3;
 
-/// A file that is used only if it has exactly this content.
+/// A file that is used only if its length and SHA-256 match.
 #[derive(Debug)]
 pub(in crate::data) struct PinnedFile {
     pub(in crate::data) name: &'static str,
-    /// Images in it.
+    /// Number of images.
     pub(super) records: usize,
-    /// In lower-case hex.
+    /// SHA-256, in lower-case hex.
     pub(in crate::data) sha256: &'static str,
 }
 
@@ -22,15 +22,15 @@ pub(in crate::data) struct PinnedFile {
 #[derive(Debug)]
 pub(in crate::data) struct Version {
     pub(in crate::data) name: &'static str,
-    /// Where the files may lie within a data folder, besides directly in it.
+    /// Subfolders of a data folder that may hold the files, besides the data folder itself.
     pub(in crate::data) subfolders: [&'static str; 2],
-    /// Where the official archive is.
+    /// URL of the official archive.
     pub(in crate::data) url: &'static str,
-    /// Its length.
+    /// Length of the official archive, in bytes.
     pub(in crate::data) archive_bytes: u64,
-    /// Its digest, in lower-case hex.
+    /// SHA-256 of the official archive, in lower-case hex.
     pub(in crate::data) archive_sha256: &'static str,
-    /// Bytes before the planes of a record.
+    /// Number of label bytes at the start of a record.
     pub(in crate::data) label_bytes: usize,
     pub(in crate::data) classes: &'static [&'static str],
     pub(in crate::data) train: &'static [PinnedFile],
@@ -43,32 +43,30 @@ impl Version {
         self.train.iter().chain(self.test)
     }
 
-    /// Numbers of training and test images.
+    /// Number of training and of test images.
     pub(in crate::data) fn counts(&self) -> [usize; 2] {
         [self.train, self.test].map(|files| files.iter().map(|file| file.records).sum())
     }
 
-    /// Number of images.
+    /// Number of images in both splits.
     pub(in crate::data) fn records(&self) -> usize {
         self.counts().iter().sum()
     }
 
-    /// Bytes of a file.
+    /// Length of a file, in bytes.
     pub(in crate::data) fn file_bytes(&self, file: &PinnedFile) -> u64 {
         (file.records * (self.label_bytes + IMAGE_BYTES)) as u64
     }
 
-    /// Bytes of all files.
+    /// Length of all files together, in bytes.
     pub(in crate::data) fn bytes(&self) -> u64 {
         self.files().map(|file| self.file_bytes(file)).sum()
     }
 
-    /// The remedy for files that are absent or damaged.
+    /// The help text for missing or damaged files.
     pub(in crate::data) fn how_to_get(&self) -> String {
         let Self { subfolders: [name, _], url, .. } = self;
-        format!(
-            "`vitbench data fetch {name}` gets them; or unpack {url} into a folder, and name that folder with --data-dir"
-        )
+        format!("run `vitbench data fetch {name}`, or unpack {url} into a folder and pass that folder with --data-dir")
     }
 }
 

@@ -1,4 +1,5 @@
-//! Kaggle's Dogs vs. Cats: photos that only an account can get, taken from the zip file and laid out as an image folder.
+//! Kaggle's Dogs vs. Cats. Downloading it needs an account, so the user supplies the zip file; its photos are unpacked into an
+//! image folder.
 
 use std::fs::{self, File};
 use std::io::BufReader;
@@ -13,26 +14,29 @@ use crate::error::{Error, Result};
 const NAME: &str = "cats-vs-dogs";
 const CLASSES: [&str; 2] = ["cat", "dog"];
 
-/// Photos of each class in the whole set.
+/// Number of photos of each class in the complete dataset.
 const PHOTOS_OF_CLASS: u64 = 12_500;
 
-/// The whole set has 25,000 photos to learn from, 12,500 without labels, and 0.8 GB. A photo has at most half a megabyte.
+/// The complete dataset has 25,000 labelled and 12,500 unlabelled photos, 0.8 GB in total. No photo is larger than half a megabyte.
 const LIMITS: Limits = Limits { entries: 60_000, file_bytes: 32 << 20, bytes: 2 << 30 };
 
-/// The same for the outer archive, in which `train.zip` is one file.
+/// The limits of the outer archive, in which `train.zip` is a single file.
 const OUTER_LIMITS: Limits = Limits { file_bytes: 2 << 30, ..LIMITS };
 
-const HELP: &str = "get `dogs-vs-cats.zip` or `train.zip` from https://www.kaggle.com/c/dogs-vs-cats/data (it needs an account), or the same \
+const HELP: &str = "get `dogs-vs-cats.zip` or `train.zip` from https://www.kaggle.com/c/dogs-vs-cats/data (this needs an account), or the same \
                     photos from https://www.microsoft.com/en-us/download/details.aspx?id=54765, then: \
                     vitbench data fetch cats-vs-dogs --from FILE";
 
-/// Lays the photos out as `cats-vs-dogs/cat/*.jpg` and `cats-vs-dogs/dog/*.jpg` in the data folder.
+/// Unpacks the photos to `cats-vs-dogs/cat/*.jpg` and `cats-vs-dogs/dog/*.jpg` in the data folder.
 pub(super) fn fetch(from: Option<&str>, folder: &Path, on_event: &mut OnFetchEvent<'_>) -> Result<Fetched> {
     let there = |counts: [u64; 2], was_there| {
         let [cats, dogs] = counts.map(thousands);
         let less = counts.iter().any(|count| *count < PHOTOS_OF_CLASS);
-        let note =
-            if less { format!(" (the whole set has {} of each)", thousands(PHOTOS_OF_CLASS)) } else { String::new() };
+        let note = if less {
+            format!(" (the complete dataset has {} of each)", thousands(PHOTOS_OF_CLASS))
+        } else {
+            String::new()
+        };
         Fetched { folder: folder.join(NAME), was_there, contents: format!("{cats} cats and {dogs} dogs{note}") }
     };
     if let Some(counts) = present(&folder.join(NAME))? {
@@ -56,7 +60,8 @@ pub(super) fn fetch(from: Option<&str>, folder: &Path, on_event: &mut OnFetchEve
     Ok(there(counts, false))
 }
 
-/// Photos of each class in a folder that is there. It was put there whole, so what is in it is what was in the zip file.
+/// Counts the photos of each class, or returns `None` if the folder does not exist. The folder was put in place as a whole, so it
+/// holds everything that was in the zip file.
 fn present(folder: &Path) -> Result<Option<[u64; 2]>> {
     if !folder.exists() {
         return Ok(None);
@@ -66,13 +71,13 @@ fn present(folder: &Path) -> Result<Option<[u64; 2]>> {
         *count = fs::read_dir(folder.join(class)).map_or(0, |entries| entries.count() as u64);
     }
     if counts.contains(&0) {
-        let problem = "is there, but does not hold the folders `cat` and `dog` with photos in them";
-        return Err(Error::input(folder.display(), problem, "use it as it is, or move it away to create it again"));
+        let problem = "exists, but has no folders `cat` and `dog` with photos in them";
+        return Err(Error::input(folder.display(), problem, "use it as it is, or move it away and fetch again"));
     }
     Ok(Some(counts))
 }
 
-/// Unpacks the labelled photos of any of the known archives and counts them.
+/// Unpacks the labelled photos of any of the known archives and returns the number of photos of each class.
 fn lay_out(archive: &Path, folder: &Path, on_event: &mut OnFetchEvent<'_>) -> Result<[u64; 2]> {
     for class in CLASSES {
         let folder = folder.join(class);
@@ -87,7 +92,7 @@ fn lay_out(archive: &Path, folder: &Path, on_event: &mut OnFetchEvent<'_>) -> Re
     })?;
     let counts = photos.counts;
     if counts.contains(&0) {
-        let problem = format!("holds {} photos of cats and {} of dogs", counts[0], counts[1]);
+        let problem = format!("found {} photos of cats and {} of dogs, expected some of each", counts[0], counts[1]);
         return Err(Error::input(archive.display(), problem, HELP));
     }
     Ok(counts)
@@ -97,7 +102,7 @@ fn open(path: &Path) -> Result<BufReader<File>> {
     File::open(path).map(BufReader::new).map_err(Error::io("open", path))
 }
 
-/// Photos on their way into the folder.
+/// Unpacks photos into the folder and counts them.
 struct Photos<'a, 'b> {
     folder: &'a Path,
     counts: [u64; 2],
@@ -105,7 +110,7 @@ struct Photos<'a, 'b> {
 }
 
 impl Photos<'_, '_> {
-    /// Takes the photos of a zip file within a zip file.
+    /// Unpacks the photos of a zip file inside the zip file.
     fn take_nested(&mut self, archive: &Path, entry: &mut Entry<'_>) -> Result<()> {
         let path = self.folder.join(".train.zip");
         entry.copy(archive, &mut File::create_new(&path).map_err(Error::io("create", &path))?, &path)?;
@@ -113,11 +118,11 @@ impl Photos<'_, '_> {
         fs::remove_file(&path).map_err(Error::io("delete", &path))
     }
 
-    /// Takes a photo whose name states its class, and skips everything else.
+    /// Unpacks a photo if its name tells its class, and skips any other file.
     fn take(&mut self, archive: &Path, entry: &mut Entry<'_>) -> Result<()> {
         let Some((class, name)) = target_of(&entry.name) else { return Ok(()) };
         if entry.bytes > LIMITS.file_bytes {
-            let problem = format!("`{}` has {} bytes, too many for a photo", entry.name, entry.bytes);
+            let problem = format!("`{}` has {} bytes, which is too large for a photo", entry.name, entry.bytes);
             return Err(Error::damaged(archive.display(), problem, HELP));
         }
         let path = self.folder.join(CLASSES[class]).join(name);
@@ -130,7 +135,7 @@ impl Photos<'_, '_> {
     }
 }
 
-/// Class and file name of a photo: of `train/cat.0.jpg`, as Kaggle names them, or of `PetImages/Cat/0.jpg`, as Microsoft does.
+/// Returns the class and the file name of a photo. Kaggle names photos `train/cat.0.jpg`, Microsoft `PetImages/Cat/0.jpg`.
 fn target_of(entry: &str) -> Option<(usize, String)> {
     let (folders, name) = entry.rsplit_once('/').unwrap_or(("", entry));
     let number = name.strip_suffix(".jpg")?;

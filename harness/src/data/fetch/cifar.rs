@@ -1,4 +1,4 @@
-//! The official archives of CIFAR-10 and CIFAR-100.
+//! Fetches CIFAR-10 and CIFAR-100 from their official archives.
 
 use std::collections::HashSet;
 use std::fs::{self, File};
@@ -13,13 +13,13 @@ use crate::data::cifar::{PinnedFile, Version, thousands};
 use crate::error::{Error, Result};
 use crate::sha256::{self, Hashing};
 
-/// Entries that the archive may have: the official ones have ten.
+/// Maximum number of entries in the archive. The official ones have ten.
 const MAX_ENTRIES: usize = 64;
 
-/// What may be in the archive besides the files of images: names of classes, a page of text.
+/// Allowance for the other files in the archive: class names and a readme.
 const OTHER_BYTES: u64 = 4 << 20;
 
-/// Fetches one of the two into its subfolder of the data folder.
+/// Fetches one of the two datasets into its subfolder of the data folder.
 pub(super) fn fetch(
     version: &'static Version,
     from: Option<&str>,
@@ -47,7 +47,8 @@ pub(super) fn fetch(
     there(false)
 }
 
-/// Downloads and unpacks. A download whose beginning came from another attempt, perhaps of another archive, gets a second try.
+/// Downloads and unpacks the archive. If a download that resumed an earlier attempt turns out damaged, it is retried once from the
+/// start: the earlier part may have come from another archive.
 fn fetch_from(url: &str, version: &'static Version, place: &Place, on_event: &mut OnFetchEvent<'_>) -> Result<()> {
     let part = place.download_path(url);
     let expected = match url == version.url {
@@ -61,7 +62,7 @@ fn fetch_from(url: &str, version: &'static Version, place: &Place, on_event: &mu
         match checked {
             Err(Error::Damaged { problem, .. }) if began_before => {
                 on_event(FetchEvent::Retrying(format!(
-                    "{problem}; the earlier part is discarded, and the download starts over"
+                    "{problem}; the download had been resumed, so it starts again from the beginning"
                 )));
                 remove(&part)?;
             }
@@ -79,7 +80,7 @@ fn remove(part: &Path) -> Result<()> {
     fs::remove_file(part).map_err(Error::io("delete", part))
 }
 
-/// The official archive is known to the byte. Of another one, its files decide.
+/// Checks the SHA-256 of the official archive. An archive from elsewhere is not checked here: only the files in it must match.
 fn check_archive(url: &str, version: &Version, part: &Path) -> Result<()> {
     if url != version.url {
         return Ok(());
@@ -92,11 +93,11 @@ fn check_archive(url: &str, version: &Version, part: &Path) -> Result<()> {
     Err(Error::damaged(
         url,
         problem,
-        "try again; if it fails again, fetch the archive by other means and name it with --from",
+        "try again; if it fails again, download the archive some other way and pass it with --from FILE",
     ))
 }
 
-/// Whether every file is there, byte by byte.
+/// Whether every file exists with the right length and SHA-256.
 fn is_complete(version: &Version, folder: &Path) -> bool {
     version.files().all(|file| {
         let path = folder.join(file.name);
@@ -106,7 +107,7 @@ fn is_complete(version: &Version, folder: &Path) -> bool {
     })
 }
 
-/// Unpacks the files of images out of an archive, each checked, and puts them in place together.
+/// Unpacks the image files of an archive, checks each one, and then puts all of them in place at once.
 fn unpack(version: &'static Version, archive: &Path, place: &Place, on_event: &mut OnFetchEvent<'_>) -> Result<()> {
     let staging = place.staging()?;
     let source = BufReader::with_capacity(1 << 18, File::open(archive).map_err(Error::io("open", archive))?);
@@ -119,7 +120,7 @@ fn unpack(version: &'static Version, archive: &Path, place: &Place, on_event: &m
         let base = entry.name.rsplit('/').next().unwrap_or_default();
         let Some(file) = version.files().find(|file| file.name == base) else { return Ok(()) };
         if !found.insert(file.name) {
-            return Err(Error::damaged(archive.display(), format!("holds `{base}` twice"), version.how_to_get()));
+            return Err(Error::damaged(archive.display(), format!("contains `{base}` twice"), version.how_to_get()));
         }
         unpack_file(version, file, entry, archive, &staging.path().join(file.name))?;
         done += entry.bytes;
@@ -127,8 +128,8 @@ fn unpack(version: &'static Version, archive: &Path, place: &Place, on_event: &m
         Ok(())
     })?;
     if let Some(missing) = version.files().find(|file| !found.contains(file.name)) {
-        let problem = format!("`{}` is not in it: it is not an archive of {}", missing.name, version.name);
-        return Err(Error::damaged(archive.display(), problem, format!("give the binary version, {}", version.url)));
+        let problem = format!("`{}` is missing, so this is not the binary archive of {}", missing.name, version.name);
+        return Err(Error::damaged(archive.display(), problem, format!("use the binary version, {}", version.url)));
     }
     place.publish(staging)
 }

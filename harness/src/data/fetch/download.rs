@@ -1,4 +1,4 @@
-//! Downloads a file over HTTPS, and resumes where an earlier attempt ended.
+//! Downloads a file over HTTPS and resumes from where an earlier attempt ended.
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -10,35 +10,35 @@ use bitreq::ResponseLazy;
 use super::request::{FetchEvent, OnFetchEvent};
 use crate::error::{Error, Result};
 
-/// Number of consecutive attempts that may receive no data.
+/// Number of consecutive attempts without a single byte after which the download fails.
 const FRUITLESS_ATTEMPTS: u32 = 4;
 
-/// Time limit of an attempt. An attempt that stalls ends then, and the next resumes with twice the limit, for servers that
-/// cannot resume.
+/// Time limit of the first attempt, which ends a stalled connection. The next attempt resumes from there. Each attempt gets twice
+/// the time of the one before, so that a download also completes from a server that cannot resume.
 const FIRST_ATTEMPT: Duration = Duration::from_secs(180);
 
 const MAX_REDIRECTS: usize = 5;
 
-/// For tests of the program: allows plain HTTP with the local machine.
+/// Environment variable for the program's tests: allows plain HTTP to the local machine.
 const PLAIN_HTTP_ON_LOOPBACK: &str = "VITBENCH_TEST_PLAIN_HTTP_ON_LOOPBACK";
 
 const HELP: &str =
-    "check the address and the network, or fetch the archive by other means and name it with --from FILE";
+    "check the address and the network, or download the archive some other way and pass it with --from FILE";
 
-/// What is known of a file before it is downloaded.
+/// What is known about a file before it is downloaded.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Expected {
-    /// Its length, if it is known.
+    /// Its length in bytes, if known.
     pub(super) bytes: Option<u64>,
-    /// The largest length that is accepted.
+    /// The greatest length in bytes that the right file can have.
     pub(super) at_most: u64,
 }
 
 /// Why an attempt ended early.
 enum Failure {
-    /// The next attempt may resume.
+    /// A temporary failure: the next attempt may resume from here.
     Passing(String),
-    /// Another attempt would fail as well.
+    /// Trying again would not help.
     Final(Error),
 }
 
@@ -48,11 +48,11 @@ impl From<Error> for Failure {
     }
 }
 
-/// Fetches `url` into the file `part`, after the bytes that are there.
+/// Downloads `url` to the file `part`, resuming after the bytes that it already holds.
 ///
 /// # Errors
-/// If the address is not one of HTTPS, the server refuses, the connection fails again and again, the length is wrong, or the file
-/// cannot be written. What came stays in `part`, unless it is of no use.
+/// Fails if the URL does not use HTTPS, the server refuses the request, the connection keeps failing, the length is wrong, or the
+/// file cannot be written. The bytes received so far stay in `part` if a later attempt can use them.
 pub(super) fn download(url: &str, part: &Path, expected: Expected, on_event: &mut OnFetchEvent<'_>) -> Result<()> {
     check_address(url, url)?;
     let mut file =
@@ -73,7 +73,7 @@ pub(super) fn download(url: &str, part: &Path, expected: Expected, on_event: &mu
         if fruitless == FRUITLESS_ATTEMPTS {
             return Err(Error::input(
                 url,
-                format!("{FRUITLESS_ATTEMPTS} attempts in a row failed; the last one: {reason}"),
+                format!("{FRUITLESS_ATTEMPTS} attempts in a row failed; the last error was: {reason}"),
                 HELP,
             ));
         }
@@ -87,7 +87,7 @@ fn length(file: &File, part: &Path) -> Result<u64> {
     file.metadata().map(|about| about.len()).map_err(Error::io("read", part))
 }
 
-/// Errs unless a URL is an HTTPS URL. `place` is the requested URL.
+/// Returns an error unless the URL uses HTTPS. `place` is the URL that the user asked for.
 fn check_address(place: &str, url: &str) -> Result<()> {
     let parsed =
         bitreq::Url::parse(url).map_err(|error| Error::input(place, format!("is not a URL: {error}"), HELP))?;
@@ -97,13 +97,13 @@ fn check_address(place: &str, url: &str) -> Result<()> {
         return Ok(());
     }
     let problem = match place == url {
-        true => "the address is not one of HTTPS".to_owned(),
-        false => format!("it leads to `{url}`, which is not an address of HTTPS"),
+        true => "does not use HTTPS".to_owned(),
+        false => format!("redirects to `{url}`, which does not use HTTPS"),
     };
     Err(Error::input(
         place,
         problem,
-        "give an https:// URL, or fetch the archive by other means and name it with --from FILE",
+        "use an https:// URL, or download the archive some other way and pass it with --from FILE",
     ))
 }
 
@@ -111,7 +111,7 @@ struct Transfer<'a> {
     url: &'a str,
     part: &'a Path,
     expected: Expected,
-    /// The server's tag for the content when this transfer began, which shows whether the content has changed since.
+    /// The ETag of the content when this transfer began, which tells whether the content has changed since.
     validator: Option<String>,
     /// How long the next attempt may take.
     time: Duration,
@@ -127,7 +127,7 @@ impl Transfer<'_> {
             200 => (0, header("content-length").and_then(|length| length.trim().parse().ok())),
             206 => content_range(header("content-range"))
                 .filter(|(start, _)| *start == there)
-                .ok_or_else(|| self.refused("the server sent a different part than requested".into()))?,
+                .ok_or_else(|| self.refused("the server sent a different range from the one requested".into()))?,
             416 if there > 0 => {
                 let total =
                     header("content-range").and_then(|range| range.trim().strip_prefix("bytes */")?.parse().ok());
@@ -135,10 +135,10 @@ impl Transfer<'_> {
                     return Ok(());
                 }
                 self.truncate(file)?;
-                return Err(Failure::Passing("what was begun is longer than the file".into()));
+                return Err(Failure::Passing("the partial download is longer than the file".into()));
             }
-            429 | 500.. => return Err(Failure::Passing(format!("the server answers {}", status(&answer)))),
-            _ => return Err(self.refused(format!("the server answers {}", status(&answer))).into()),
+            429 | 500.. => return Err(Failure::Passing(format!("the server returned {}", status(&answer)))),
+            _ => return Err(self.refused(format!("the server returned {}", status(&answer))).into()),
         };
         self.check_total(total)?;
         self.validator = header("etag").filter(|tag| !tag.starts_with("W/")).map(str::to_owned);
@@ -166,7 +166,7 @@ impl Transfer<'_> {
             error @ bitreq::Error::AddressNotFound => Failure::Passing(error.to_string()),
             error => Failure::Final(self.refused(error.to_string())),
         })?;
-        // The content is compared with a digest wherever it comes from, but it must be encrypted in transit all the same.
+        // The content is checked against a digest, wherever it comes from. A redirect must use HTTPS all the same.
         check_address(self.url, if answer.url.is_empty() { self.url } else { &answer.url })?;
         Ok(answer)
     }
@@ -179,7 +179,7 @@ impl Transfer<'_> {
             }
             (Some(total), _) if total > at_most => Err(Error::damaged(
                 self.url,
-                format!("the server offers {total} bytes, at most {at_most} are right"),
+                format!("the server offers {total} bytes, expected at most {at_most}"),
                 HELP,
             )),
             _ => Ok(()),
@@ -207,7 +207,7 @@ impl Transfer<'_> {
             done += read as u64;
             if done > self.expected.at_most {
                 self.truncate(file)?;
-                let problem = format!("more than {} bytes came", self.expected.at_most);
+                let problem = format!("the server sent more than {} bytes", self.expected.at_most);
                 return Err(Error::damaged(self.url, problem, HELP).into());
             }
             if told.elapsed() > Duration::from_millis(100) {
@@ -237,7 +237,7 @@ fn status(answer: &ResponseLazy) -> String {
     format!("{} {}", answer.status_code, answer.reason_phrase.trim())
 }
 
-/// Start and length of the whole, of `bytes 100-199/200`.
+/// Parses a `Content-Range` header: `bytes 100-199/200` starts at byte 100, and the whole file has 200 bytes.
 fn content_range(header: Option<&str>) -> Option<(u64, Option<u64>)> {
     let (range, total) = header?.trim().strip_prefix("bytes ")?.split_once('/')?;
     Some((range.split_once('-')?.0.parse().ok()?, total.parse().ok()))

@@ -1,8 +1,9 @@
-//! Gets datasets: downloads or takes an archive, checks it byte by byte, and puts it in place whole or not at all.
+//! Fetches datasets: downloads an archive or takes a local one, checks its files, and puts the dataset in place as a whole or not
+//! at all.
 //!
-//! Everything happens in a data folder, under a lock that other processes wait for. What is downloaded grows in a hidden file there, which
-//! a later attempt continues; what is unpacked grows in a hidden folder there, which takes its name only when every file in it was
-//! checked. A killed process therefore leaves nothing that could be mistaken for a dataset.
+//! Everything happens in a data folder, under a lock that other processes wait for. A download goes to a hidden file, which a later
+//! attempt resumes. Unpacked files go to a hidden folder, which is renamed only when every file in it has been checked. So a process
+//! that is killed leaves nothing that could be mistaken for a dataset.
 
 mod cats_vs_dogs;
 mod cifar;
@@ -17,11 +18,11 @@ use super::folders::Folders;
 use crate::error::{Error, Result};
 pub use request::{Fetch, FetchEvent, Fetchable, Fetched, OnFetchEvent};
 
-/// Fetches a dataset, unless it is there already.
+/// Fetches a dataset, unless it is already there.
 ///
 /// # Errors
-/// [`Error::Input`] if it cannot be had from there, [`Error::Damaged`] if what came is not what it should be, [`Error::Io`] if the
-/// disk is full. Nothing that could be mistaken for the dataset is left behind.
+/// [`Error::Input`] if the source is unusable or unreachable, [`Error::Damaged`] if the archive is not the expected one,
+/// [`Error::Io`] if a file cannot be written. Nothing is left behind that could be mistaken for the dataset.
 pub fn fetch(request: &Fetch<'_>, on_event: &mut OnFetchEvent<'_>) -> Result<Fetched> {
     let folder = data_folder(request.to)?;
     match request.dataset {
@@ -31,13 +32,13 @@ pub fn fetch(request: &Fetch<'_>, on_event: &mut OnFetchEvent<'_>) -> Result<Fet
     }
 }
 
-/// The folder for datasets: the given one, or the first that is searched for datasets.
+/// Where datasets are stored: the given folder, or the first folder that is searched for datasets.
 fn data_folder(given: Option<&Path>) -> Result<PathBuf> {
     Folders::of_user(given).data.into_iter().next().ok_or_else(|| {
         Error::input(
             "--to",
-            "neither $VITBENCH_DATA nor $XDG_CACHE_HOME nor $HOME names a folder",
-            "name one with --to DIR",
+            "no data folder is known: none of $VITBENCH_DATA, $XDG_CACHE_HOME and $HOME is set",
+            "choose one with --to DIR",
         )
     })
 }

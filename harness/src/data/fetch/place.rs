@@ -1,4 +1,4 @@
-//! Where a fetched dataset grows, and how it takes its place.
+//! Where a fetched dataset is assembled, and how it is moved to its final place.
 
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
@@ -8,18 +8,18 @@ use tempfile::TempDir;
 use super::request::{FetchEvent, OnFetchEvent};
 use crate::error::{Error, Result};
 
-/// A data folder, locked by this process for one dataset.
+/// A data folder in which this process holds the lock of one dataset.
 pub(super) struct Place {
     folder: PathBuf,
-    /// The dataset's name, which is its subfolder's.
+    /// The name of the dataset and of its subfolder.
     name: &'static str,
-    /// Locked until it is dropped. The file itself stays: deleting it would let two processes hold locks on two files of one name.
+    /// Locked until dropped. The file itself stays: if it were deleted, two processes could lock two different files of that name.
     _lock: File,
 }
 
 impl Place {
-    /// Makes the folder if it is not there, waits until no other process works on the same dataset, and clears away what one that
-    /// was killed left unfinished.
+    /// Creates the folder if it does not exist, waits until no other process is fetching the same dataset, and deletes what a killed
+    /// process left unfinished.
     pub(super) fn hold(folder: &Path, name: &'static str, on_event: &mut OnFetchEvent<'_>) -> Result<Self> {
         fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
         let path = folder.join(format!(".{name}.lock"));
@@ -52,30 +52,30 @@ impl Place {
         Ok(())
     }
 
-    /// Where the dataset will lie.
+    /// The final folder of the dataset.
     pub(super) fn target(&self) -> PathBuf {
         self.folder.join(self.name)
     }
 
-    /// Where a download of this URL grows, so that a later attempt finds its beginning.
+    /// The file that holds a partial download of this URL. It depends on the URL alone, so that a later attempt finds it.
     pub(super) fn download_path(&self, url: &str) -> PathBuf {
         let of_url = &blake3::hash(url.as_bytes()).to_hex()[..8];
         self.folder.join(format!(".{}-{of_url}.part", self.name))
     }
 
-    /// A hidden folder beside the target, which goes away unless it is [published](Self::publish).
+    /// Creates a hidden folder next to the target. It is deleted when dropped, unless it is [published](Self::publish).
     pub(super) fn staging(&self) -> Result<TempDir> {
         let mut builder = tempfile::Builder::new();
         let prefix = self.staging_prefix();
         builder.prefix(&prefix);
-        // Temporary folders are their owner's alone unless told otherwise; datasets are for sharing, within the umask.
+        // Temporary folders are private to their owner by default. Datasets may be shared, so only the umask restricts access.
         #[cfg(unix)]
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o777));
         builder.tempdir_in(&self.folder).map_err(Error::io("create a folder in", &self.folder))
     }
 
-    /// Gives the folder its name. If the name is taken, by a copy that is damaged, its files take the places of those there one by one,
-    /// and whatever else lies there stays.
+    /// Renames the folder to the target. If the target already exists because it holds a damaged copy, the new files replace the old
+    /// ones one by one, and any other files there stay.
     pub(super) fn publish(&self, staging: TempDir) -> Result<()> {
         let target = self.target();
         if fs::symlink_metadata(&target).is_err() {
@@ -87,7 +87,8 @@ impl Place {
                 fs::rename(entry.path(), target.join(entry.file_name())).map_err(Error::io("rename", &entry.path()))?;
             }
         }
-        // The names are on disk only once the folder is. Not every file system can do that; the files are whole either way.
+        // The new names are on disk only after the folder is synced. Some file systems cannot sync folders; the files are complete
+        // either way.
         if let Ok(folder) = File::open(&self.folder) {
             let _ = folder.sync_all();
         }

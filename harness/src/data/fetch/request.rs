@@ -1,4 +1,4 @@
-//! The request for a dataset, and the progress of fetching it.
+//! The request, the progress events and the result of a fetch.
 
 use std::path::{Path, PathBuf};
 
@@ -15,52 +15,52 @@ pub enum Fetchable {
     CatsVsDogs,
 }
 
-/// A request.
+/// What to fetch, from where, and to where.
 #[derive(Debug, Clone)]
 pub struct Fetch<'a> {
     /// Which dataset.
     pub dataset: Fetchable,
-    /// An archive, by URL or file, instead of the official one.
+    /// URL or path of an archive to use instead of the official one.
     pub from: Option<&'a str>,
-    /// The data folder; otherwise `$VITBENCH_DATA`, or `vitbench` in the user's cache folder.
+    /// The data folder. The default is `$VITBENCH_DATA`, or `vitbench` in the user's cache folder.
     pub to: Option<&'a Path>,
 }
 
-/// How a fetch ended.
+/// The result of a fetch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fetched {
-    /// Where the dataset lies.
+    /// The folder of the dataset.
     pub folder: PathBuf,
-    /// Whether it lay there before, whole.
+    /// Whether the complete dataset was already there.
     pub was_there: bool,
-    /// Number and kind of what it holds.
+    /// What it holds, for example `60,000 images of 10 classes`.
     pub contents: String,
 }
 
 /// Progress of a fetch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FetchEvent {
-    /// Another process is fetching the same dataset. This one waits and shares its download.
+    /// Another process is fetching the same dataset, and this one waits for it.
     Waiting,
-    /// Bytes downloaded so far.
+    /// The download is under way.
     Downloading {
         /// Bytes on disk.
         done: u64,
-        /// Bytes in all, if they are known.
+        /// Total number of bytes, if known.
         total: Option<u64>,
     },
-    /// The connection failed for this reason. The download resumes where it ended.
+    /// The download failed for this reason and is about to be retried.
     Retrying(String),
-    /// Bytes checked and unpacked so far.
+    /// The archive is being unpacked. Amounts are in bytes for CIFAR and in photos for Dogs vs. Cats.
     Unpacking {
-        /// Bytes unpacked.
+        /// Amount unpacked so far.
         done: u64,
-        /// Bytes in all.
+        /// Total amount.
         total: u64,
     },
 }
 
-/// Receives the progress.
+/// Callback that receives the progress events.
 pub type OnFetchEvent<'a> = dyn FnMut(FetchEvent) + 'a;
 
 /// Where an archive comes from.
@@ -71,20 +71,18 @@ pub(super) enum Origin<'a> {
 }
 
 impl<'a> Origin<'a> {
-    /// Distinguishes a URL from a file.
+    /// Parses the value of `--from` as a URL or as the path of a file.
     pub(super) fn parse(from: &'a str) -> Result<Self> {
         match from.split_once("://") {
             Some(("https" | "http", _)) => Ok(Self::Url(from)),
             Some((scheme, _)) if !Path::new(from).exists() => {
-                let problem = format!("`{scheme}` is not a supported protocol");
-                Err(Error::input(format!("--from {from}"), problem, "give an https:// URL, or the path of a file"))
+                let problem = format!("the protocol `{scheme}` is not supported");
+                Err(Error::input(format!("--from {from}"), problem, "use an https:// URL or the path of a file"))
             }
             _ if Path::new(from).is_file() => Ok(Self::File(Path::new(from))),
-            _ => Err(Error::input(
-                format!("--from {from}"),
-                "there is no such file",
-                "give an https:// URL, or the path of a file",
-            )),
+            _ => {
+                Err(Error::input(format!("--from {from}"), "no such file", "use an https:// URL or the path of a file"))
+            }
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Fetching from a server that interrupts, changes and lies.
+//! Tests fetching against a local server, with broken connections, damaged archives, concurrent processes and a full disk.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -13,21 +13,21 @@ use super::place::Place;
 use super::*;
 use crate::data::cifar::{TINY, three_records};
 
-/// What a server answers to a request.
+/// A server's response to a request.
 struct Answer {
     head: String,
     body: Vec<u8>,
 }
 
-/// A server on this machine that answers as the test says, and remembers what it was asked.
+/// A local server that responds as the test specifies and records the requests.
 struct Server {
     url: String,
-    /// The `Range` of every request, or nothing.
+    /// The `Range` header of every request, empty if it had none.
     asked: Arc<Mutex<Vec<String>>>,
 }
 
 impl Server {
-    /// `answer` is given the number of the request, its path, and where the range that it asks for begins.
+    /// `answer` receives the number of the request, its path, and the start of the requested range.
     fn start(answer: impl Fn(usize, &str, Option<usize>) -> Answer + Send + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/tiny.tar.gz", listener.local_addr().unwrap());
@@ -48,7 +48,7 @@ impl Server {
         Self { url, asked }
     }
 
-    /// One that gives this, and parts of it.
+    /// A server that sends this content, or the requested range of it.
     fn of(content: Vec<u8>) -> Self {
         Self::start(move |_, _, start| whole_or_part(&content, start))
     }
@@ -90,7 +90,7 @@ fn whole_or_part(content: &[u8], start: Option<usize>) -> Answer {
     }
 }
 
-/// An archive of the tiny dataset, with these records in the test file.
+/// An archive of the tiny dataset with these bytes as its test file.
 fn archive_of(test: &[u8]) -> Vec<u8> {
     let mut builder = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::none()));
     for (name, content) in
@@ -114,7 +114,7 @@ fn fetch_tiny(from: &str, folder: &Path) -> (Result<Fetched>, Vec<FetchEvent>) {
     (outcome, events)
 }
 
-/// Names in a folder but for the lock, which stays.
+/// The sorted names in a folder, without the lock file, which always stays.
 fn names(folder: &Path) -> Vec<String> {
     let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
     let mut names: Vec<_> = entries.filter(|name| name != ".tiny.lock").collect();
@@ -130,7 +130,7 @@ fn assert_fetched(folder: &Path) {
     }
 }
 
-/// The message of a fetch that fails and leaves nothing that could be taken for the dataset.
+/// The error message of a failed fetch and the names it left behind, after checking that only partial downloads remain.
 fn failure(from: &str, damaged: bool) -> (String, Vec<String>) {
     let folder = TempDir::new().unwrap();
     let error = fetch_tiny(from, folder.path()).0.unwrap_err();
@@ -206,18 +206,18 @@ fn wrong_lengths_are_refused() {
         Some(_) => Answer { head: "206 Partial Content\r\nContent-Range: bytes 1-2/3".into(), body: Vec::new() },
     });
     let (message, _) = failure(&server.url, false);
-    assert!(message.contains("a different part than requested"), "{message}");
+    assert!(message.contains("a different range from the one requested"), "{message}");
 
     let server =
         Server::start(|_, _, _| Answer { head: "200 OK\r\nContent-Length: 1000000000000".into(), body: Vec::new() });
     let (message, left) = failure(&server.url, true);
     assert!(message.contains("the server offers 1000000000000 bytes"), "{message}");
-    assert_eq!(left.len(), 1, "an empty beginning");
+    assert_eq!(left.len(), 1, "an empty partial download");
 
-    // Without a length, what comes is cut off at what is right.
+    // If the server gives no length, the download stops at the greatest length that the right file can have.
     let server = Server::start(|_, _, _| Answer { head: "200 OK".into(), body: vec![0; 6 << 20] });
     let (message, _) = failure(&server.url, true);
-    assert!(message.contains("bytes came"), "{message}");
+    assert!(message.contains("the server sent more than"), "{message}");
 }
 
 #[test]
@@ -248,7 +248,7 @@ fn redirects_are_followed_to_places_that_may_be_fetched_from() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_redirect_into_the_open_is_refused() {
-    // Another address of this machine, but not one that plain HTTP is allowed with.
+    // Another address of this machine, but not one for which plain HTTP is allowed.
     let listener = TcpListener::bind("127.0.0.2:0").unwrap();
     let target = format!("http://{}/there", listener.local_addr().unwrap());
     std::thread::spawn(move || {
@@ -263,15 +263,15 @@ fn a_redirect_into_the_open_is_refused() {
         body: Vec::new(),
     });
     let (message, _) = failure(&server.url, false);
-    assert!(message.contains("which is not an address of HTTPS"), "{message}");
+    assert!(message.contains("which does not use HTTPS"), "{message}");
 }
 
 #[test]
 fn addresses_that_cannot_be_fetched_from_are_refused() {
     for (from, problem) in [
-        ("http://example.org/a.tar.gz", "not one of HTTPS"),
-        ("ftp://example.org/a.tar.gz", "`ftp` is not a supported protocol"),
-        ("nowhere.tar.gz", "there is no such file"),
+        ("http://example.org/a.tar.gz", "does not use HTTPS"),
+        ("ftp://example.org/a.tar.gz", "the protocol `ftp` is not supported"),
+        ("nowhere.tar.gz", "no such file"),
         ("https://", "is not a URL"),
     ] {
         let (message, _) = failure(from, false);
@@ -284,8 +284,8 @@ fn an_answer_of_404_is_passed_on() {
     let server =
         Server::start(|_, _, _| Answer { head: "404 Not Found\r\nContent-Length: 0".into(), body: Vec::new() });
     let (message, _) = failure(&server.url, false);
-    assert!(message.contains("the server answers 404 Not Found"), "{message}");
-    assert_eq!(server.asked().len(), 1, "there is no use in asking again");
+    assert!(message.contains("the server returned 404 Not Found"), "{message}");
+    assert_eq!(server.asked().len(), 1, "trying again would not help");
 }
 
 #[test]
@@ -325,7 +325,7 @@ fn damage_at_any_place_is_found() {
         fs::write(&path, &whole[..random(whole.len())]).unwrap();
         failure(path.to_str().unwrap(), true);
         let mut changed = whole.clone();
-        // Behind the head of gzip, which holds a time.
+        // After the gzip header, which holds a time stamp that may change freely.
         changed[10 + random(whole.len() - 10)] ^= 1 << random(8);
         fs::write(&path, &changed).unwrap();
         failure(path.to_str().unwrap(), true);

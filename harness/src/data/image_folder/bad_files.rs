@@ -1,4 +1,4 @@
-//! Files that cannot be decoded, and how a config treats them.
+//! Handles files that cannot be decoded: the config says whether they are an error or are left out.
 
 use std::path::Path;
 
@@ -12,18 +12,18 @@ use crate::data::images::{allocate, image_bytes};
 use crate::data::resize::SquareResizer;
 use crate::error::{Error, Result};
 
-/// Largest number of files that an error names.
+/// Maximum number of files that an error names.
 const SHOWN: usize = 10;
 
-/// Pixels of all files of a listing, and what is wrong with those that could not be decoded, whose pixels are black.
+/// The pixels of all files in a listing, and the reasons why some could not be decoded. The pixels of those files are black.
 pub(super) struct Decoded {
     /// `[files, size, size, 3]`.
     pub(super) pixels: Vec<u8>,
-    /// By their place in the listing.
+    /// Index in the listing, and reason.
     pub(super) bad: Vec<(usize, String)>,
 }
 
-/// Decodes the files in parallel and brings them to `size` x `size` pixels.
+/// Decodes the files in parallel and resizes them to `size` x `size` pixels.
 pub(super) fn decode_all(listing: &Listing, size: usize) -> Result<Decoded> {
     let mut pixels = allocate(listing.paths.len(), size)?;
     let bad = pixels
@@ -42,7 +42,10 @@ pub(super) fn decode_all(listing: &Listing, size: usize) -> Result<Decoded> {
     Ok(Decoded { pixels, bad })
 }
 
-/// What is left of a listing without its bad files, by their places, if the config agrees to go on without them.
+/// Returns the indices of the good files in a listing, and the bad files.
+///
+/// # Errors
+/// Fails if there are bad files and the config does not exclude them, or if a class has no good file.
 pub(super) fn without_bad(
     root: &Path,
     listing: &Listing,
@@ -63,7 +66,7 @@ pub(super) fn without_bad(
     let mut left = vec![false; listing.labels.iter().max().map_or(0, |last| *last as usize + 1)];
     good.iter().for_each(|index| left[listing.labels[*index] as usize] = true);
     match listing.labels.iter().find(|label| !left[**label as usize]) {
-        // A class whose every file is bad would be trained on as if it existed.
+        // Otherwise the class would stay in the dataset without a single image.
         Some(_) => Err(cannot_be_decoded(root, &bad_files, total)),
         None => Ok((good, bad_files)),
     }
@@ -74,6 +77,6 @@ fn cannot_be_decoded(root: &Path, bad: &[BadFile], total: usize) -> Error {
     let more = if bad.len() > SHOWN { "\n    ..." } else { "" };
     let problem = format!("{} of {total} images cannot be decoded:{shown}{more}", bad.len());
     let help = "repair or remove these files (`vitbench data verify` lists all of them), or leave them out with \
-                data.on_bad_file = \"exclude\", as long as every class keeps some";
+                data.on_bad_file = \"exclude\" (every class must keep at least one image)";
     Error::damaged(root.display(), problem, help)
 }

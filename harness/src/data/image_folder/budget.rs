@@ -1,15 +1,15 @@
-//! The memory budget that all decoding threads share.
+//! Limits the memory that all decoding threads take together.
 
 use std::sync::{Condvar, Mutex, PoisonError};
 
-/// Memory that several threads share. A thread that needs more than is left waits until others are done.
+/// Memory shared by many threads. A thread that asks for more than is left waits until other threads return theirs.
 pub(super) struct Budget {
     all: u64,
     left: Mutex<u64>,
     returned: Condvar,
 }
 
-/// Part of a budget, given back when it is dropped.
+/// Part of a budget, returned when dropped.
 pub(super) struct Share<'a> {
     budget: &'a Budget,
     bytes: u64,
@@ -20,8 +20,8 @@ impl Budget {
         Self { all: bytes, left: Mutex::new(bytes), returned: Condvar::new() }
     }
 
-    /// Takes `bytes`, or everything if that is less. A thread must return its share before it takes another, or two threads could wait for
-    /// one another.
+    /// Takes `bytes`, or the whole budget if that is less. A thread must return its share before it takes another: otherwise two
+    /// threads could deadlock.
     pub(super) fn take(&self, bytes: u64) -> Share<'_> {
         let bytes = bytes.min(self.all);
         let left = self.left.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,9 +1,9 @@
-//! Decoded images on disk, so that a folder is decoded once and not for every run of a plan.
+//! Caches decoded images on disk, so that a folder is decoded once rather than for every run of a plan.
 //!
-//! A file is named by the digest of everything that its pixels depend on: the content of the images in their order, the size that
-//! they are brought to, and the version of this format, which changes with the decoder as well. So it never goes stale. It holds
-//! a head (magic, size, count, digest of the rest), the files that could not be decoded with the reasons, and the pixels; it is
-//! written to a temporary file and renamed, and an incomplete file is made again. If it cannot be written, work continues without a cache.
+//! A cache file is named by the digest of everything that its pixels depend on: the contents of the images in order, the size they
+//! are resized to, and the version of this format, which also changes with the decoder. So it never goes stale. It holds a header
+//! (magic, size, count, digest of the rest), the files that could not be decoded with their reasons, and the pixels. It is written to
+//! a temporary file and then renamed. A damaged cache file is written again. If the disk is full, loading works without a cache.
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -20,19 +20,20 @@ use crate::data::dataset::BadFile;
 use crate::data::images::{Images, image_bytes};
 use crate::error::Result;
 
-/// Must change whenever the same files would give different pixels.
+/// Must change whenever the same files would decode to different pixels.
 const MAGIC: &[u8; 32] = b"vitbench decoded images, form 2\n";
 /// Magic, image size, number of images, length of the list of bad files, digest of that list and the pixels.
 const HEAD: usize = 32 + 8 + 8 + 8 + 32;
 
-/// By their places among the files: those that could not be decoded, and why.
+/// The files that could not be decoded: index in the listing, and reason.
 type Bad = Vec<(usize, String)>;
 
-/// The images of a listing, decoded and brought to `size` x `size` pixels; from the folder `cache` if they are there, and into it
-/// if not. Names are the paths relative to `root`. With them come the files that were left out.
+/// Decodes the images of a listing and resizes them to `size` x `size` pixels, or reads them from the folder `cache` if they are
+/// there. Freshly decoded images are written to the cache. Image names are paths relative to `root`. Also returns the files that were
+/// left out.
 ///
 /// # Errors
-/// If a file cannot be read or decoded, unless the config says that such files are left out.
+/// Fails if a file cannot be read or decoded, unless the config leaves such files out.
 pub(super) fn decoded(
     root: &Path,
     listing: Listing,
@@ -52,7 +53,7 @@ pub(super) fn decoded(
     };
     let (good, left_out) = without_bad(root, &listing, &bad, on_bad_file)?;
     if let (Block::Decoded(pixels), Some(path)) = (&block, path) {
-        // Without space, only time is lost.
+        // A failed write, such as on a full disk, only costs time.
         let _ = write(&path, size, count, &bad, pixels);
     }
     let names = listing.paths.iter().map(|path| relative(root, path)).collect();
@@ -63,13 +64,13 @@ pub(super) fn decoded(
     Ok((if left_out.is_empty() { images } else { images.select(&good) }, left_out))
 }
 
-/// Where the pixels are.
+/// Where the pixels are: in a memory-mapped file from an offset on, or in memory.
 enum Block {
     Mapped(Mmap, usize),
     Decoded(Vec<u8>),
 }
 
-/// Digest of what the pixels depend on. A file that cannot be read counts by the reason.
+/// Digest of everything that the pixels depend on. For a file that cannot be read, the reason is hashed instead.
 fn key(paths: &[PathBuf], size: usize) -> blake3::Hash {
     let digest = |path: &PathBuf| match read(path) {
         Ok(content) => blake3::hash(&content.bytes),
@@ -84,8 +85,12 @@ fn key(paths: &[PathBuf], size: usize) -> blake3::Hash {
     hasher.finalize()
 }
 
-/// The bad files, the file as a map of memory, and where in it the pixels begin, if it is there, whole, and what it says it is.
-#[expect(unsafe_code, reason = "a map of memory is as safe as the file is left alone, which the compiler cannot know")]
+/// Opens a cache file. Returns the bad files, the memory map of the file, and the offset of the pixels in it, or `None` if the file
+/// does not exist or is not intact.
+#[expect(
+    unsafe_code,
+    reason = "a memory map is safe only while nobody changes the file, which the compiler cannot check"
+)]
 fn open(path: &Path, size: usize, count: usize) -> Option<(Bad, Mmap, usize)> {
     let mut file = File::open(path).ok()?;
     let mut head = [0; HEAD];
@@ -96,8 +101,8 @@ fn open(path: &Path, size: usize, count: usize) -> Option<(Bad, Mmap, usize)> {
     if file.metadata().ok()?.len() != expected_length as u64 || expected_length == start {
         return None;
     }
-    // SAFETY: the map is read only. Files of this folder are never changed in place: they are renamed into it when complete, and
-    // replaced in the same way. Who edits one by hand while it is read may see other pixels.
+    // SAFETY: the map is read-only. This program never changes a cache file in place: it renames complete files into the folder,
+    // and replaces them in the same way. If a user edits one by hand while it is in use, its pixels may change.
     let map = unsafe { Mmap::map(&file) }.ok()?;
     if head != self::head(size, count, &map[HEAD..start], &map[start..]) {
         return None;
@@ -134,7 +139,7 @@ mod tests {
     use super::*;
     use tempfile::TempDir;
 
-    /// Three small images in a folder, and a cache beside it.
+    /// A folder with three small images and a place for the cache.
     fn folder() -> (TempDir, Listing) {
         let dir = TempDir::new().unwrap();
         let mut listing = Listing::default();
@@ -167,7 +172,11 @@ mod tests {
         let written = fs::metadata(&cached(&dir)[0]).unwrap().modified().unwrap();
         assert_eq!(load(&dir, &listing, 5), plain);
         assert_eq!(plain.names(), ["0.png", "1.png", "2.png"]);
-        assert_eq!(fs::metadata(&cached(&dir)[0]).unwrap().modified().unwrap(), written, "it was read, not made again");
+        assert_eq!(
+            fs::metadata(&cached(&dir)[0]).unwrap().modified().unwrap(),
+            written,
+            "the file was read, not written again"
+        );
     }
 
     #[test]
@@ -211,18 +220,18 @@ mod tests {
         assert!(load(OnBadFile::Error).is_err());
         let first = load(OnBadFile::Exclude).unwrap();
         assert_eq!(first.0.names(), ["0.png", "1.png", "2.png"]);
-        let expected = BadFile { file: "bad.png".into(), reason: "is not a JPEG, PNG or WebP file".into() };
+        let expected = BadFile { file: "bad.png".into(), reason: "not a JPEG, PNG or WebP file".into() };
         assert_eq!(first.1, [expected]);
         assert_eq!(cached(&dir).len(), 1);
-        assert_eq!(load(OnBadFile::Exclude).unwrap(), first, "out of the cache");
+        assert_eq!(load(OnBadFile::Exclude).unwrap(), first, "from the cache");
         let error = load(OnBadFile::Error).unwrap_err();
-        assert!(error.exit_code() == 3 && error.to_string().contains("bad.png: is not a JPEG"), "{error}");
+        assert!(error.exit_code() == 3 && error.to_string().contains("bad.png: not a JPEG"), "{error}");
     }
 
     #[test]
     fn without_room_things_go_on() {
         let (dir, listing) = folder();
-        fs::write(dir.path().join("cache"), "a file where the folder would be").unwrap();
+        fs::write(dir.path().join("cache"), "a file in place of the folder").unwrap();
         assert_eq!(load(&dir, &listing, 5).len(), 3);
     }
 }

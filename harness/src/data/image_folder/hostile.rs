@@ -1,4 +1,4 @@
-//! Images that nobody would send in good faith, and honest ones of every kind.
+//! Tests decoding of hostile images, and of ordinary ones in every format and colour mode.
 
 use std::fs;
 use std::io::Cursor;
@@ -12,7 +12,7 @@ use image::{DynamicImage, ImageEncoder, ImageFormat, RgbImage};
 use super::decode::{decode_into, probe, read};
 use crate::data::resize::SquareResizer;
 
-/// What a file becomes at 2 x 2 pixels, or why it does not.
+/// Decodes a file to 2 x 2 pixels, or says why that fails.
 fn outcome(bytes: &[u8]) -> Result<Vec<u8>, String> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.jpg");
@@ -33,7 +33,7 @@ fn encoded(image: &DynamicImage, format: ImageFormat) -> Vec<u8> {
     bytes.into_inner()
 }
 
-/// Red above, blue below.
+/// The upper half is red, the lower half blue.
 fn flag() -> DynamicImage {
     RgbImage::from_fn(16, 16, |_, y| image::Rgb(if y < 8 { [250, 0, 0] } else { [0, 0, 250] })).into()
 }
@@ -45,7 +45,7 @@ fn chunk(name: &[u8; 4], content: &[u8]) -> Vec<u8> {
     [&(content.len() as u32).to_be_bytes()[..], &body, &crc.sum().to_be_bytes()].concat()
 }
 
-/// A grey PNG of these sides whose pixels are zeros, compressed: very many in a few bytes.
+/// An RGB PNG with these sides in its header and `rows` rows of zeros, which compress to a few bytes.
 fn png_of_zeros(width: u32, height: u32, rows: usize) -> Vec<u8> {
     let mut head = [width.to_be_bytes(), height.to_be_bytes()].concat();
     head.extend([8, 2, 0, 0, 0]);
@@ -64,9 +64,9 @@ fn hostile_images_are_refused_with_a_reason() {
     let mut deep = png_of_zeros(4, 4, 4);
     deep[24] = 77;
     for (bytes, reason) in [
-        (Vec::new(), "is not a JPEG, PNG or WebP file"),
-        (b"<svg/>".to_vec(), "is not a JPEG, PNG or WebP file"),
-        (b"GIF89a\x01\x00\x01\x00".to_vec(), "is not a JPEG, PNG or WebP file"),
+        (Vec::new(), "not a JPEG, PNG or WebP file"),
+        (b"<svg/>".to_vec(), "not a JPEG, PNG or WebP file"),
+        (b"GIF89a\x01\x00\x01\x00".to_vec(), "not a JPEG, PNG or WebP file"),
         (png_of_zeros(50_000, 50_000, 1), "too large"),
         (png_of_zeros(20_000, 20_000, 1), "has 20000 x 20000 pixels"),
         (png_of_zeros(0, 5, 0), ""),
@@ -85,11 +85,11 @@ fn hostile_images_are_refused_with_a_reason() {
 
 #[test]
 fn a_compressed_bomb_takes_the_memory_of_its_pixels_and_no_more() {
-    // 60 megapixels of zeros in some hundred kilobytes: a large image like any other.
+    // 60 megapixels of zeros in a few hundred kilobytes: treated like any other large image.
     let bytes = png_of_zeros(10_000, 6_000, 6_000);
     assert!(bytes.len() < 300_000, "{}", bytes.len());
     assert_eq!(outcome(&bytes).unwrap(), [0; 12]);
-    // More rows than the head speaks of are not looked at.
+    // Rows beyond the height in the header are ignored.
     assert_eq!(outcome(&png_of_zeros(10, 10, 1_000_000)).unwrap(), [0; 12]);
 }
 
@@ -122,13 +122,13 @@ fn a_pipe_is_no_image() {
         testing::skipped("a named pipe in place of an image", "mkfifo is not installed");
         return;
     }
-    assert_eq!(read_at(&path).unwrap_err(), "is not a regular file");
-    assert_eq!(read_at(folder.path()).unwrap_err(), "is not a regular file");
+    assert_eq!(read_at(&path).unwrap_err(), "not a regular file");
+    assert_eq!(read_at(folder.path()).unwrap_err(), "not a regular file");
 }
 
 #[test]
 fn an_image_is_turned_as_its_notes_say() {
-    // The notes of a camera: TIFF, little-endian, one entry, which is the orientation.
+    // EXIF data: TIFF, little-endian, with the orientation as its only entry.
     let notes = |turn: u8| {
         let entry =
             [&0x0112_u16.to_le_bytes()[..], &3_u16.to_le_bytes(), &1_u32.to_le_bytes(), &[turn, 0, 0, 0]].concat();
@@ -172,13 +172,13 @@ fn notes_without_end_are_passed_over() {
     let bytes = [&jpeg[..2], &segment.repeat(300), &jpeg[2..]].concat();
     assert_eq!(outcome(&bytes).unwrap().len(), 12);
     let too_long = [&jpeg[..2], &segment.repeat(1100), &jpeg[2..]].concat();
-    assert!(outcome(&too_long).unwrap_err().contains("at most 67108864 are read"));
-    // The same in a PNG, as one chunk, up to a length.
+    assert!(outcome(&too_long).unwrap_err().contains("expected at most 67108864"));
+    // The same as one chunk of a PNG, below and above the limit.
     let png = encoded(&flag(), ImageFormat::Png);
     let with = |name: &[u8; 4], content: &[u8]| [&png[..33], &chunk(name, content), &png[33..]].concat();
     assert_eq!(outcome(&with(b"eXIf", &vec![0x41; 4 << 20])), outcome(&png));
     assert!(outcome(&with(b"eXIf", &vec![0x41; 40 << 20])).unwrap_err().contains("too large"));
-    // A colour profile of a gigabyte in a megabyte.
+    // A colour profile of one gigabyte, compressed to about a megabyte.
     let mut deflated = flate2::write::ZlibEncoder::new(b"a\0\0".to_vec(), flate2::Compression::fast());
     for _ in 0..1024 {
         std::io::Write::write_all(&mut deflated, &vec![0; 1 << 20]).unwrap();
@@ -188,7 +188,7 @@ fn notes_without_end_are_passed_over() {
     assert!(started.elapsed().as_millis() < 500, "most of it is not unpacked");
 }
 
-/// The smallest CMYK JPEG: one block, of which only the mean is coded. `inks` are means from 0 to 255, as Adobe stores them: inverted.
+/// The smallest CMYK JPEG: one block with only its mean coded. `inks` are means from 0 to 255, inverted as Adobe stores them.
 fn cmyk(inks: [u8; 4]) -> Vec<u8> {
     let mut out = vec![0xff, 0xd8];
     let mut segment = |marker: u8, content: &[u8]| {
@@ -199,13 +199,13 @@ fn cmyk(inks: [u8; 4]) -> Vec<u8> {
     segment(0xee, b"Adobe\0\x64\0\0\0\0\0");
     segment(0xdb, &[&[0][..], &[8; 64]].concat());
     segment(0xc0, &[8, 0, 8, 0, 8, 4, 1, 0x11, 0, 2, 0x11, 0, 3, 0x11, 0, 4, 0x11, 0]);
-    // Two tables: a mean's difference always has 8 bits, and a block ends after it.
+    // Two tables: the difference of a mean always has 8 bits, and a block ends after it.
     segment(0xc4, &[&[0x00, 0, 1][..], &[0; 14], &[8]].concat());
     segment(0xc4, &[&[0x10, 0, 1][..], &[0; 14], &[0]].concat());
     segment(0xda, &[4, 1, 0, 2, 0, 3, 0, 4, 0, 0, 63, 0]);
     let mut bits = String::new();
     for ink in inks {
-        // A mean of m is coded as m - 128, at a step of 8 for a sum of 8 x 8 over 8.
+        // A mean m is coded as m - 128: the DC coefficient is 8 x (m - 128), and the quantisation step is 8.
         let value = i16::from(ink) - 128;
         assert!((128..256).contains(&value.unsigned_abs()), "eight bits");
         let coded = if value < 0 { value + 255 } else { value };
@@ -227,7 +227,7 @@ fn cmyk(inks: [u8; 4]) -> Vec<u8> {
 
 #[test]
 fn four_inks_become_three_lights() {
-    // Only means of 0 can be coded with eight bits and stay in range: all inks full.
+    // Only a mean of 0, which is full ink, needs eight bits and stays in range.
     let bytes = cmyk([0; 4]);
     assert_eq!(outcome(&bytes).unwrap(), [0; 12]);
     let folder = tempfile::tempdir().unwrap();
@@ -252,7 +252,7 @@ fn of_an_animation_the_first_frame_is_taken() {
     // An animated WebP of two frames: the first green, the second black.
     let frame = |rgb: [u8; 3]| {
         let image: DynamicImage = RgbImage::from_pixel(8, 8, image::Rgb(rgb)).into();
-        // Behind the head of the file, whose 12 bytes say that it is WebP.
+        // Skips the 12 bytes of the header that mark the file as WebP.
         let still = encoded(&image, ImageFormat::WebP)[12..].to_vec();
         let still = [&[0; 6][..], &[7, 0, 0, 7, 0, 0, 10, 0, 0, 0], &still].concat();
         [&b"ANMF"[..], &(still.len() as u32).to_le_bytes(), &still].concat()

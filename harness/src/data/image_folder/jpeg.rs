@@ -1,13 +1,13 @@
-//! What the markers of a JPEG file show before anything is decoded.
+//! Reads the markers of a JPEG file, to check it before anything is decoded.
 
-/// A JPEG file, seen from its markers.
+/// What the markers of a JPEG file say about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Markers {
-    /// Whether they lead to the end marker. Bytes after it, which some cameras write, do no harm.
+    /// Whether the file has its end marker. Bytes after it, which some cameras append, are harmless.
     pub(super) whole: bool,
-    /// Whether the image comes in several scans, whose coefficients a decoder has to keep.
+    /// Whether the image is stored in several scans, whose coefficients a decoder has to keep in memory.
     pub(super) progressive: bool,
-    /// Colour channels: 1 is grey, 3 is colour, 4 is CMYK.
+    /// Number of colour channels: 1 for grey, 3 for colour, 4 for CMYK.
     pub(super) channels: u8,
 }
 
@@ -22,11 +22,11 @@ impl Markers {
             match bytes.get(at) {
                 None => return markers,
                 Some(&END) => return Self { whole: true, ..markers },
-                // Within a scan: a stuffed 0xff, a restart marker, or padding before the marker.
+                // Inside a scan: a stuffed 0xff, a restart marker, or padding before the marker.
                 Some(0x00 | 0x01 | 0xd0..=0xd7) => at += 1,
                 Some(0xff) => {}
-                // A segment states its length. A scan's data follows its header without one; the search for the next marker
-                // passes over it.
+                // A segment starts with its length. The data of a scan follows its header without a length, and the search for
+                // the next marker skips it.
                 Some(marker) => {
                     let Some(length) = bytes.get(at + 1..at + 3) else { return markers };
                     if matches!(marker, 0xc0..=0xc2) {

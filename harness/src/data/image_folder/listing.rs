@@ -1,4 +1,4 @@
-//! Which files a folder has, and of which class each is.
+//! Lists the image files of a folder and their classes.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -13,31 +13,30 @@ pub(in crate::data) struct Listing {
 }
 
 impl Listing {
-    /// Drops all but the files of these indices.
+    /// Keeps only the files at these indices, in this order.
     pub(super) fn keep(&mut self, indices: &[usize]) {
         self.paths = indices.iter().map(|&i| std::mem::take(&mut self.paths[i])).collect();
         self.labels = indices.iter().map(|&i| self.labels[i]).collect();
     }
 }
 
-/// The classes of a folder, sorted, and its images: of each subfolder, or, if there is none, of flat files.
+/// Lists the sorted classes of a folder and its images. Subfolders are classes. If there are none, the file names tell the classes.
 ///
 /// # Errors
-///
-/// If a folder is a link that leads out of `root`, if there are fewer than two classes, a class without images, or an image whose class
-/// cannot be told.
+/// Fails if a folder is a link to a place outside `root`, if there are fewer than two classes, if a class has no images, or if the
+/// class of an image is unknown.
 pub(super) fn list_images(root: &Path, folder: &Path) -> Result<(Vec<String>, Listing)> {
     let entries = Entries::read(root, folder)?;
     let (classes, listing) = if entries.folders.is_empty() {
         by_file_name(entries.images)?
     } else if let Some(stray) = entries.images.first() {
-        let problem = "is next to the class folders, not inside one";
-        return Err(Error::input(stray.display(), problem, "move it into the folder of its class, or away"));
+        let problem = "is next to class folders, but in none of them";
+        return Err(Error::input(stray.display(), problem, "move it into the folder of its class, or remove it"));
     } else {
         by_folder(root, &entries.folders)?
     };
     if classes.len() < 2 {
-        let problem = format!("found {} class(es), at least 2 are needed", classes.len());
+        let problem = format!("found {} class(es), expected at least 2", classes.len());
         let help =
             "give every class a folder of its own (cat/1.jpg, dog/1.jpg), or name flat files cat.1.jpg, dog.1.jpg";
         return Err(Error::input(folder.display(), problem, help));
@@ -51,7 +50,7 @@ fn by_folder(root: &Path, folders: &[PathBuf]) -> Result<(Vec<String>, Listing)>
     for (label, folder) in folders.iter().enumerate() {
         let entries = Entries::read(root, folder)?;
         if let Some(nested) = entries.folders.first() {
-            let problem = "is a folder within the folder of a class";
+            let problem = "is a folder inside a class folder";
             return Err(Error::input(
                 nested.display(),
                 problem,
@@ -59,7 +58,7 @@ fn by_folder(root: &Path, folders: &[PathBuf]) -> Result<(Vec<String>, Listing)>
             ));
         }
         if entries.images.is_empty() {
-            let problem = "the folder of this class has no JPEG, PNG or WebP file";
+            let problem = "this class folder contains no JPEG, PNG or WebP file";
             return Err(Error::input(folder.display(), problem, "add images to it, or remove it"));
         }
         listing.labels.extend(std::iter::repeat_n(label as u32, entries.images.len()));
@@ -74,10 +73,10 @@ fn by_file_name(images: Vec<PathBuf>) -> Result<(Vec<String>, Listing)> {
     let mut labelled = Vec::with_capacity(images.len());
     for path in images {
         let name = name(&path);
-        // Three parts at least: class, what tells the files apart, extension.
+        // A name needs at least three parts: the class, something that makes the name unique, and the extension.
         let class = name.split_once('.').filter(|(_, rest)| rest.contains('.')).map(|(class, _)| class.to_owned());
         let Some(class) = class else {
-            let problem = "its name does not state its class";
+            let problem = "the file name does not say which class this is";
             let help = "name flat files CLASS.NUMBER.jpg, or put the images of each class into a folder of its own";
             return Err(Error::input(path.display(), problem, help));
         };
@@ -91,7 +90,7 @@ fn by_file_name(images: Vec<PathBuf>) -> Result<(Vec<String>, Listing)> {
     Ok((classes, Listing { paths: labelled.into_iter().map(|(_, path)| path).collect(), labels }))
 }
 
-/// The visible entries of a folder, sorted by name.
+/// The subfolders and images of a folder that are not hidden, sorted by name.
 struct Entries {
     folders: Vec<PathBuf>,
     images: Vec<PathBuf>,
@@ -118,7 +117,8 @@ impl Entries {
     }
 }
 
-/// Errs if a folder is a link that leads out of `root`, because a moved or copied folder must give the same images.
+/// Returns an error if a folder is a link to a place outside `root`. Otherwise the dataset would change when its folder is copied or
+/// moved.
 pub(super) fn check_link(root: &Path, folder: &Path) -> Result<()> {
     if !folder.is_symlink() {
         return Ok(());
@@ -127,8 +127,8 @@ pub(super) fn check_link(root: &Path, folder: &Path) -> Result<()> {
     if real(folder)?.starts_with(real(root)?) {
         return Ok(());
     }
-    let problem = format!("is a link that leads out of `{}`", root.display());
-    Err(Error::input(folder.display(), problem, "copy the folder there, or name the folder that it leads to"))
+    let problem = format!("is a link to a folder outside `{}`", root.display());
+    Err(Error::input(folder.display(), problem, "replace the link with a copy of the folder it points to"))
 }
 
 pub(in crate::data) fn has_image_extension(path: &Path) -> bool {

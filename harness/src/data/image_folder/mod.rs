@@ -1,15 +1,15 @@
-//! JPEG, PNG and WebP files in folders.
+//! Datasets of JPEG, PNG and WebP files in folders.
 //!
-//! Three layouts are read:
+//! Three layouts are supported:
 //!
 //! ```text
 //! FOLDER/train/CLASS/*.jpg    with FOLDER/test/CLASS/*.jpg, FOLDER/val/CLASS/*.jpg, or both
-//! FOLDER/CLASS/*.jpg          a share of each class is set aside for testing
+//! FOLDER/CLASS/*.jpg          a fraction of each class is held out for testing
 //! FOLDER/cat.0.jpg, ...       as Kaggle packs them: the class is the name up to the first dot
 //! ```
 //!
-//! Flat files are accepted wherever class folders are. Hidden files are skipped, and so are files that do not have
-//! the extension of an image.
+//! Flat files may take the place of class folders in the first layout too. Hidden files and files without an image extension
+//! are ignored.
 
 mod bad_files;
 mod budget;
@@ -29,7 +29,7 @@ use super::split::{limit, set_aside};
 use crate::config::data::DataConfig;
 use crate::error::{Error, Result};
 
-/// Lists the files, draws splits and limits from the list, and decodes what is left of it.
+/// Lists the files, draws the splits, applies the limits, and decodes the files that remain.
 pub(super) fn load(config: &DataConfig, folders: &Folders) -> Result<Source> {
     let root = find(config.path.as_deref().unwrap_or(Path::new("")), &folders.data)?;
     let Splits { classes, mut train, val, mut test } = list_splits(&root, config)?;
@@ -46,27 +46,28 @@ pub(super) fn load(config: &DataConfig, folders: &Folders) -> Result<Source> {
     Ok(Source { classes, train, val, test, excluded })
 }
 
-/// Files of the train, validation and test split, before limits; `None` if the folder has no validation images of its own.
+/// Number of files in the training, validation and test split, before limits. The validation count is `None` if the folder has no
+/// validation images of its own.
 pub(super) fn counts(config: &DataConfig, folders: &Folders) -> Result<(usize, Option<usize>, usize)> {
     let root = find(config.path.as_deref().unwrap_or(Path::new("")), &folders.data)?;
     let Splits { train, val, test, .. } = list_splits(&root, config)?;
     Ok((train.labels.len(), val.map(|val| val.labels.len()), test.labels.len()))
 }
 
-/// The folder that the config names, in the first data folder that has it.
+/// Finds the config's folder in the first data folder that contains it.
 fn find(path: &Path, folders: &[PathBuf]) -> Result<PathBuf> {
-    // Joining an absolute path gives that path; without any data folder it still counts.
+    // An absolute path needs no data folder, so it must also work when there is none.
     let mut candidates: Vec<PathBuf> = folders.iter().map(|folder| folder.join(path)).collect();
     if path.is_absolute() {
         candidates = vec![path.to_path_buf()];
     }
     candidates.iter().find(|candidate| candidate.is_dir()).cloned().ok_or_else(|| {
-        let problem = format!("folder `{}` does not exist; looked for {}", path.display(), list(&candidates));
-        Error::input("data.path", problem, "give a folder relative to --data-dir, or an absolute path")
+        let problem = format!("folder `{}` does not exist; tried {}", path.display(), list(&candidates));
+        Error::input("data.path", problem, "give a path relative to --data-dir, or an absolute path")
     })
 }
 
-/// Files of every split, with the classes that they share.
+/// The files of every split, and the classes that all splits share.
 pub(super) struct Splits {
     pub(super) classes: Vec<String>,
     pub(super) train: Listing,
@@ -74,10 +75,10 @@ pub(super) struct Splits {
     pub(super) test: Listing,
 }
 
-/// The files of a folder in one of the layouts.
+/// Lists the files of a folder in one of the supported layouts.
 ///
 /// # Errors
-/// If it is in none of them.
+/// Fails if the folder has none of these layouts.
 pub(super) fn list_splits(root: &Path, config: &DataConfig) -> Result<Splits> {
     let part = |name: &str| Some(root.join(name)).filter(|folder| folder.is_dir());
     for folder in ["train", "val", "test"].into_iter().filter_map(part) {
@@ -100,7 +101,7 @@ pub(super) fn list_splits(root: &Path, config: &DataConfig) -> Result<Splits> {
         }
         (Some(test), Some(val)) => {
             let test = list_same(test)?;
-            // A `val_fraction` of 0 means no validation, even if the folder has validation images.
+            // A `val_fraction` of 0 turns validation off, even if there is a `val` folder.
             let val = if config.val_fraction > 0.0 { Some(list_same(val)?) } else { None };
             Ok(Splits { classes, train, val, test })
         }
@@ -122,7 +123,7 @@ fn different_classes(train: &Path, classes: &[String], other: &Path, others: &[S
         if names.is_empty() { "nothing".to_owned() } else { names.join(", ") }
     };
     let problem = format!(
-        "its classes are not those of `{}`: only here {}, only there {}",
+        "its classes differ from those of `{}`: only here {}, only there {}",
         train.display(),
         only_in(others, classes),
         only_in(classes, others)

@@ -1,4 +1,4 @@
-//! Layouts of image folders, splits, and bad files.
+//! Tests the layouts of image folders, their splits, and bad files.
 
 use std::fs;
 
@@ -9,7 +9,7 @@ use crate::data::Dataset;
 use crate::data::folders::Folders;
 use crate::data::load::load_from;
 
-/// Writes an image of one colour, in the format that the extension names.
+/// Writes a single-colour image in the format of the extension.
 fn write(root: &Path, name: &str, value: u8) {
     let path = root.join(name);
     fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -38,7 +38,7 @@ fn sizes(data: &Dataset) -> [usize; 3] {
     [data.train.len(), data.val.len(), data.test.len()]
 }
 
-/// An empty folder `pets` that goes away with the guard.
+/// An empty folder `pets`, deleted when the guard is dropped.
 fn pets() -> (tempfile::TempDir, PathBuf) {
     let parent = tempfile::tempdir().unwrap();
     let root = parent.path().join("pets");
@@ -53,13 +53,13 @@ fn given_splits_are_taken() {
     write_classes(&root, "val", &["dog", "cat"], 2);
     let data = read(&root, "val_fraction = 0.1").unwrap();
     assert_eq!(data.classes, ["cat", "dog"]);
-    assert_eq!(sizes(&data), [18, 2, 4], "val is the test set if it is alone");
+    assert_eq!(sizes(&data), [18, 2, 4], "without test, val is the test set");
     assert_eq!(data.test.names(), ["val/cat/0.png", "val/cat/1.png", "val/dog/0.png", "val/dog/1.png"]);
     assert_eq!(data.test.labels(), [0, 0, 1, 1]);
     assert_eq!(data.test.pixels(3), [10; 48]);
 
     write_classes(&root, "test", &["dog", "cat"], 3);
-    assert_eq!(sizes(&read(&root, "val_fraction = 0.1").unwrap()), [20, 4, 6], "val is val beside test");
+    assert_eq!(sizes(&read(&root, "val_fraction = 0.1").unwrap()), [20, 4, 6], "with test, val is the validation set");
     assert_eq!(sizes(&read(&root, "val_fraction = 0.0").unwrap()), [20, 0, 6], "no validation asked for");
     assert_eq!(sizes(&read(&root, "train_limit = 10\ntest_limit = 2").unwrap()), [10, 4, 2]);
 }
@@ -95,7 +95,7 @@ fn flat_files_are_classed_by_their_names() {
     assert!(data.train.pixels(0)[0].abs_diff(200) < 4 && data.train.pixels(5)[0].abs_diff(50) < 4);
 
     write(&root, "holiday.png", 0);
-    assert!(error(&root).contains("holiday.png: its name does not state its class"), "{}", error(&root));
+    assert!(error(&root).contains("holiday.png: the file name does not say which class"), "{}", error(&root));
 }
 
 #[test]
@@ -108,7 +108,7 @@ fn every_kind_of_pixel_becomes_rgb() {
     image.to_luma_alpha8().save(root.join("a/1.png")).unwrap();
     image.to_rgba8().save(root.join("a/2.png")).unwrap();
     image.to_rgb16().save(root.join("a/3.png")).unwrap();
-    // A PNG that calls itself a JPEG is read all the same.
+    // A PNG with the extension of a JPEG is decoded as a PNG.
     fs::copy(root.join("a/0.png"), root.join("a/4.jpg")).unwrap();
     let data = read(&root, "val_fraction = 0.0").unwrap();
     for split in [&data.train, &data.test] {
@@ -150,7 +150,7 @@ fn files_that_do_not_decode_are_named() {
 fn a_header_that_claims_gigabytes_is_refused() {
     let (_guard, root) = pets();
     write_classes(&root, ".", &["cat", "dog"], 5);
-    // Width and height of a PNG stand in bytes 16 to 23; the checksum of the header follows its 17 bytes.
+    // Bytes 16 to 23 of a PNG hold width and height. The header's checksum follows its 17 bytes.
     let mut png = fs::read(root.join("cat/0.png")).unwrap();
     png[16..20].copy_from_slice(&25_000_u32.to_be_bytes());
     png[20..24].copy_from_slice(&25_000_u32.to_be_bytes());
@@ -161,7 +161,7 @@ fn a_header_that_claims_gigabytes_is_refused() {
             fs::write(root.join(format!("{class}/{i}.png")), &png).unwrap();
         }
     }
-    assert!(error(&root).contains("has 25000 x 25000 pixels, whose decoding takes 1788 MiB"), "{}", error(&root));
+    assert!(error(&root).contains("has 25000 x 25000 pixels, which take 1788 MiB to decode"), "{}", error(&root));
 }
 
 fn crc32(bytes: &[u8]) -> u32 {
@@ -191,7 +191,7 @@ fn bad_files_are_left_out_where_the_config_says_so() {
     assert_eq!(data.train.labels(), [0, 0, 0, 0, 1, 1, 1, 1, 1]);
     assert_eq!(data.train.pixels(2), [30; 48], "the pixels move up with the names");
 
-    // The same images that are left, without the bad files beside them, are other data.
+    // The fingerprint includes the excluded files, so deleting them changes it although the images stay the same.
     fs::remove_file(root.join("train/cat/2.png")).unwrap();
     fs::remove_file(root.join("test/dog/0.png")).unwrap();
     let without = read(&root, "val_fraction = 0.0\non_bad_file = 'exclude'").unwrap();
@@ -202,7 +202,7 @@ fn bad_files_are_left_out_where_the_config_says_so() {
         fs::write(root.join(format!("train/cat/{i}.png")), "no image").unwrap();
     }
     let message = read(&root, "on_bad_file = 'exclude'").map(|_| "loaded").unwrap_err().to_string();
-    assert!(message.contains("5 of 10 images cannot be decoded"), "a class without images is no class: {message}");
+    assert!(message.contains("5 of 10 images cannot be decoded"), "a class must keep at least one image: {message}");
 }
 
 #[cfg(unix)]
@@ -217,27 +217,27 @@ fn links_are_followed_only_inside_the_folder() {
     assert_eq!(sizes(&read(&root, "val_fraction = 0.0").unwrap()), [10, 0, 10]);
     symlink(guard.path().join("elsewhere"), root.join("train/eel")).unwrap();
     let message = error(&root);
-    assert!(message.contains("train/eel: is a link that leads out of") && message.contains("pets"), "{message}");
+    assert!(message.contains("train/eel: is a link to a folder outside") && message.contains("pets"), "{message}");
     fs::remove_file(root.join("train/eel")).unwrap();
     fs::remove_file(root.join("test")).unwrap();
     symlink(guard.path().join("elsewhere"), root.join("test")).unwrap();
-    assert!(error(&root).contains("pets/test: is a link that leads out of"), "{}", error(&root));
+    assert!(error(&root).contains("pets/test: is a link to a folder outside"), "{}", error(&root));
 }
 
 #[test]
 fn folders_that_make_no_dataset_are_refused() {
     let (_guard, root) = pets();
-    assert!(error(&root).contains("found 0 class(es), at least 2 are needed"), "{}", error(&root));
+    assert!(error(&root).contains("found 0 class(es), expected at least 2"), "{}", error(&root));
     write_classes(&root, ".", &["cat"], 5);
     assert!(error(&root).contains("found 1 class(es)"), "{}", error(&root));
     fs::create_dir(root.join("dog")).unwrap();
-    assert!(error(&root).contains("pets/dog: the folder of this class has no"), "{}", error(&root));
+    assert!(error(&root).contains("pets/dog: this class folder contains no"), "{}", error(&root));
     write(&root, "dog/puppies/1.png", 0);
-    assert!(error(&root).contains("dog/puppies: is a folder within the folder of a class"), "{}", error(&root));
+    assert!(error(&root).contains("dog/puppies: is a folder inside a class folder"), "{}", error(&root));
     fs::remove_dir_all(root.join("dog/puppies")).unwrap();
     write_classes(&root, ".", &["dog"], 5);
     write(&root, "stray.png", 0);
-    assert!(error(&root).contains("stray.png: is next to the class folders"), "{}", error(&root));
+    assert!(error(&root).contains("stray.png: is next to class folders"), "{}", error(&root));
 }
 
 #[test]
@@ -247,7 +247,8 @@ fn splits_must_have_the_same_classes() {
     write_classes(&root, "test", &["cat", "dog", "fox"], 2);
     let error = error(&root);
     assert!(
-        error.contains("pets/test: its classes are not those of") && error.contains("only here fox, only there eel"),
+        error.contains("pets/test: its classes differ from those of")
+            && error.contains("only here fox, only there eel"),
         "{error}"
     );
 }
@@ -256,7 +257,7 @@ fn splits_must_have_the_same_classes() {
 fn an_absent_folder_is_asked_for() {
     let parent = tempfile::tempdir().unwrap();
     let error = error(&parent.path().join("pets"));
-    assert!(error.starts_with("data.path: folder `pets` does not exist; looked for `/nowhere/pets`, "), "{error}");
+    assert!(error.starts_with("data.path: folder `pets` does not exist; tried `/nowhere/pets`, "), "{error}");
 }
 
 #[test]

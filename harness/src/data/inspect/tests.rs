@@ -1,4 +1,4 @@
-//! What is reported of datasets.
+//! Tests the description, the listing and the verification of datasets.
 
 use std::fs;
 
@@ -67,13 +67,13 @@ fn every_file_is_verified() {
     fs::write(root.path().join("train/cat/text.jpg"), "no image").unwrap();
     let png = fs::read(root.path().join("test/dog/9.png")).unwrap();
     fs::write(root.path().join("test/dog/9.png"), &png[..png.len() - 2]).unwrap();
-    fs::write(root.path().join("train/notes.txt"), "passed over").unwrap();
+    fs::write(root.path().join("train/notes.txt"), "ignored").unwrap();
     let verdict = verify();
     assert_eq!((verdict.files, verdict.kinds["PNG, RGB"]), (11, 9));
     let csv = String::from_utf8(bad_files_csv(&verdict.bad)).unwrap();
     assert_eq!(
         csv,
-        "file,reason\ntest/dog/9.png,the file is cut off\ntrain/cat/text.jpg,\"is not a JPEG, PNG or WebP file\"\n"
+        "file,reason\ntest/dog/9.png,the file is cut off\ntrain/cat/text.jpg,\"not a JPEG, PNG or WebP file\"\n"
     );
     assert!(Candidates::of(&root.path().join("nowhere")).is_err());
 }

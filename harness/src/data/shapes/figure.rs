@@ -1,4 +1,4 @@
-//! The ten figures, each within the unit circle around the origin.
+//! The ten figures, each inside the unit circle around the origin.
 
 /// A class of the dataset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,7 +18,7 @@ pub(super) enum Figure {
 /// Two triangles that touch at a narrow waist.
 const BOW_TIE: [[f32; 2]; 6] = [[-0.78, -0.62], [0.0, -0.1], [0.78, -0.62], [0.78, 0.62], [0.0, 0.1], [-0.78, 0.62]];
 
-/// Two strokes that meet in a right angle.
+/// Two strokes that meet at a right angle.
 const ELL: [[f32; 2]; 6] = [[-0.5, -0.85], [-0.08, -0.85], [-0.08, 0.38], [0.6, 0.38], [0.6, 0.8], [-0.5, 0.8]];
 
 /// Five points at radius 1 and five between them at radius 0.45.
@@ -35,7 +35,7 @@ const STAR: [[f32; 2]; 10] = [
     [-0.264_5, -0.364_1],
 ];
 
-/// Equilateral.
+/// An equilateral triangle.
 const TRIANGLE: [[f32; 2]; 3] = [[0.0, -1.0], [0.866, 0.5], [-0.866, 0.5]];
 
 impl Figure {
@@ -69,7 +69,7 @@ impl Figure {
         }
     }
 
-    /// Whether the figure covers this point of its own frame, in which it has radius 1.
+    /// Whether the figure covers this point, in coordinates in which the figure has radius 1.
     pub(super) fn covers(self, [x, y]: [f32; 2]) -> bool {
         let square_radius = x * x + y * y;
         if square_radius > 1.0 {
@@ -78,7 +78,7 @@ impl Figure {
         let [along, across] = [x.abs(), y.abs()];
         match self {
             Self::Bar => along < 0.95 && across < 0.28,
-            // Two of them, side by side.
+            // Two bars, side by side.
             Self::Bars => along < 0.7 && across > 0.25 && across < 0.7,
             Self::BowTie => inside(&BOW_TIE, [x, y]),
             Self::Crescent => (x - 0.45) * (x - 0.45) + y * y > 0.75 * 0.75,
@@ -92,7 +92,7 @@ impl Figure {
     }
 }
 
-/// Whether a polygon contains a point, by the parity of the edges that a ray to the right of it crosses.
+/// Whether a polygon contains a point: a ray to the right then crosses an odd number of edges.
 fn inside(corners: &[[f32; 2]], [x, y]: [f32; 2]) -> bool {
     let mut parity = false;
     let mut previous = corners[corners.len() - 1];
@@ -110,7 +110,7 @@ fn inside(corners: &[[f32; 2]], [x, y]: [f32; 2]) -> bool {
 mod tests {
     use super::*;
 
-    /// Share of the unit circle's square that a figure covers.
+    /// The area of a figure, by sampling the square around the unit circle.
     fn area(figure: Figure) -> f32 {
         const STEPS: i32 = 400;
         let at = |i: i32| (i as f32 + 0.5) / STEPS as f32 * 2.0 - 1.0;

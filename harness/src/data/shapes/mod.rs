@@ -1,8 +1,8 @@
-//! The built-in dataset: geometric figures, generated, so that a first comparison needs no files.
+//! The built-in dataset of generated geometric figures, so that a first comparison needs no files.
 //!
-//! Ten classes of one figure each, at a random place, size, angle and colour, on a gradient or stripes, among small clutter,
-//! under noise. An image is a pure function of its split and index. The arithmetic is IEEE additions, multiplications,
-//! divisions and square roots only, so every machine draws the same bits.
+//! Each of the ten classes is one figure, drawn at a random position, size, angle and colour, on a gradient or stripes, among small
+//! clutter, with noise. An image is a pure function of its split and index. The arithmetic uses only IEEE additions,
+//! multiplications, divisions and square roots, so every machine draws the same bits.
 
 mod figure;
 mod scene;
@@ -20,12 +20,12 @@ use crate::error::Result;
 const DEFAULT_TRAIN: usize = 5_000;
 const DEFAULT_TEST: usize = 1_000;
 
-/// Numbers of training and test images.
+/// Number of training and of test images.
 pub(super) fn counts(config: &DataConfig) -> [usize; 2] {
     [config.train_limit.unwrap_or(DEFAULT_TRAIN), config.test_limit.unwrap_or(DEFAULT_TEST)]
 }
 
-/// Generates both splits, up to the limits.
+/// Generates both splits. Their sizes are the config's limits.
 pub(super) fn generate(config: &DataConfig) -> Result<Source> {
     let [train, test] = counts(config);
     Ok(Source {
@@ -37,7 +37,7 @@ pub(super) fn generate(config: &DataConfig) -> Result<Source> {
     })
 }
 
-/// The first `n` images of a split. Classes take turns, so they are balanced.
+/// The first `n` images of a split. The classes alternate, so they are balanced.
 fn split(name: &str, number: u64, n: usize, size: usize) -> Result<Images> {
     let mut pixels = allocate(n, size)?;
     pixels.par_chunks_exact_mut(image_bytes(size)).enumerate().for_each(|(index, out)| {

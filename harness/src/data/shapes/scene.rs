@@ -1,25 +1,25 @@
-//! One image: a figure before a background, with clutter, under noise.
+//! Draws one image: a figure on a background, with clutter and noise.
 
 use rand::{Rng, RngExt};
 
 use super::figure::Figure;
 
-/// Samples along each side of a pixel; their mean is the pixel.
+/// Samples along each side of a pixel. A pixel is the mean of its samples.
 const SUPERSAMPLING: usize = 3;
 
-/// Greatest noise of a channel of a pixel, of 255. It is the mean of two uniform draws, hence triangular.
+/// Maximum noise per channel, on a scale to 255. It is the mean of two uniform draws, so its distribution is triangular.
 const NOISE: i32 = 16;
 
 type Colour = [f32; 3];
 
-/// Everything of an image but the noise, in coordinates from 0 to 1, so that it looks the same at any size.
+/// An image without its noise, in coordinates from 0 to 1, so that it looks the same at any size.
 pub(super) struct Scene {
     background: Background,
     clutter: Vec<Stroke>,
     figure: Figure,
     colour: Colour,
     centre: [f32; 2],
-    /// Cosine and sine of the figure's angle, over its radius: what brings a point into the figure's own frame.
+    /// Cosine and sine of the figure's angle, divided by its radius. They transform a point into the figure's coordinates.
     turn: [f32; 2],
 }
 
@@ -27,13 +27,13 @@ pub(super) struct Scene {
 struct Background {
     colours: [Colour; 2],
     direction: [f32; 2],
-    /// Stripes of both colours per unit of distance; a gradient if there are none.
+    /// Number of stripes per unit of distance, or `None` for a gradient.
     stripes: Option<f32>,
-    /// Where the stripes begin, as a number of stripes greater than any distance, so that counting starts above 0.
+    /// Offset of the stripes, in stripes. It exceeds any distance, so that the sum is positive.
     phase: f32,
 }
 
-/// A short bar; a blob if it is hardly longer than wide.
+/// A short bar, or a blob if it is hardly longer than wide.
 struct Stroke {
     middle: [f32; 2],
     direction: [f32; 2],
@@ -43,7 +43,7 @@ struct Stroke {
 }
 
 impl Scene {
-    /// Draws all random choices. None depends on the figure, so only its shape reveals the class.
+    /// Makes all random choices. None of them depends on the figure, so only its shape reveals the class.
     pub(super) fn random(figure: Figure, rng: &mut impl Rng) -> Self {
         let (colour, background) = contrasting_colours(rng);
         let radius = rng.random_range(0.24..0.4);
@@ -98,7 +98,7 @@ impl Scene {
 
 impl Background {
     fn at(&self, [x, y]: [f32; 2]) -> Colour {
-        // Of the unit square, distances along a direction from its centre reach from -sqrt(1/2) to sqrt(1/2).
+        // In the unit square, distances from the centre along a direction range from -sqrt(1/2) to sqrt(1/2).
         let distance = (x - 0.5) * self.direction[0] + (y - 0.5) * self.direction[1];
         let share = match self.stripes {
             Some(stripes) => f32::from((distance * stripes + self.phase) as u8 % 2),
@@ -127,11 +127,11 @@ impl Stroke {
 
 /// A figure's colour, and two background colours that are clearly darker.
 fn contrasting_colours(rng: &mut impl Rng) -> (Colour, [Colour; 2]) {
-    /// Least difference in brightness, on a scale from 0 to 1.
+    /// Minimum difference in brightness, on a scale from 0 to 1.
     const CONTRAST: f32 = 0.35;
     loop {
         let [figure, a, other]: [Colour; 3] = std::array::from_fn(|_| [rng.random(), rng.random(), rng.random()]);
-        // Halfway only: stripes must not drown the figure's outline.
+        // Only halfway to the other colour, so that stripes do not obscure the figure's outline.
         let b = std::array::from_fn(|i| 0.5 * (a[i] + other[i]));
         if [a, b].into_iter().all(|background| brightness(figure) - brightness(background) > CONTRAST) {
             return (figure, [a, b]);
@@ -143,8 +143,8 @@ fn brightness([red, green, blue]: Colour) -> f32 {
     0.3 * red + 0.59 * green + 0.11 * blue
 }
 
-/// A unit vector, uniform over the circle; by rejection, since the system's sine and cosine may differ in their last bit
-/// between machines.
+/// A uniformly random unit vector. It is drawn by rejection, because the system's sine and cosine may differ in the last bit between
+/// machines.
 fn direction(rng: &mut impl Rng) -> [f32; 2] {
     loop {
         let [x, y] = [rng.random_range(-1.0..1.0_f32), rng.random_range(-1.0..1.0_f32)];
@@ -195,6 +195,6 @@ mod tests {
             f64::from(sum) / 16.0
         };
         let differences = (0..256).map(|i| (f64::from(small[i * 3]) - block(i / 16, i % 16)).abs());
-        assert!(differences.sum::<f64>() / 256.0 < f64::from(NOISE), "mean difference beyond the noise");
+        assert!(differences.sum::<f64>() / 256.0 < f64::from(NOISE), "the mean difference exceeds the noise");
     }
 }
