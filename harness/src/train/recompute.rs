@@ -100,9 +100,11 @@ mod tests {
         for config in models() {
             let model = config.init(3, &device);
             // The same values in every run: Burn's generator is shared with all other tests.
-            let mut values = Init::new(Scheme::PyTorch, 5, &device);
-            let images = values.normal([4, 3, 32, 32], 1.0).val().detach();
-            let targets = softmax(values.normal([4, 7], 1.0).val().detach(), 1);
+            let host = Device::flex();
+            let mut values = Init::new(Scheme::PyTorch, 5, &host);
+            let images = Tensor::from_data(values.normal([4, 3, 32, 32], 1.0).val().into_data(), &device);
+            let targets = softmax(values.normal([4, 7], 1.0).val(), 1);
+            let targets = Tensor::from_data(targets.into_data(), &device);
             let keys = SampleKeys { seed: 1, epoch: 2, samples: vec![3, 1, 4, 5] };
             let part = MicroBatch { images, targets, keys, labels: Vec::new(), digests: Vec::new() };
             let plain = plain_gradients(&model, part.clone(), 5);
