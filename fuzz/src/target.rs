@@ -6,7 +6,7 @@ use std::path::Path;
 use vitbench::config;
 use vitbench::data::{self, Candidates, Fetch, Fetchable};
 use vitbench::error::{Error, Result};
-use vitbench::results::{ResultsFolder, RunFolder};
+use vitbench::results::{ResultsFolder, RunFolder, Stage};
 use vitbench::weights::{TargetLayout, convert};
 
 use crate::mend;
@@ -231,7 +231,12 @@ fn record(name: &str, bytes: &[u8], place: &Path) -> Result<()> {
         _ => {
             write(&place.join(name), bytes);
             let folder = ResultsFolder::open(place)?;
-            if name == "noise.json" { folder.read_noise().map(drop) } else { folder.read_machine().map(drop) }
+            match name {
+                "noise.json" => folder.read_noise().map(drop),
+                "blocks.csv" | "timing.json" => Stage::read(&folder).map(drop),
+                "test_reads.csv" => folder.read_test_reads().map(drop),
+                _ => folder.read_machine().map(drop),
+            }
         }
     }
 }

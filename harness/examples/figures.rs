@@ -63,6 +63,7 @@ fn splice(document: &str, name: &str, block: &str) -> Result<String> {
 struct Report {
     models: Vec<Model>,
     differences: Vec<Difference>,
+    ratios: Vec<Ratio>,
 }
 
 #[derive(Deserialize)]
@@ -86,9 +87,17 @@ struct Figure {
 #[derive(Deserialize)]
 struct Difference {
     model: String,
-    difference: f64,
-    interval: [f64; 2],
+    difference: Option<f64>,
+    interval: Option<[f64; 2]>,
     is_more_than_chance: bool,
+}
+
+#[derive(Deserialize)]
+struct Ratio {
+    model: String,
+    quantity: String,
+    ratio: Option<f64>,
+    interval: Option<[f64; 2]>,
 }
 
 impl Report {
@@ -107,14 +116,6 @@ impl Figure {
         let value = percent(self.value);
         self.interval
             .map_or(format!("{value} %"), |[low, high]| format!("{value} % ({} to {})", percent(low), percent(high)))
-    }
-
-    /// From the lowest run to the highest, in another unit.
-    fn range(&self, factor: f64) -> String {
-        let ends =
-            self.by_run.iter().fold([f64::INFINITY, 0.0], |[low, high], value| [value.min(low), value.max(high)]);
-        let [low, high] = ends.map(|value| magnitude(factor * value));
-        if self.by_run.len() == 1 { low } else { format!("{low} to {high}") }
     }
 }
 
@@ -146,7 +147,12 @@ fn read(folder: &str) -> Result<(Report, Vec<ReferenceRun>)> {
     let folder = ResultsFolder::open(path)?;
     let plan = config::load(&folder.plan_path(), &[])?;
     let models = plan.model_names();
-    let source = Source { folders: std::slice::from_ref(&folder), models: &models, references: &plan.reference };
+    let source = Source {
+        folders: std::slice::from_ref(&folder),
+        models: &models,
+        references: &plan.reference,
+        report: &plan.report,
+    };
     Ok((serde_json::from_slice(&report::print(&source, Printed::Json)?)?, plan.reference))
 }
 
@@ -159,10 +165,13 @@ fn accuracies() -> Result<String> {
     );
     for model in &report.models {
         let difference = report.differences.iter().find(|difference| difference.model == model.model);
-        let behind = difference.map_or(String::new(), |difference| {
-            let [high, low] = difference.interval.map(|end| percent(-end));
-            let verdict = if difference.is_more_than_chance { "" } else { ", a tie" };
-            format!("{} points ({low} to {high}){verdict}", percent(-difference.difference))
+        let behind = difference.map_or(String::new(), |found| match found.difference.zip(found.interval) {
+            Some((difference, interval)) => {
+                let [high, low] = interval.map(|end| percent(-end));
+                let verdict = if found.is_more_than_chance { "" } else { ", a tie" };
+                format!("{} points ({low} to {high}){verdict}", percent(-difference))
+            }
+            None => "no verdict: too few seeds".to_owned(),
         });
         table += &format!(
             "| {} | {} | {} | {} | {behind} |\n",
@@ -175,19 +184,26 @@ fn accuracies() -> Result<String> {
     Ok(table)
 }
 
-/// The speeds of the same runs.
+/// The speeds of the same models, each compared with the fastest.
 fn speeds() -> Result<String> {
     let (report, _) = read("cifar10-60k")?;
-    let mut table = String::from(
-        "| model | training, images/s | inference, images/s | latency of one image, ms |\n| --- | ---: | ---: | ---: |\n",
-    );
+    let mut table =
+        String::from("| model | training | inference | latency of one image |\n| --- | ---: | ---: | ---: |\n");
     for model in &report.models {
+        let cell = |quantity: &str, rate: String| {
+            let ratio = report.ratios.iter().find(|ratio| ratio.model == model.model && ratio.quantity == quantity);
+            let text = ratio.and_then(|ratio| {
+                let [low, high] = ratio.interval?;
+                Some(format!("{:.2} ({low:.2} to {high:.2}) times as fast as the fastest", ratio.ratio?))
+            });
+            format!("{rate}; {}", text.unwrap_or_else(|| "the fastest".to_owned()))
+        };
         table += &format!(
             "| {} | {} | {} | {} |\n",
             model.model,
-            model.train_images_per_s.range(1.0),
-            model.inference_images_per_s.range(1.0),
-            model.latency_s.range(1e3)
+            cell("train_step", format!("{} images/s", magnitude(model.train_images_per_s.value))),
+            cell("inference", format!("{} images/s", magnitude(model.inference_images_per_s.value))),
+            cell("latency", format!("{} ms", magnitude(1e3 * model.latency_s.value)))
         );
     }
     Ok(table)

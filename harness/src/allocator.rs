@@ -19,6 +19,17 @@ pub fn keep_freed_memory() {
     unsafe { mi_option_set(PURGE_DELAY, NEVER) }
 }
 
+/// The allocator in charge of this program, for the records.
+#[expect(unsafe_code, reason = "mimalloc is asked by a function of C")]
+pub(crate) fn name() -> &'static str {
+    let probe = Box::new(0_u8);
+    // SAFETY: the function only compares the address with those of mimalloc's memory.
+    match unsafe { libmimalloc_sys::mi_is_in_heap_region(std::ptr::from_ref(&*probe).cast()) } {
+        true => "mimalloc",
+        false => "system",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

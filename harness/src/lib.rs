@@ -25,7 +25,7 @@
 //!
 //! // Tables, plots and the report, and a summary for the terminal.
 //! let models = plan.model_names();
-//! let source = Source { folders: &[folder], models: &models, references: &plan.reference };
+//! let source = Source { folders: &[folder], models: &models, references: &plan.reference, report: &plan.report };
 //! println!("{}", report::write(out, &source)?.summary);
 //! # assert!(out.join("report.html").is_file());
 //! # Ok(())
@@ -61,6 +61,10 @@ use std::process::ExitCode;
 
 pub use architecture::Registration;
 pub use layers;
+
+/// Version of what training computes, part of every run's identity. Whoever changes a bit of any result raises it; the golden tests
+/// (`tests/golden.rs`) hold the bits of each version.
+pub const NUMERICS_VERSION: u32 = 1;
 
 /// Version of the program, part of every run's identity.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -6,15 +6,15 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use toml::Table;
 
-use crate::VERSION;
 use crate::bounded;
-use crate::config::{self, DataConfig, MeasureConfig, Plan, RunConfig, TrainConfig};
+use crate::config::{self, DataConfig, MeasureConfig, Plan, RunConfig, TimedModel, TimingPlan, TrainConfig};
 use crate::data::BadFile;
 use crate::device::DeviceName;
 use crate::error::{Error, Result};
 use crate::measure::{command_line, machine_record};
 use crate::noise;
 use crate::results::{ExcludedRecord, ResultsFolder, RunFolder, RunIdentity, SCHEMA, WRITING, write_atomic};
+use crate::{NUMERICS_VERSION, VERSION};
 
 /// A run's config as it enters the digest in its name: initial weights by their digest, whatever their path, and keys by their first names.
 #[derive(Serialize)]
@@ -23,7 +23,7 @@ struct Hashed<'a> {
     device: DeviceName,
     data: &'a DataConfig,
     train: &'a TrainConfig,
-    measure: &'a MeasureConfig,
+    measure: MeasureConfig,
     model: Table,
 }
 
@@ -38,7 +38,11 @@ impl<'a> Hashed<'a> {
         if version > 0 {
             model.insert("architecture_version".into(), version.into());
         }
-        Self { seed: *seed, device: *device, data, train, measure, model }
+        // Runs of the first version have names from before there were others.
+        if NUMERICS_VERSION > 1 {
+            model.insert("numerics_version".into(), NUMERICS_VERSION.into());
+        }
+        Self { seed: *seed, device: *device, data, train, measure: measure.of_run(), model }
     }
 }
 
@@ -62,6 +66,7 @@ pub fn identity(config: &RunConfig, data_fingerprint: &str, threads: usize) -> R
         device: config.device.as_str().to_owned(),
         precision: "f32".to_owned(),
         threads,
+        numerics: NUMERICS_VERSION,
         recipe: recipe(config),
     }
 }
@@ -97,6 +102,27 @@ pub fn write_config(folder: &RunFolder, config: &RunConfig) -> Result<()> {
     folder.create()?;
     let text = toml::to_string(config).expect("a run's config is TOML");
     write_atomic(&folder.config_path(), text.as_bytes())
+}
+
+/// What the timing stage times of a folder: its models that have a completed run, with the sizes that the run had.
+///
+/// # Errors
+/// If a record cannot be read.
+pub fn timing_plan(folder: &ResultsFolder, plan: &Plan) -> Result<TimingPlan> {
+    let mut models: Vec<TimedModel> = Vec::new();
+    let mut device = plan.device;
+    for run in folder.run_folders()? {
+        let Some(record) = run.read_done()? else { continue };
+        if models.iter().any(|timed| timed.model.name == record.identity.model) {
+            continue;
+        }
+        let config = config::load_run(&run.config_path())?;
+        device = config.device;
+        models.push(TimedModel::of_run(&config, Some(record.classes)));
+    }
+    let order = plan.model_names();
+    models.sort_by_key(|timed| order.iter().position(|name| *name == timed.model.name));
+    Ok(TimingPlan { device, measure: plan.measure.clone(), models })
 }
 
 /// The results folder of `plan`, whose runs have the names `runs`. Creates it if it does not exist. A plan may replace another if all runs
@@ -137,7 +163,7 @@ pub fn open(path: &Path, plan: &Plan, runs: &HashSet<&str>, threads: usize) -> R
 fn refuse_foreign_files(path: &Path) -> Result<()> {
     let Ok(mut entries) = std::fs::read_dir(path) else { return Ok(()) };
     // Other processes that start the same plan at this moment may have written more files.
-    let known = ["runs", "machine.json", "noise.json", "plan.toml"];
+    let known = ["runs", "machine.json", "noise.json", "plan.toml", "test_reads.csv"];
     let is_ours = |name: &str| known.contains(&name) || name.starts_with(WRITING);
     let foreign = entries.find_map(|entry| entry.ok().filter(|e| !is_ours(&e.file_name().to_string_lossy())));
     match foreign {

@@ -25,6 +25,7 @@ evaluate_on = "test"
 warmup_seconds = 0.0
 min_samples = 3
 min_seconds = 0.0
+max_seconds = 0.0
 
 [[model]]
 architecture = "vit"

@@ -113,6 +113,7 @@ fn two_fetch_cifar10_at_once_and_a_run_finds_it() {
         "measure.min_seconds=0.0",
         "measure.warmup_seconds=0.0",
         "measure.min_samples=3",
+        "measure.max_seconds=0.0",
     ] {
         run.extend(["--set", small]);
     }

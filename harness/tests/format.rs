@@ -17,7 +17,7 @@ const DOCUMENT: &str = include_str!("../../docs/FORMAT.md");
 /// Two models with averaged weights, on an image folder with a damaged file.
 const CONFIG: &str = "[data]\ndataset = 'image_folder'\npath = 'dots'\nimage_size = 8\non_bad_file = 'exclude'\n\
     keep_images = true\ntest_fraction = 0.5\n[train]\nepochs = 2\nbatch_size = 4\noptimizer = { kind = 'adamw' }\nlr = 0.001\n\
-    ema = { decay = 0.9 }\n[measure]\nwarmup_seconds = 0.0\nmin_samples = 2\nmin_seconds = 0.0\n\
+    ema = { decay = 0.9 }\n[measure]\nwarmup_seconds = 0.0\nmin_samples = 2\nmin_seconds = 0.0\nmax_seconds = 0.1\n\
     [[model]]\nname = 'vit'\narchitecture = 'vit'\npatch_size = 4\nd_model = 8\ndepth = 1\nheads = 1\nd_ff = 8\n\
     [[model]]\nname = 'conv'\narchitecture = 'conv_vit'\npatch_size = 4\nd_model = 8\ndepth = 1\nhead_channels = 8\nd_ff = 8\n";
 
@@ -26,7 +26,7 @@ const DIVERGING: &str =
     "schedule = { kind = 'piecewise_linear', points = [[0, 0.001], [1, 0.001], [1.5, 1e30], [2, 1e30]] }\n";
 
 /// The same models without images, for `vitbench time`.
-const TIMED: &str = "[train]\noptimizer = { kind = 'adamw' }\n[measure]\nwarmup_seconds = 0.0\nmin_samples = 2\nmin_seconds = 0.0\n\
+const TIMED: &str = "[train]\noptimizer = { kind = 'adamw' }\n[measure]\nmax_seconds = 0.1\n\
     [[model]]\nname = 'vit'\nimage_size = 8\nclasses = 2\nbatch_size = 4\n\
     architecture = 'vit'\npatch_size = 4\nd_model = 8\ndepth = 1\nheads = 1\nd_ff = 8\n";
 
@@ -143,6 +143,7 @@ fn written() -> BTreeMap<String, Vec<String>> {
     for (name, arguments) in [
         ("plan", &["plan", "plan.toml", "--data-dir", "data", "--no-estimate"][..]),
         ("time", &["time", "timed.toml"]),
+        ("compare", &["compare", "done:vit", "done:conv"]),
         ("summary", &["summary", "timed.toml"]),
     ] {
         let csv = bench.succeed(&[arguments, &["--format", "csv"]].concat());

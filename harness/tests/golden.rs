@@ -1,8 +1,9 @@
 //! Two small plans train to recorded results: epochs, predictions and weights, to the last bit.
 //!
 //! Bits depend on the vector instructions that the kernels choose, so there is a set of digests for each feature level of a CPU
-//! (`golden/LEVEL.toml`). On a CPU without a set, the test compares losses to 1e-5 and says so. After a change that is meant to
-//! change bits, `VITBENCH_RECORD_GOLDEN=1 cargo test --release -p vitbench --test golden` records this CPU's set anew.
+//! (`golden/digests/NUMERICS/LEVEL.toml`, with the `NUMERICS_VERSION` that they belong to). On a CPU without a set, the test compares
+//! losses to 1e-5 and says so. A change that is meant to change bits raises `NUMERICS_VERSION`; then
+//! `VITBENCH_RECORD_GOLDEN=1 cargo test --release -p vitbench --test golden` records this CPU's set.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -46,6 +47,11 @@ fn feature_level() -> &'static str {
     }
     #[cfg(not(target_arch = "x86_64"))]
     std::env::consts::ARCH
+}
+
+/// The digests of this version of the numerics.
+fn digests_folder() -> PathBuf {
+    golden_folder().join("digests").join(vitbench::NUMERICS_VERSION.to_string())
 }
 
 fn golden_folder() -> PathBuf {
@@ -105,7 +111,8 @@ fn results(run: &Path) -> Results {
 fn trained() -> Golden {
     let plan = |name: &str| {
         let bench = Bench::new(&fs::read_to_string(golden_folder().join(name).with_extension("toml")).unwrap());
-        bench.succeed(&["run", "plan.toml", "--threads", "2", "--out", "out"]);
+        let untimed = ["--set", "measure.max_seconds=0.0"];
+        bench.succeed(&[&["run", "plan.toml", "--threads", "2", "--out", "out"], &untimed[..]].concat());
         let runs = fs::read_dir(bench.path("out/runs")).unwrap().map(|entry| entry.unwrap().path());
         let model = |run: &Path| {
             let name = run.file_name().unwrap().to_string_lossy().into_owned();
@@ -119,7 +126,7 @@ fn trained() -> Golden {
 
 /// The sets that are recorded, by feature level.
 fn recorded() -> BTreeMap<String, Golden> {
-    let files = fs::read_dir(golden_folder().join("digests")).unwrap().map(|entry| entry.unwrap().path());
+    let files = fs::read_dir(digests_folder()).into_iter().flatten().map(|entry| entry.unwrap().path());
     let read = |path: PathBuf| {
         let level = path.file_stem().unwrap().to_string_lossy().into_owned();
         (level, toml::from_str(&fs::read_to_string(path).unwrap()).unwrap())
@@ -146,7 +153,9 @@ fn assert_close(expected: &Golden, found: &Golden) {
 fn training_gives_the_recorded_bits() {
     let found = trained();
     if std::env::var_os("VITBENCH_RECORD_GOLDEN").is_some() {
-        let path = golden_folder().join("digests").join(feature_level()).with_extension("toml");
+        let path = digests_folder().join(feature_level()).with_extension("toml");
+        // One version of the numerics has one set of bits.
+        assert!(!path.exists(), "{} exists: raise NUMERICS_VERSION in harness/src/lib.rs first", path.display());
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         return fs::write(path, toml::to_string(&found).unwrap()).unwrap();
     }
@@ -154,7 +163,11 @@ fn training_gives_the_recorded_bits() {
     if let Some(expected) = recorded.remove(feature_level()) {
         for (plan, models) in &expected {
             for (model, expected) in models {
-                assert_eq!(expected, &found[plan][model], "{plan} {model}: left is recorded, right was trained");
+                let found = &found[plan][model];
+                assert_eq!(
+                    expected, found,
+                    "{plan} {model}: left is recorded, right was trained; if the change is meant, raise NUMERICS_VERSION"
+                );
             }
         }
         assert_eq!(expected, found);

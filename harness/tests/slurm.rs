@@ -15,7 +15,7 @@ use bench::{Bench, text};
 
 const CONFIG: &str = "seeds = [0, 1, 2]\n[data]\ndataset = 'shapes'\nimage_size = 16\ntrain_limit = 1200\ntest_limit = 40\n\
     [data.augment]\nhorizontal_flip = true\n[train]\nepochs = 60\nbatch_size = 16\noptimizer = { kind = 'adamw' }\nlr = 0.001\n\
-    [measure]\nwarmup_seconds = 0.0\nmin_samples = 2\nmin_seconds = 0.0\n[sweep]\ntrain.lr = [0.001, 0.01]\n\
+    [measure]\nwarmup_seconds = 0.0\nmin_samples = 2\nmin_seconds = 0.0\nmax_seconds = 0.2\n[sweep]\ntrain.lr = [0.001, 0.01]\n\
     [[model]]\nname = 'vit'\narchitecture = 'vit'\npatch_size = 4\nd_model = 16\ndepth = 1\nheads = 2\nd_ff = 32\n\
     [[model]]\nname = 'conv'\narchitecture = 'conv_vit'\npatch_size = 4\nd_model = 16\ndepth = 1\nhead_channels = 8\nd_ff = 32\n";
 

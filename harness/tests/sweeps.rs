@@ -19,7 +19,7 @@ fn config(seeds: &str, more: &str) -> String {
         "seeds = {seeds}\n[data]\ndataset = 'shapes'\nimage_size = 16\ntrain_limit = 200\ntest_limit = 20\n\
          [data.augment]\nhorizontal_flip = true\nrandom_resized_crop = {{ scale = [0.8, 1.0] }}\n\
          [train]\nepochs = 4\nbatch_size = 16\noptimizer = {{ kind = 'adamw' }}\nlr = 0.001\nema = {{ decay = 0.9 }}\n\
-         [measure]\nwarmup_seconds = 0.0\nmin_samples = 2\nmin_seconds = 0.0\n\
+         [measure]\nwarmup_seconds = 0.0\nmin_samples = 2\nmin_seconds = 0.0\nmax_seconds = 0.0\n\
          [[model]]\nname = 'vit'\narchitecture = 'vit'\npatch_size = 4\nd_model = 16\ndepth = 1\nheads = 2\nd_ff = 32\n\
          dropout = {{ embeddings = 0.1, attention = 0.1, hidden = 0.1 }}\n\
          [[model]]\nname = 'conv'\narchitecture = 'conv_vit'\npatch_size = 4\nd_model = 16\ndepth = 1\nhead_channels = 8\n\
@@ -156,7 +156,7 @@ mod signals {
 
     /// The killed sweep has the tables, predictions and weights of the one that was left alone, and trained no epoch twice.
     fn assert_same_results(straight: &Path, killed: &Path) {
-        for table in ["summary.csv", "epochs.csv", "throughput.csv"] {
+        for table in ["summary.csv", "epochs.csv"] {
             assert_eq!(rows(straight, table), rows(killed, table), "{table}");
         }
         let models = |folder: &Path| fs::read(folder.join("models.csv")).unwrap();
@@ -289,9 +289,8 @@ fn a_run_that_fails_is_a_row_and_the_others_are_as_without_it() {
 
 #[test]
 fn a_run_that_panics_is_a_row_with_its_last_words() {
-    // No list of images is as long as the second of these batches.
-    let sweep =
-        "[sweep]\nmeasure.inference_batch_sizes = [[8], [4611686018427387904]]\nexclude = [{ model = 'conv' }]\n";
+    // No list of images is as long as the second of these batches, in which steps are timed.
+    let sweep = "[sweep]\ntrain.batch_size = [8, 4611686018427387904]\nexclude = [{ model = 'conv' }]\n";
     let bench = Bench::new(&config("[0]", sweep));
     let output = bench.vitbench(&["run", "plan.toml", "--out", "out"]);
     assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));

@@ -24,6 +24,7 @@ lr = 0.001
 warmup_seconds = 0.0
 min_samples = 3
 min_seconds = 0.0
+max_seconds = 0.0
 
 [[model]]
 name = "vit"

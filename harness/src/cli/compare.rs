@@ -4,13 +4,18 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use comfy_table::CellAlignment;
+use serde::Serialize;
 
-use crate::config;
+use super::shared::ThreadsArgs;
+use super::stage::{self, Kept};
+use crate::config::{self, Plan, ReportConfig, TimingPlan};
 use crate::error::{Error, Result};
-use crate::report::{Compared, Comparison, Measure, Verdict, compare, terminal_table};
-use crate::results::ResultsFolder;
+use crate::report::{Compared, Comparison, Quantity, Verdict, compare, rerun_names, terminal_table};
+use crate::results::{ResultsFolder, Stage};
+use crate::run_folder;
+use crate::runner::Stop;
 
 /// Arguments of `vitbench compare`.
 #[derive(Debug, Args)]
@@ -25,6 +30,24 @@ pub(super) struct CompareArgs {
     /// a limit cannot be checked.
     #[arg(long, value_name = "LIMITS", value_delimiter = ',')]
     fail_if: Vec<Limit>,
+    /// Time the models of both sides now, in alternation, and compare these times
+    ///
+    /// Times of different hours differ by the machine's drift as well; times taken in alternation do not. Nothing is written.
+    #[arg(long)]
+    rerun: bool,
+    #[command(flatten)]
+    threads: ThreadsArgs,
+    /// Output format
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    format: Format,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Table,
+    Csv,
+    Json,
+    Md,
 }
 
 /// The change for the worse beyond which a comparison fails.
@@ -74,9 +97,9 @@ impl fmt::Display for Limit {
 }
 
 impl Limit {
-    /// Whether the limit applies to this measure.
-    fn concerns(self, measure: Measure) -> bool {
-        matches!(self, Self::Accuracy(_)) == (measure == Measure::Accuracy)
+    /// Whether the limit applies to this quantity.
+    fn concerns(self, quantity: Quantity) -> bool {
+        matches!(self, Self::Accuracy(_)) == (quantity == Quantity::Accuracy)
     }
 
     /// Whether a change of `gain` breaks the limit.
@@ -94,38 +117,53 @@ struct Subject {
     folder: PathBuf,
     model: Option<String>,
     results: Compared,
+    plan: Option<Plan>,
 }
 
 /// Prints what differs between two results and returns an error if a limit is broken.
 pub(super) fn execute(args: &CompareArgs) -> Result<()> {
     let (first, second) = (open(&args.first)?, open(&args.second)?);
     let pairs = pairs(&first, &second)?;
-    let compared = compare(&first.results, &second.results, &pairs)?;
-    println!("{}\n", table(&pairs, &compared));
-    println!(
-        "{} compared with {}. Verdicts describe the former: better or worse by more than chance (5 % level, Holm), or no difference.",
-        args.second, args.first
-    );
+    let rerun = if args.rerun { Some(rerun(args, &first, &second, &pairs)?) } else { None };
+    let plans = [&first.plan, &second.plan];
+    let min_runs = plans.into_iter().flatten().map(|plan| plan.report.min_runs).max();
+    let min_runs = min_runs.unwrap_or_else(|| ReportConfig::default().min_runs);
+    let compared = compare(&first.results, &second.results, &pairs, min_runs, rerun.as_ref())?;
+    match args.format {
+        Format::Table => {
+            println!("{}\n", table(&pairs, &compared));
+            println!(
+                "{} compared with {}. Verdicts describe the former: better or worse by more than chance (5 % level, Holm), equal within 2 %, or \
+                 a tie.",
+                args.second, args.first
+            );
+        }
+        Format::Csv => print!("{}", csv(&rows(&pairs, &compared))),
+        Format::Json => println!("{}", serde_json::to_string_pretty(&rows(&pairs, &compared)).expect("rows are JSON")),
+        Format::Md => print!("{}", markdown(&rows(&pairs, &compared))),
+    }
     let lacks = lacks((&args.first, &first), (&args.second, &second), &pairs);
-    lacks.iter().for_each(|lack| println!("{lack}"));
+    if args.format == Format::Table {
+        lacks.iter().for_each(|lack| println!("{lack}"));
+    }
     let all = || compared.iter().flatten();
     let mut broken = Vec::new();
     for limit in &args.fail_if {
         // A limit that skipped a model would pass even if that model had regressed.
-        let unsure = || all().filter(|comparison| limit.concerns(comparison.measure) && comparison.p.is_none());
+        let unsure = || all().filter(|comparison| limit.concerns(comparison.quantity) && comparison.p.is_none());
         let problem = match (unsure().next(), lacks.first()) {
             (Some(_), _) => Some("some comparisons cannot be judged; the table says why".to_owned()),
             (None, Some(lack)) => Some(format!("it cannot be checked for all runs: {lack}")),
             (None, None) => None,
         };
         if let Some(problem) = problem {
-            let help = "compare complete results with the same data, batch sizes and machine (`vitbench noise` measures its A/A \
-                        variation), or remove the limit";
+            let help = "compare complete results with the same data and batch sizes and at least three runs per model, time both sides in \
+                        alternation with --rerun, or remove the limit";
             return Err(Error::input(format!("--fail-if {limit}"), problem, help));
         }
         let breaks = |comparison: &&Comparison| {
-            limit.concerns(comparison.measure)
-                && comparison.verdict == Verdict::Worse
+            limit.concerns(comparison.quantity)
+                && comparison.verdict == Ok(Verdict::Worse)
                 && comparison.gain.is_some_and(|gain| limit.is_broken_by(gain))
         };
         if all().any(|comparison| breaks(&comparison)) {
@@ -142,14 +180,112 @@ fn open(text: &str) -> Result<Subject> {
     let (folder, model) = candidates.into_iter().find(|(folder, _)| Path::new(folder).is_dir()).unwrap_or((text, None));
     let results_folder = ResultsFolder::open(folder)?;
     let plan_path = results_folder.plan_path();
-    let order = if plan_path.is_file() { config::load(&plan_path, &[])?.model_names() } else { Vec::new() };
+    let plan = if plan_path.is_file() { Some(config::load(&plan_path, &[])?) } else { None };
+    let order = plan.as_ref().map(Plan::model_names).unwrap_or_default();
     let results = Compared::read(&results_folder, &order)?;
     if let Some(model) = model.filter(|model| !results.models().contains(model)) {
         let models = results.models().join("`, `");
         let help = format!("its models are `{models}`");
         return Err(Error::input(text, format!("the folder has no runs of model `{model}`"), help));
     }
-    Ok(Subject { folder: folder.into(), model: model.map(str::to_owned), results })
+    Ok(Subject { folder: folder.into(), model: model.map(str::to_owned), results, plan })
+}
+
+/// Times the models of both sides in alternation.
+fn rerun(args: &CompareArgs, first: &Subject, second: &Subject, pairs: &[(&str, &str)]) -> Result<Stage> {
+    let stop = Stop::on_signals()?;
+    let timing = |subject: &Subject| {
+        let folder = ResultsFolder::open(&subject.folder)?;
+        let plan = subject.plan.as_ref().ok_or_else(|| {
+            Error::input(subject.folder.display(), "has no `plan.toml`", "give the folder that `vitbench run` wrote")
+        })?;
+        run_folder::timing_plan(&folder, plan)
+    };
+    let (of_first, of_second) = (timing(first)?, timing(second)?);
+    let named = |plan: &TimingPlan, folder: &Subject, name: &str, new_name: String| {
+        let timed = plan.models.iter().find(|timed| timed.model.name == name).cloned();
+        let mut timed = timed.ok_or_else(|| {
+            let problem = format!("no run of model `{name}` was completed");
+            Error::input(folder.folder.display(), problem, "complete its plan first")
+        })?;
+        timed.model.name = new_name;
+        Ok::<_, Error>(timed)
+    };
+    let mut models = Vec::new();
+    for (a, b) in pairs {
+        let [name_a, name_b] = rerun_names(a, b);
+        models.push(named(&of_first, first, a, name_a)?);
+        models.push(named(&of_second, second, b, name_b)?);
+    }
+    let plan = TimingPlan { models, ..of_first };
+    stage::time(&plan, args.threads.count(), &stop, false, &Kept::Nowhere)
+}
+
+/// A row of the output for programs.
+#[derive(Serialize)]
+struct Row<'a> {
+    first_model: &'a str,
+    second_model: &'a str,
+    quantity: &'static str,
+    first: &'a str,
+    second: &'a str,
+    gain: Option<f64>,
+    low: Option<f64>,
+    high: Option<f64>,
+    p_adjusted: Option<f64>,
+    verdict: &'static str,
+    reason: &'a str,
+}
+
+fn rows<'a>(pairs: &[(&'a str, &'a str)], compared: &'a [Vec<Comparison>]) -> Vec<Row<'a>> {
+    let mut rows = Vec::new();
+    for ((first_model, second_model), comparisons) in pairs.iter().zip(compared) {
+        rows.extend(comparisons.iter().map(|comparison| Row {
+            first_model,
+            second_model,
+            quantity: comparison.quantity.name(),
+            first: &comparison.first,
+            second: &comparison.second,
+            gain: comparison.gain,
+            low: comparison.interval.map(|interval| interval.low),
+            high: comparison.interval.map(|interval| interval.high),
+            p_adjusted: comparison.p,
+            verdict: comparison.verdict.as_ref().map_or("no_verdict", |verdict| verdict.name()),
+            reason: comparison.verdict.as_ref().err().map_or("", String::as_str),
+        }));
+    }
+    rows
+}
+
+fn csv(rows: &[Row<'_>]) -> String {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    for row in rows {
+        writer.serialize(row).expect("rows are flat, and memory takes every byte");
+    }
+    String::from_utf8(writer.into_inner().expect("memory takes every byte")).expect("names are UTF-8")
+}
+
+fn markdown(rows: &[Row<'_>]) -> String {
+    let mut text =
+        "| Model | Quantity | First | Second | Gain [95 %] | Verdict |\n| --- | --- | ---: | ---: | ---: | --- |\n"
+            .to_owned();
+    for row in rows {
+        let name = match row.first_model == row.second_model {
+            true => row.first_model.to_owned(),
+            false => format!("{} vs {}", row.second_model, row.first_model),
+        };
+        let percent = |value: f64| format!("{:+.2}", 100.0 * value);
+        let gain = match (row.gain, row.low, row.high) {
+            (Some(gain), Some(low), Some(high)) => format!("{} [{}, {}]", percent(gain), percent(low), percent(high)),
+            _ => "–".to_owned(),
+        };
+        let verdict =
+            if row.reason.is_empty() { row.verdict.to_owned() } else { format!("no verdict: {}", row.reason) };
+        let cells = [name.as_str(), row.quantity, row.first, row.second, &gain, &verdict];
+        let cells: Vec<String> = cells.iter().map(|cell| cell.replace('|', "\\|")).collect();
+        text += &format!("| {} |\n", cells.join(" | "));
+    }
+    text + "\nGains are percentage points of accuracy, and percent of the first's rate for speeds.\n"
 }
 
 /// The pairs of models to compare.
@@ -211,14 +347,12 @@ fn table(pairs: &[(&str, &str)], compared: &[Vec<Comparison>]) -> String {
         let name = if a == b { (*a).to_owned() } else { format!("{b} vs {a}") };
         for (index, comparison) in comparisons.iter().enumerate() {
             let verdict = match &comparison.verdict {
-                Verdict::Better => "better".to_owned(),
-                Verdict::Worse => "worse".to_owned(),
-                Verdict::NoDifference => "no difference".to_owned(),
-                Verdict::NotComparable(why) => format!("not comparable: {why}"),
+                Ok(verdict) => verdict.name().to_owned(),
+                Err(why) => format!("no verdict: {why}"),
             };
             table.add_row([
                 if index == 0 { crate::report::short_name(&name) } else { String::new() },
-                comparison.measure.title().to_owned(),
+                comparison.quantity.title().to_owned(),
                 comparison.first.clone(),
                 comparison.second.clone(),
                 comparison.change(),
@@ -259,6 +393,6 @@ mod tests {
         assert!(slower.is_broken_by(-0.21) && !slower.is_broken_by(-0.19), "four fifths of the rate are 25 % slower");
         let accuracy = Limit::Accuracy(-0.005);
         assert!(accuracy.is_broken_by(-0.006) && !accuracy.is_broken_by(-0.004) && !accuracy.is_broken_by(0.1));
-        assert!(slower.concerns(Measure::Latency) && !slower.concerns(Measure::Accuracy));
+        assert!(slower.concerns(Quantity::Latency) && !slower.concerns(Quantity::Accuracy));
     }
 }

@@ -1,5 +1,6 @@
 //! The command line: parsing and printing only, a file per command.
 
+mod blocks;
 mod compare;
 mod data;
 mod devices;
@@ -12,6 +13,7 @@ mod report;
 mod run;
 mod shared;
 mod slurm;
+mod stage;
 mod summary;
 mod time;
 mod work;
@@ -47,12 +49,12 @@ enum Command {
         after_long_help = "Example:\n  vitbench slurm sweep.toml --out /shared/sweep --partition gpu --time 2:00:00 --gpus 1 --submit"
     )]
     Slurm(slurm::SlurmArgs),
-    /// Time the training step and inference of a config's models, without training
+    /// Time the models of a config or a results folder side by side, without training
     #[command(
-        after_long_help = "Examples:\n  vitbench time configs/speed.toml\n  vitbench time configs/speed.toml --threads 1 --format csv"
+        after_long_help = "Examples:\n  vitbench time configs/speed.toml\n  vitbench time configs/speed.toml --threads 1 --format csv\n  vitbench time results/quick"
     )]
     Time(time::TimeArgs),
-    /// Measure this machine's A/A variation: how much the times of identical runs differ. Verdicts on speed use it
+    /// Measure this machine's A/A variation: how much the times of identical processes differ. `compare` uses it
     #[command(after_long_help = "Examples:\n  vitbench noise\n  vitbench noise --into results/quick")]
     Noise(noise::NoiseArgs),
     /// The former name of `noise`
@@ -70,7 +72,7 @@ enum Command {
     Report(report::ReportArgs),
     /// Compare two results folders or two models, and show what differs by more than chance
     #[command(
-        after_long_help = "Examples:\n  vitbench compare results/before results/after\n  vitbench compare results/quick:vit results/quick:linformer\n  vitbench compare results/before results/after --fail-if slower=5%,accuracy=-0.5"
+        after_long_help = "Examples:\n  vitbench compare results/before results/after\n  vitbench compare --rerun results/before results/after\n  vitbench compare results/quick:vit results/quick:linformer\n  vitbench compare results/before results/after --fail-if slower=5%,accuracy=-0.5"
     )]
     Compare(compare::CompareArgs),
     /// Export the trained weights of a run for other programs
@@ -90,6 +92,9 @@ enum Command {
     /// Do one run. `run` starts its worker processes with this command
     #[command(hide = true)]
     Work(work::WorkArgs),
+    /// One process of the timing stage. `run` and `time` start it with this command
+    #[command(hide = true)]
+    Blocks,
 }
 
 /// The arguments after a command's old name, which are ignored.
@@ -108,6 +113,7 @@ impl Cli {
     fn execute(self) -> Result<u8> {
         match self.command {
             Command::Work(args) => return work::execute(&args),
+            Command::Blocks => return blocks::execute(),
             Command::Run(args) => run::execute(&args),
             Command::Plan(args) => plan::execute(&args),
             Command::Slurm(args) => slurm::execute(&args),

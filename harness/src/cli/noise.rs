@@ -1,18 +1,20 @@
 //! `vitbench noise`: how much the times of identical runs differ on this machine (A/A).
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use comfy_table::CellAlignment;
 
 use super::shared::{DeviceArgs, ThreadsArgs};
-use super::time::{TimeArgs, median_of_row};
+use super::stage;
+use crate::config;
 use crate::device::DeviceName;
 use crate::error::{Error, Result};
 use crate::measure;
 use crate::noise;
 use crate::report::{magnitude, terminal_table};
-use crate::results::{Noise, NoiseRecord, ResultsFolder, SCHEMA};
+use crate::results::{Noise, NoiseRecord, ResultsFolder, SCHEMA, Timed, TimingMode};
+use crate::runner::{Repetitions, Stop};
 use crate::stats::sample_std;
 
 /// Arguments of `vitbench noise`.
@@ -21,7 +23,7 @@ pub(super) struct NoiseArgs {
     /// How many processes time the same work, one after another
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u16).range(3..=200))]
     repetitions: u16,
-    /// Minimum total time of the steps behind each figure, in seconds
+    /// Time that each process spends on each figure, in seconds
     #[arg(long, value_name = "S", default_value_t = 2.0, value_parser = super::time::seconds)]
     seconds: f64,
     #[command(flatten)]
@@ -35,17 +37,13 @@ pub(super) struct NoiseArgs {
     into: Option<PathBuf>,
 }
 
-/// The timed work: a small ViT, at a usual batch size and at batch size 1.
+/// The timed work: a small ViT, at a usual batch size.
 const CONFIG: &str = r#"
 [train]
 optimizer = { kind = "adamw" }
 
-[measure]
-warmup_seconds = 0.5
-min_samples = 20
-
 [[model]]
-name = "batch"
+name = "vit"
 image_size = 32
 classes = 10
 batch_size = 64
@@ -55,22 +53,14 @@ d_model = 64
 depth = 4
 heads = 4
 d_ff = 128
-
-[[model]]
-name = "single"
-image_size = 32
-classes = 10
-batch_size = 1
-architecture = "vit"
-patch_size = 4
-d_model = 64
-depth = 4
-heads = 4
-d_ff = 128
 "#;
 
-/// The timed rows of that config, as `vitbench time` numbers them: training and inference of a batch, and inference of one image.
-const ROWS: [(usize, &str); 3] = [(0, "training step"), (1, "inference"), (3, "latency")];
+/// What is timed: training and inference of a batch, and inference of one image.
+const ROWS: [(Timed, &str); 3] = [
+    (Timed { mode: TimingMode::TrainStep, batch_size: 64 }, "training step"),
+    (Timed { mode: TimingMode::Inference, batch_size: 64 }, "inference"),
+    (Timed { mode: TimingMode::Inference, batch_size: 1 }, "latency"),
+];
 
 /// Times the same work in one process after another and records how far their medians differ: the machine's A/A variation.
 pub(super) fn execute(args: &NoiseArgs) -> Result<()> {
@@ -121,20 +111,14 @@ pub(super) fn execute(args: &NoiseArgs) -> Result<()> {
     Ok(())
 }
 
-/// Logarithms of the medians of each row. The rows take turns, so that a slow minute affects all of them.
+/// Logarithms of the rates of each process, for each row.
 fn times(args: &NoiseArgs, device: DeviceName, threads: usize) -> Result<[Vec<f64>; 3]> {
-    let folder = tempfile::tempdir().map_err(Error::io("create", &std::env::temp_dir()))?;
-    let config: &Path = &folder.path().join("noise.toml");
-    std::fs::write(config, CONFIG).map_err(Error::io("write", config))?;
-    let timing = TimeArgs::of(config, device, threads, args.seconds);
-    let mut logs = [const { Vec::new() }; 3];
-    for repetition in 1..=args.repetitions {
-        for (logs, (row, _)) in logs.iter_mut().zip(ROWS) {
-            logs.push(median_of_row(&timing, row)?.ln());
-        }
-        eprintln!("{repetition} of {}", args.repetitions);
-    }
-    Ok(logs)
+    let stop = Stop::on_signals()?;
+    let mut plan = config::parse_timing(CONFIG, "noise", &[])?;
+    plan.device = device;
+    let repetitions = Repetitions { processes: args.repetitions.into(), seconds: args.seconds * ROWS.len() as f64 };
+    let stage = stage::repeat(&plan, threads, &stop, repetitions)?;
+    Ok(ROWS.map(|(timed, _)| stage.log_rates("vit", timed)))
 }
 
 fn table(record: &NoiseRecord) -> String {

@@ -1,17 +1,20 @@
 //! `vitbench plan`: the runs of a config, with estimates of their time and memory.
 
+use std::collections::HashSet;
+
 use burn::tensor::Device;
 use clap::{Args, ValueEnum};
 use comfy_table::{CellAlignment, ColumnConstraint};
 use serde::Serialize;
 
-use super::shared::{ConfigArgs, DataDirArgs, ThreadsArgs};
+use super::shared::{ConfigArgs, DataDirArgs, OutArgs, ThreadsArgs};
 use crate::config::{DataConfig, Plan, RunConfig, TimedModel};
 use crate::data::{self, SplitSizes};
 use crate::error::{Error, Result};
 use crate::lanes::Lanes;
 use crate::measure::{GO_ON, Machine};
-use crate::report::{count, magnitude, terminal_table};
+use crate::report::{Variation, count, magnitude, terminal_table};
+use crate::results::ResultsFolder;
 use crate::runner;
 use crate::train::{self, StepCost};
 
@@ -22,6 +25,8 @@ pub(super) struct PlanArgs {
     source: ConfigArgs,
     #[command(flatten)]
     data: DataDirArgs,
+    #[command(flatten)]
+    out: OutArgs,
     #[command(flatten)]
     threads: ThreadsArgs,
     /// Only list the runs, without measuring a few steps to estimate time and memory
@@ -110,11 +115,28 @@ pub(super) fn execute(args: &PlanArgs) -> Result<()> {
         rows.push(row(config, run, &timed[at], known, costs.get(at)));
     }
     match args.format {
-        Format::Table => println!("{}", table(&rows, threads)),
+        Format::Table => {
+            println!("{}", table(&rows, threads));
+            if let Some(power) = power(args, &plan, &rows)? {
+                println!("{power}");
+            }
+        }
         Format::Json => println!("{}", serde_json::to_string_pretty(&rows).expect("rows are JSON")),
         Format::Csv => print!("{}", csv(&rows)),
     }
     Ok(())
+}
+
+/// What the seeds and the test images can resolve. How much runs differ comes from the finished runs of the results folder, if there are any.
+fn power(args: &PlanArgs, plan: &Plan, rows: &[Row]) -> Result<Option<String>> {
+    let Some(first) = rows.first() else { return Ok(None) };
+    let measured = match ResultsFolder::open(args.out.folder(&args.source.config)) {
+        Ok(folder) => Variation::of_folder(&folder)?,
+        Err(_) => None,
+    };
+    let variation = measured.unwrap_or_else(|| Variation::assumed(first.test_images));
+    let models: HashSet<&str> = rows.iter().map(|row| row.model.as_str()).collect();
+    Ok(variation.sentence(plan.seeds.len(), first.test_images, models.len(), plan.report.min_runs))
 }
 
 /// What the cost of a run's steps depends on.

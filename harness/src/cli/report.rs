@@ -42,7 +42,7 @@ enum Format {
 /// Rebuilds tables, plots and report, and prints the table.
 pub(super) fn execute(args: &ReportArgs) -> Result<()> {
     let folders = args.folders.iter().map(ResultsFolder::open).collect::<Result<Vec<_>>>()?;
-    let (mut models, mut references) = (Vec::new(), Vec::new());
+    let (mut models, mut references, mut report) = (Vec::new(), Vec::new(), None);
     for folder in &folders {
         let plan = config::load(&folder.plan_path(), &[])?;
         for model in plan.model_names() {
@@ -50,13 +50,15 @@ pub(super) fn execute(args: &ReportArgs) -> Result<()> {
                 models.push(model);
             }
         }
+        report.get_or_insert(plan.report);
         for run in plan.reference {
             if !references.contains(&run) {
                 references.push(run);
             }
         }
     }
-    let source = Source { folders: &folders, models: &models, references: &references };
+    let report = report.unwrap_or_default();
+    let source = Source { folders: &folders, models: &models, references: &references, report: &report };
     if let Some(format) = args.format {
         let format = match format {
             Format::Html => Printed::Html,
@@ -92,7 +94,8 @@ pub(super) fn execute(args: &ReportArgs) -> Result<()> {
 /// Writes the tables, plots and report of a plan's folder, then prints the table and the report's path.
 pub(super) fn write_and_print(folder: &ResultsFolder, plan: &Plan) -> Result<()> {
     let models = plan.model_names();
-    let source = Source { folders: std::slice::from_ref(folder), models: &models, references: &plan.reference };
+    let folders = std::slice::from_ref(folder);
+    let source = Source { folders, models: &models, references: &plan.reference, report: &plan.report };
     write(folder.path(), &source)
 }
 

@@ -1,4 +1,4 @@
-//! `vitbench run`: does the missing runs of a config, then writes tables, plots and the report.
+//! `vitbench run`: does the missing runs of a config, times its models side by side, then writes tables, plots and the report.
 
 use std::path::Path;
 use std::str::FromStr;
@@ -11,9 +11,10 @@ use jiff::SignedDuration;
 use super::progress::Progress;
 use super::report::write_and_print;
 use super::shared::{ConfigArgs, DataDirArgs, OutArgs, ThreadsArgs};
+use super::stage::{self, Kept};
 use crate::config::Plan;
 use crate::error::{Error, Result};
-use crate::results::ResultsFolder;
+use crate::results::{ResultsFolder, Stage};
 use crate::run_folder;
 use crate::runner::{self, Options, PlannedRun, Stop, Summary, WorkOptions};
 
@@ -104,7 +105,7 @@ impl FromStr for Shard {
     }
 }
 
-/// Does the missing runs, then writes tables, plots and report.
+/// Does the missing runs, times the models, then writes tables, plots and report.
 pub(super) fn execute(args: &RunArgs) -> Result<()> {
     let stop = Stop::on_signals()?;
     let mut plan = args.source.plan()?;
@@ -130,7 +131,10 @@ pub(super) fn execute(args: &RunArgs) -> Result<()> {
     let mut progress = Progress::new(&chosen);
     let summary = runner::supervise(&folder, &chosen, &options, &stop, &mut |notice| progress.on(&notice))?;
     drop(progress);
+    let is_complete = is_complete(args, &folder, &runs)?;
+    let timed = if is_complete && !summary.interrupted { time(args, &plan, &folder, threads, &stop) } else { Ok(()) };
     conclude(args, &plan, &folder, &runs, &chosen, summary)?;
+    timed?;
     if summary.interrupted {
         return Err(Error::Interrupted { code: stop.exit_code() });
     }
@@ -151,6 +155,37 @@ fn chosen(args: &RunArgs, runs: &[PlannedRun]) -> Result<Vec<PlannedRun>> {
     Ok(runs.iter().enumerate().filter(wanted).map(|(_, run)| run.clone()).collect())
 }
 
+/// Whether every run of the plan has ended, and this process is one that times its models then.
+fn is_complete(args: &RunArgs, folder: &ResultsFolder, runs: &[PlannedRun]) -> Result<bool> {
+    Ok(args.only.is_empty() && missing(folder, runs)? == 0)
+}
+
+/// Times the models of a complete plan side by side, unless that was done before.
+fn time(args: &RunArgs, plan: &Plan, folder: &ResultsFolder, threads: usize, stop: &Stop) -> Result<()> {
+    let timing = run_folder::timing_plan(folder, plan)?;
+    if timing.measure.max_seconds == 0.0 || timing.models.is_empty() || runner::covers(&Stage::read(folder)?, &timing) {
+        return Ok(());
+    }
+    // Another process that finished the plan at the same time may be timing it.
+    let Some(_lock) = runner::RunLock::take_stage(folder)? else {
+        println!(
+            "Another process is timing the models; `vitbench report {}` shows the result.",
+            folder.path().display()
+        );
+        return Ok(());
+    };
+    stage::time(&timing, threads, stop, args.in_process, &Kept::In(folder)).map(drop)
+}
+
+fn missing(folder: &ResultsFolder, runs: &[PlannedRun]) -> Result<usize> {
+    let mut missing = 0;
+    for run in runs {
+        let folder = folder.run(&run.identity.run);
+        missing += usize::from(folder.read_done()?.is_none() && folder.read_failed()?.is_none());
+    }
+    Ok(missing)
+}
+
 /// Writes the report, unless another process has to, and prints what is left to do.
 fn conclude(
     args: &RunArgs,
@@ -167,11 +202,7 @@ fn conclude(
     if !args.only.is_empty() {
         return Ok(());
     }
-    let mut missing = 0;
-    for run in runs {
-        let folder = folder.run(&run.identity.run);
-        missing += usize::from(folder.read_done()?.is_none() && folder.read_failed()?.is_none());
-    }
+    let missing = missing(folder, runs)?;
     if args.shard.is_some() && missing > 0 {
         println!(
             "{missing} of the plan's {} runs are missing; the part that finishes last writes the report.",

@@ -72,11 +72,6 @@ pub(super) struct ThreadsArgs {
 }
 
 impl ThreadsArgs {
-    /// Exactly this number of threads.
-    pub(super) fn of(threads: usize) -> Self {
-        Self { threads: u16::try_from(threads).ok() }
-    }
-
     /// The number given on the command line.
     pub(super) fn given(&self) -> Option<usize> {
         self.threads.map(usize::from)

@@ -202,9 +202,21 @@ impl Scripts<'_> {
         Ok(script + TASK_END)
     }
 
+    /// Times the models side by side on one node, with the resources of a run, and writes the report.
     fn report(&self) -> Result<String> {
-        let script = self.head("report", "report_%j.log")?;
-        Ok(format!("{script}\nexec {} report {}\n", quoted(&self.program)?, quoted(&self.out)?))
+        let SlurmArgs { time, gpus, cpus, .. } = self.args;
+        let mut script = self.head("report", "report_%j.log")?;
+        for (option, value) in
+            [("time", time.clone()), ("gpus", gpus.clone()), ("cpus-per-task", cpus.map(|n| n.to_string()))]
+        {
+            if let Some(value) = value {
+                script += &format!("#SBATCH --{option}={value}\n");
+            }
+        }
+        let (program, out) = (quoted(&self.program)?, quoted(&self.out)?);
+        let threads = cpus.map_or_else(String::new, |cpus| format!(" --threads {cpus}"));
+        script += &format!("\n{program} time {out}{threads}\nexec {program} report {out}\n");
+        Ok(script)
     }
 
     /// Arrays of as many tasks as the cluster allows, then the report after all of them.
@@ -222,7 +234,7 @@ impl Scripts<'_> {
         }
         let report = quoted(&self.folder.join("report.sh"))?;
         script += &format!("report=$(sbatch --parsable --dependency=afterany\"$jobs\" {report})\n");
-        script += &format!("echo \"{runs} runs in jobs ${{jobs#:}}, then the report in job $report\"\n");
+        script += &format!("echo \"{runs} runs in jobs ${{jobs#:}}, then timing and report in job $report\"\n");
         Ok(script)
     }
 }

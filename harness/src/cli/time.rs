@@ -1,41 +1,46 @@
-//! `vitbench time`: speed and memory of models, each measured in its own process.
+//! `vitbench time`: speeds of models, timed side by side.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use comfy_table::CellAlignment;
-use serde::{Deserialize, Serialize};
 
-use super::shared::{ConfigArgs, DeviceArgs, SetArgs, ThreadsArgs};
-use crate::config::{self, TimedModel, TimingPlan};
-use crate::device::DeviceName;
+use super::report::write_and_print;
+use super::shared::{DeviceArgs, SetArgs, ThreadsArgs};
+use super::stage::{self, Kept};
+use crate::config::{self, TimingPlan};
 use crate::error::{Error, Result};
-use crate::lanes::Lanes;
-use crate::measure::{Enough, GO_ON, Machine, peak_gflop_per_s, peak_rss_bytes};
-use crate::report::{magnitude, terminal_table};
-use crate::results::{TimingMode, TimingSummary};
-use crate::train::{self, TimingBench};
+use crate::report::{self, magnitude, short_name, terminal_table};
+use crate::results::{ResultsFolder, Stage, ThroughputRow, TimingMode, stage_throughput};
+use crate::run_folder;
+use crate::runner::Stop;
 
 /// Arguments of `vitbench time`.
 #[derive(Debug, Args)]
 pub(super) struct TimeArgs {
+    /// A config, such as `configs/speed.toml`, or a results folder
+    ///
+    /// The models of a results folder are timed again, whatever version trained them, and nothing is trained. The new blocks are added
+    /// to those that the folder has, and its report is rebuilt.
+    source: PathBuf,
     #[command(flatten)]
-    source: ConfigArgs,
+    set: SetArgs,
+    #[command(flatten)]
+    device: DeviceArgs,
     #[command(flatten)]
     threads: ThreadsArgs,
-    /// Minimum total time of the samples behind each figure, in seconds [default: the config's `measure.min_seconds`]
+    /// Longest time for each model, in seconds [default: the config's `measure.max_seconds`]
     #[arg(long, value_name = "S", value_parser = seconds)]
     seconds: Option<f64>,
+    /// Write blocks.csv, timing.json, throughput.csv and verdicts.csv to this folder
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
     /// Output format
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
-    /// Measure this row only and print it as JSON. vitbench starts itself with this option, so that every row is measured in its own
-    /// process
-    #[arg(long, hide = true)]
-    row: Option<usize>,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Format {
     Table,
     Json,
@@ -48,177 +53,123 @@ pub(super) fn seconds(text: &str) -> Result<f64, String> {
     if (0.0..=3600.0).contains(&seconds) { Ok(seconds) } else { Err("must be a number from 0 to 3600".into()) }
 }
 
-impl TimeArgs {
-    /// Arguments for timing single rows of a config.
-    pub(super) fn of(config: &Path, device: DeviceName, threads: usize, seconds: f64) -> Self {
-        Self {
-            source: ConfigArgs {
-                config: config.to_owned(),
-                set: SetArgs::default(),
-                device: DeviceArgs { device: Some(device) },
-            },
-            threads: ThreadsArgs::of(threads),
-            seconds: Some(seconds),
-            format: Format::Json,
-            row: None,
+/// Times the models of a config or a results folder side by side.
+pub(super) fn execute(args: &TimeArgs) -> Result<()> {
+    let stop = Stop::on_signals()?;
+    match args.source.is_dir() {
+        true => again(args, &stop),
+        false => config(args, &stop),
+    }
+}
+
+/// Times the models of a results folder.
+fn again(args: &TimeArgs, stop: &Stop) -> Result<()> {
+    let folder = ResultsFolder::open(&args.source)?;
+    let plan = config::load(&folder.plan_path(), &args.set.assignments)?;
+    let mut timing = run_folder::timing_plan(&folder, &plan)?;
+    if timing.models.is_empty() {
+        let help = "run its plan first; `vitbench time CONFIG` times models without training";
+        return Err(Error::input(args.source.display(), "no run of the folder was completed", help));
+    }
+    adjust(args, &mut timing);
+    let out = args.out.as_ref().map(ResultsFolder::create_or_open).transpose()?;
+    stage::time(&timing, args.threads.count(), stop, false, &Kept::In(out.as_ref().unwrap_or(&folder)))?;
+    match &out {
+        Some(out) => show(args, &timing, &Stage::read(out)?, Some(out.path())),
+        None => {
+            show(args, &timing, &Stage::read(&folder)?, None)?;
+            if args.format == Format::Table { write_and_print(&folder, &plan) } else { Ok(()) }
         }
     }
 }
 
-/// Median seconds of a row, measured in its own process.
-pub(super) fn median_of_row(args: &TimeArgs, row: usize) -> Result<f64> {
-    Ok(in_process_of_its_own(args, row)?.median_s)
+/// Times the models of a config.
+fn config(args: &TimeArgs, stop: &Stop) -> Result<()> {
+    let mut plan = config::load_timing(&args.source, &args.set.assignments)?;
+    adjust(args, &mut plan);
+    plan.device.open()?;
+    let stage = match &args.out {
+        Some(out) => {
+            let folder = ResultsFolder::create_or_open(out)?;
+            stage::time(&plan, args.threads.count(), stop, false, &Kept::In(&folder))?;
+            Stage::read(&folder)?
+        }
+        None => stage::time(&plan, args.threads.count(), stop, false, &Kept::Nowhere)?,
+    };
+    show(args, &plan, &stage, args.out.as_deref())
 }
 
-/// The measurements of a model in one mode at one batch size.
-#[derive(Debug, Serialize, Deserialize)]
-struct Row {
-    model: String,
-    mode: TimingMode,
-    batch_size: usize,
-    micro_batch: usize,
-    device: String,
-    threads: usize,
-    samples: usize,
-    median_s: f64,
-    p90_s: f64,
-    p99_s: f64,
-    images_per_s: f64,
-    /// Peak of the row's own process.
-    peak_rss_bytes: Option<u64>,
-    gflop_per_s: f64,
-    /// Rate of plain matrix products on this machine, measured before the rows.
-    peak_gflop_per_s: Option<f64>,
-    mfu_percent: Option<f64>,
+fn adjust(args: &TimeArgs, plan: &mut TimingPlan) {
+    plan.device = args.device.device.unwrap_or(plan.device);
+    plan.measure.max_seconds = args.seconds.unwrap_or(plan.measure.max_seconds);
 }
 
-/// What a row measures.
-struct Subject<'a> {
-    timed: &'a TimedModel,
-    mode: TimingMode,
-    batch_size: usize,
-}
-
-/// Times every model of a config and prints a table.
-pub(super) fn execute(args: &TimeArgs) -> Result<()> {
-    let mut plan = config::load_timing(&args.source.config, &args.source.set.assignments)?;
-    plan.device = args.source.device.device.unwrap_or(plan.device);
-    plan.measure.min_seconds = args.seconds.unwrap_or(plan.measure.min_seconds);
-    let device = plan.device.open()?;
-    let threads = args.threads.limit_global();
-    let lanes = Lanes::on(plan.device, threads);
-    let subjects = subjects(&plan);
-    let machine = Machine::this()?;
-    let alone = machine.alone(&GO_ON)?;
-    if let Some(index) = args.row {
-        let subject = subjects.get(index).ok_or_else(|| {
-            Error::input(
-                format!("--row {index}"),
-                "the config has no such row",
-                format!("it has {} rows", subjects.len()),
-            )
-        })?;
-        let row = measure(&plan, subject, &device, &lanes)?;
-        println!("{}", serde_json::to_string(&row).expect("rows are JSON"));
-        return Ok(());
-    }
-    let peak = peak_gflop_per_s(&lanes, &device);
-    // Their threads and memory would disturb the rows' processes, each of which waits for exclusive access.
-    drop((lanes, device, alone));
-    let mut rows = Vec::with_capacity(subjects.len());
-    for index in 0..subjects.len() {
-        let row = in_process_of_its_own(args, index)?;
-        let mfu_percent = Some(100.0 * row.gflop_per_s / peak);
-        rows.push(Row { peak_gflop_per_s: Some(peak), mfu_percent, ..row });
+/// Prints the rates, and writes tables to `out`.
+fn show(args: &TimeArgs, plan: &TimingPlan, stage: &Stage, out: Option<&Path>) -> Result<()> {
+    let names: Vec<&str> = plan.models.iter().map(|timed| timed.model.name.as_str()).collect();
+    let rows: Vec<ThroughputRow> = names.iter().flat_map(|name| stage_throughput(name, stage)).collect();
+    if let Some(out) = out {
+        report::write_speeds(out, &names, stage)?;
     }
     match args.format {
-        Format::Table => println!("{}", table(&rows, peak)),
+        Format::Table => println!("{}", table(&names, &rows, stage)),
         Format::Json => println!("{}", serde_json::to_string_pretty(&rows).expect("rows are JSON")),
         Format::Csv => print!("{}", csv(&rows)),
     }
     Ok(())
 }
 
-fn subjects(plan: &TimingPlan) -> Vec<Subject<'_>> {
-    let mut subjects = Vec::new();
-    for timed in &plan.models {
-        let modes =
-            [(TimingMode::TrainStep, &timed.train_batch_sizes), (TimingMode::Inference, &timed.inference_batch_sizes)];
-        for (mode, sizes) in modes {
-            subjects.extend(sizes.iter().map(|batch_size| Subject { timed, mode, batch_size: *batch_size }));
-        }
+fn table(names: &[&str], rows: &[ThroughputRow], stage: &Stage) -> String {
+    let several = names.len() > 1;
+    let versus = format!("times as fast\nas {}", short_name(names[0]));
+    let mut header = vec!["model", "mode,\nbatch", "images/s\n(range over blocks)"];
+    if several {
+        header.push(&versus);
     }
-    subjects
-}
-
-fn in_process_of_its_own(args: &TimeArgs, index: usize) -> Result<Row> {
-    let mut more = vec!["--row".to_owned(), index.to_string()];
-    more.extend(args.threads.words());
-    more.extend(args.seconds.iter().flat_map(|seconds| ["--seconds".to_owned(), seconds.to_string()]));
-    args.source.ask_own_process("time", &more, |status| {
-        let place = format!("{}, row {index}", args.source.config.display());
-        let problem = format!("its process returned no result ({status})");
-        Error::input(place, problem, "see its output above; a smaller `batch_size` needs less memory")
-    })
-}
-
-fn measure(plan: &TimingPlan, subject: &Subject<'_>, device: &burn::tensor::Device, lanes: &Lanes) -> Result<Row> {
-    let Subject { timed, mode, batch_size } = *subject;
-    let mut bench = TimingBench::new(plan.device, timed, batch_size, device);
-    let seconds = bench.time(mode, batch_size, lanes, Enough::of(&plan.measure))?;
-    let timing =
-        TimingSummary::of(mode, batch_size, &seconds).expect("there is at least one sample, and none takes no time");
-    Ok(Row {
-        model: timed.model.name.clone(),
-        mode,
-        batch_size,
-        micro_batch: bench.micro_batch().min(batch_size),
-        device: plan.device.as_str().to_owned(),
-        threads: lanes.threads(),
-        samples: timing.samples,
-        median_s: timing.median_s,
-        p90_s: timing.p90_s,
-        p99_s: timing.p99_s,
-        images_per_s: timing.images_per_s(),
-        peak_rss_bytes: peak_rss_bytes(),
-        gflop_per_s: timing.gflop_per_s(&train::model_size(&timed.model.architecture)),
-        peak_gflop_per_s: None,
-        mfu_percent: None,
-    })
-}
-
-fn table(rows: &[Row], peak: f64) -> String {
-    let header = ["model", "mode,\nbatch", "images\n/s", "median\nms", "p99\nms", "GFLOP\n/s", "MFU\n%", "memory\nMiB"];
+    header.extend(["p99\nms", "MFU\n%"]);
     let mut table = terminal_table(&header);
     for row in rows {
         let mode = match row.mode {
             TimingMode::TrainStep => "train",
             TimingMode::Inference => "infer",
         };
-        table.add_row([
-            row.model.clone(),
+        let range = row
+            .range
+            .map_or_else(String::new, |range| format!(" ({} to {})", magnitude(range.low), magnitude(range.high)));
+        let mut cells = vec![
+            short_name(&row.model),
             format!("{mode} {}", row.batch_size),
-            magnitude(row.images_per_s),
-            magnitude(1e3 * row.median_s),
-            magnitude(1e3 * row.p99_s),
-            magnitude(row.gflop_per_s),
-            row.mfu_percent.map_or_else(String::new, |percent| format!("{percent:.0} %")),
-            row.peak_rss_bytes.map_or_else(String::new, |bytes| magnitude(bytes as f64 / f64::from(1 << 20))),
-        ]);
+            format!("{}{range}", magnitude(row.images_per_s)),
+        ];
+        if several {
+            cells.push(report::ratio_to(stage, &row.model, names[0], row.timed()).unwrap_or_default());
+        }
+        cells.push(magnitude(1e3 * row.p99_s));
+        cells.push(row.mfu_percent.map_or_else(String::new, |percent| format!("{percent:.0}")));
+        table.add_row(cells);
     }
     for column in table.column_iter_mut().skip(2) {
         column.set_cell_alignment(CellAlignment::Right);
     }
-    let (threads, device) = rows.first().map_or((0, ""), |row| (row.threads, &row.device));
-    let plural = if threads == 1 { "" } else { "s" };
-    format!(
-        "{}\n{threads} thread{plural}, device {device}; matrix products alone reach {} GFLOP/s here",
-        table.trim_fmt(),
-        magnitude(peak)
-    )
+    let remarks: Vec<String> = report::stage_remarks(stage).iter().map(|remark| wrapped(remark)).collect();
+    format!("{}\n{}", table.trim_fmt(), remarks.join("\n"))
 }
 
-fn csv(rows: &[Row]) -> String {
+/// A sentence in lines of at most 80 columns.
+fn wrapped(text: &str) -> String {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        let last = lines.last_mut().expect("there is a line");
+        if !last.is_empty() && last.chars().count() + 1 + word.chars().count() > 80 {
+            lines.push(word.to_owned());
+        } else {
+            *last = format!("{last} {word}").trim_start().to_owned();
+        }
+    }
+    lines.join("\n")
+}
+
+fn csv(rows: &[ThroughputRow]) -> String {
     let mut writer = csv::Writer::from_writer(Vec::new());
     for row in rows {
         writer.serialize(row).expect("rows are flat, and memory takes every byte");

@@ -1,4 +1,4 @@
-//! The `[measure]` table: what is timed after training, and for how long.
+//! The `[measure]` table: what is timed, and for how long.
 
 use serde::{Deserialize, Serialize};
 
@@ -14,15 +14,42 @@ pub struct MeasureConfig {
     /// Batch sizes at which inference is timed; absent: the recipe's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inference_batch_sizes: Option<Vec<usize>>,
-    /// Time before the first sample counts.
+    /// The precision that the timing stage looks for: half the width of the 95 % interval of a ratio of speeds, as a fraction. Not part of a
+    /// run's identity.
+    #[serde(default = "default_precision", skip_serializing_if = "is_default_precision")]
+    pub precision: f64,
+    /// Longest time of the timing stage, in seconds for each model. Not part of a run's identity.
+    #[serde(default = "default_max_seconds", skip_serializing_if = "is_default_max_seconds")]
+    pub max_seconds: f64,
+    /// Time before the first sample of a step's part counts.
     #[serde(default = "default_warmup_seconds")]
     pub warmup_seconds: f64,
-    /// Minimum number of samples of a figure.
+    /// Minimum number of samples of a step's part.
     #[serde(default = "default_min_samples")]
     pub min_samples: usize,
-    /// Minimum total time of the samples of a figure.
+    /// Minimum total time of the samples of a step's parts.
     #[serde(default = "default_min_seconds")]
     pub min_seconds: f64,
+}
+
+fn default_precision() -> f64 {
+    0.02
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+#[allow(clippy::float_cmp, reason = "what is written is the default or something else")]
+fn is_default_precision(precision: &f64) -> bool {
+    *precision == default_precision()
+}
+
+fn default_max_seconds() -> f64 {
+    30.0
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+#[allow(clippy::float_cmp, reason = "what is written is the default or something else")]
+fn is_default_max_seconds(seconds: &f64) -> bool {
+    *seconds == default_max_seconds()
 }
 
 fn default_warmup_seconds() -> f64 {
@@ -42,6 +69,8 @@ impl Default for MeasureConfig {
         Self {
             train_batch_sizes: None,
             inference_batch_sizes: None,
+            precision: default_precision(),
+            max_seconds: default_max_seconds(),
             warmup_seconds: default_warmup_seconds(),
             min_samples: default_min_samples(),
             min_seconds: default_min_seconds(),
@@ -50,6 +79,11 @@ impl Default for MeasureConfig {
 }
 
 impl MeasureConfig {
+    /// Without what the timing stage alone uses, which does not change a run.
+    pub(crate) fn of_run(&self) -> Self {
+        Self { precision: default_precision(), max_seconds: default_max_seconds(), ..self.clone() }
+    }
+
     pub(super) fn check(&self, place: &str) -> Result<()> {
         let wrong = |key: &str, problem: String, help: &str| {
             Err(Error::input(format!("{place}: measure.{key}"), problem, help))
@@ -61,7 +95,15 @@ impl MeasureConfig {
                 return wrong(key, "batch sizes must be at least 1, got 0".into(), "list sizes such as [1, 32, 128]");
             }
         }
-        for (key, seconds) in [("warmup_seconds", self.warmup_seconds), ("min_seconds", self.min_seconds)] {
+        if !(0.0..=1.0).contains(&self.precision) {
+            let problem = format!("must be from 0 to 1, got {}", self.precision);
+            return wrong("precision", problem, "set it to a fraction such as 0.02 for 2 %");
+        }
+        for (key, seconds) in [
+            ("max_seconds", self.max_seconds),
+            ("warmup_seconds", self.warmup_seconds),
+            ("min_seconds", self.min_seconds),
+        ] {
             if !(0.0..=3600.0).contains(&seconds) {
                 return wrong(
                     key,

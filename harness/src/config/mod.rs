@@ -14,6 +14,7 @@ mod optimizer;
 mod plan;
 mod reference;
 pub(crate) mod renamed;
+mod report;
 mod schedule;
 mod sweep;
 mod timing;
@@ -28,10 +29,11 @@ pub use model::{InitConfig, ModelConfig};
 pub use optimizer::OptimizerConfig;
 pub use plan::{Plan, RunConfig};
 pub use reference::ReferenceRun;
+pub use report::ReportConfig;
 pub use schedule::ScheduleConfig;
 pub use sweep::SweepConfig;
 pub use timing::{StepConfig, TimedModel, TimingPlan};
-pub use train::{Decay, EarlyStoppingConfig, EmaConfig, EvaluateOn, TrainConfig};
+pub use train::{Decay, EarlyStoppingConfig, EmaConfig, EvaluateOn, ReadTest, TrainConfig};
 
 use std::io;
 use std::path::Path;
@@ -131,6 +133,11 @@ fn from_toml<T: serde::de::DeserializeOwned>(text: &str, place: &str) -> Result<
 }
 
 /// For keys that are serialised only if they are set.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+/// As [`is_default`].
 fn is_zero(value: &f32) -> bool {
     *value == 0.0
 }

@@ -8,8 +8,9 @@ use super::data::DataConfig;
 use super::measure::MeasureConfig;
 use super::model::ModelConfig;
 use super::reference::ReferenceRun;
+use super::report::ReportConfig;
 use super::sweep::SweepConfig;
-use super::train::{EvaluateOn, TrainConfig};
+use super::train::{EvaluateOn, ReadTest, TrainConfig};
 use crate::device::DeviceName;
 use crate::error::{Error, Result};
 
@@ -45,6 +46,9 @@ pub struct Plan {
     /// Results that others reported for these models. Not part of a run's identity.
     #[serde(default, alias = "published", skip_serializing_if = "Vec::is_empty")]
     pub reference: Vec<ReferenceRun>,
+    /// What the report needs for a verdict. Not part of a run's identity.
+    #[serde(default, skip_serializing_if = "super::is_default")]
+    pub report: ReportConfig,
     /// Number of classes of an image folder, once it has been read. Matched sizes depend on it.
     #[serde(skip)]
     pub classes: Option<usize>,
@@ -82,6 +86,21 @@ pub struct RunConfig {
     pub model: ModelConfig,
 }
 
+impl RunConfig {
+    /// Digest of the config, the same for all seeds.
+    pub fn digest_without_seed(&self) -> String {
+        let text = toml::to_string(&Self { seed: 0, ..self.clone() }).expect("a run's config is TOML");
+        blake3::hash(text.as_bytes()).to_hex()[..10].to_owned()
+    }
+
+    /// How often a run of that many epochs reads the test set.
+    pub fn test_reads(&self, epochs: usize) -> u32 {
+        let by_epochs = if self.train.evaluate_on == EvaluateOn::Test { epochs } else { 0 };
+        let at_end = usize::from(self.train.test == ReadTest::AtEnd);
+        u32::try_from(by_epochs + at_end).unwrap_or(u32::MAX)
+    }
+}
+
 impl Plan {
     /// A run of this plan's data and recipe.
     pub(super) fn run(&self, seed: u64, model: &ModelConfig) -> RunConfig {
@@ -101,6 +120,7 @@ impl Plan {
         self.data.check().map_err(|error| error.within(place))?;
         self.train.check(place)?;
         self.measure.check(place)?;
+        self.report.check(place)?;
         if self.models.is_empty() {
             return wrong("model", "there is no model to train", "add a `[[model]]` table");
         }

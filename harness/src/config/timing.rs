@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::model::{ModelConfig, take};
 use super::plan::{Plan, RunConfig, first_repeated};
@@ -36,7 +36,7 @@ pub struct TimedModel {
 }
 
 /// The part of a recipe that changes how long a step takes.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StepConfig {
     /// The optimiser.

@@ -26,14 +26,17 @@ pub struct TrainConfig {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clip_norm: Option<f64>,
     /// The parameters to which `weight_decay` applies.
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(default, skip_serializing_if = "super::is_default")]
     pub decay: Decay,
     /// EMA weights. If set, they are the model's weights: evaluated, tested and saved.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ema: Option<EmaConfig>,
     /// Which images the model is evaluated on after every epoch.
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(default, skip_serializing_if = "super::is_default")]
     pub evaluate_on: EvaluateOn,
+    /// When the test set is read.
+    #[serde(default, skip_serializing_if = "super::is_default")]
+    pub test: ReadTest,
     /// Ends training early if the validation accuracy no longer improves.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub early_stopping: Option<EarlyStoppingConfig>,
@@ -77,16 +80,23 @@ pub enum EvaluateOn {
     Test,
 }
 
+/// When a run reads the test set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReadTest {
+    /// Once, after the last epoch.
+    #[default]
+    AtEnd,
+    /// Never, as trials of a recipe should: whoever chooses by test accuracy cannot report it.
+    Never,
+}
+
 /// When to end training early.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EarlyStoppingConfig {
     /// Epochs without a better validation accuracy after which training ends.
     pub patience: usize,
-}
-
-fn is_default<T: Default + PartialEq>(value: &T) -> bool {
-    *value == T::default()
 }
 
 impl TrainConfig {
@@ -123,6 +133,13 @@ impl TrainConfig {
                 "set `data.val_fraction` and remove `train.evaluate_on`, or train all epochs",
             );
         }
+        if self.test == ReadTest::Never && self.evaluate_on == EvaluateOn::Test {
+            return wrong(
+                "test",
+                "is \"never\", but `train.evaluate_on` reads the test set after every epoch".into(),
+                "set `data.val_fraction` and remove `train.evaluate_on`, or remove `train.test`",
+            );
+        }
         if let Some(norm) = self.clip_norm.filter(|norm| norm.is_nan() || *norm <= 0.0) {
             return wrong("clip_norm", format!("must be above 0, got {norm}"), "set it to a number such as 1.0");
         }
@@ -152,6 +169,7 @@ mod tests {
             decay: Decay::All,
             ema: None,
             evaluate_on: EvaluateOn::Val,
+            test: ReadTest::AtEnd,
             early_stopping: None,
             label_smoothing: 0.0,
             gradient_checkpointing: false,
@@ -200,6 +218,10 @@ mod tests {
             (
                 TrainConfig { early_stopping: patience(2), evaluate_on: EvaluateOn::Test, ..constant() },
                 "train.early_stopping: would choose",
+            ),
+            (
+                TrainConfig { test: ReadTest::Never, evaluate_on: EvaluateOn::Test, ..constant() },
+                "train.test: is \"never\", but `train.evaluate_on` reads",
             ),
         ] {
             let error = config.check("x.toml").unwrap_err().to_string();

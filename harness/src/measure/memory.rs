@@ -1,4 +1,12 @@
-//! Peak memory of this process.
+//! Memory of this process and of the machine.
+
+use sysinfo::{MemoryRefreshKind, RefreshKind, System};
+
+/// Physical memory of the machine, in bytes; 0 where the system does not report it.
+pub(crate) fn memory_bytes() -> u64 {
+    let what = RefreshKind::nothing().with_memory(MemoryRefreshKind::nothing().with_ram());
+    System::new_with_specifics(what).ok().as_ref().map_or(0, System::total_memory)
+}
 
 /// Peak resident memory of this process so far, in bytes; `None` where the system does not report it (only Linux does).
 pub fn peak_rss_bytes() -> Option<u64> {

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use super::figures::ModelFigures;
 use super::names::{code, markdown_name};
 use crate::results::{ModelRuns, Run, RunRecord, TimingMode, by_model};
 
 /// A Markdown list: first what differs, then what all runs had in common.
-pub(crate) fn notes(runs: &[Run], disputed: &[String]) -> Vec<String> {
+pub(crate) fn notes(runs: &[Run], disputed: &[String], figures: &[ModelFigures<'_>]) -> Vec<String> {
     let done: Vec<(&Run, &RunRecord)> = runs.iter().filter_map(|run| Some((run, run.done()?))).collect();
     if done.is_empty() {
         return vec!["- No run was completed, so there is nothing to compare.\n".to_owned()];
@@ -16,7 +17,7 @@ pub(crate) fn notes(runs: &[Run], disputed: &[String]) -> Vec<String> {
     let batches = batches(&done, &mut differences);
     differences.extend(models.iter().filter_map(mixed_model));
     differences.extend(seeds(&models));
-    differences.extend(batch_sizes(&done));
+    differences.extend(batch_sizes(figures));
     differences.extend(
         disputed.iter().map(|run| format!("run {} ended differently in two folders; the first is shown", code(run))),
     );
@@ -31,7 +32,7 @@ pub(crate) fn notes(runs: &[Run], disputed: &[String]) -> Vec<String> {
 /// Compares the conditions of the runs. Returns those that differ as sentences, and those that are the same as phrases.
 fn conditions(done: &[(&Run, &RunRecord)]) -> (Vec<String>, Vec<String>) {
     type Condition = (&'static str, fn(&RunRecord) -> String);
-    const CONDITIONS: [Condition; 9] = [
+    const CONDITIONS: [Condition; 10] = [
         ("data fingerprint", |record| record.identity.data_fingerprint.clone()),
         ("training images", |record| record.train_images.to_string()),
         ("validation images", |record| record.val_images.to_string()),
@@ -41,6 +42,7 @@ fn conditions(done: &[(&Run, &RunRecord)]) -> (Vec<String>, Vec<String>) {
         ("precision", |record| record.identity.precision.clone()),
         ("threads", |record| record.identity.threads.to_string()),
         ("version", |record| record.identity.version.clone()),
+        ("version of the numerics", |record| record.identity.numerics.to_string()),
     ];
     let (mut differences, mut same) = (Vec::new(), Vec::new());
     let mut compare = |name: &str, of: &dyn Fn(&Run, &RunRecord) -> String| {
@@ -63,6 +65,9 @@ fn conditions(done: &[(&Run, &RunRecord)]) -> (Vec<String>, Vec<String>) {
             let machine = run.machine.as_ref().expect("every run has a machine here");
             format!("{}, {} logical CPUs", machine.cpu, machine.cpu_cores)
         });
+    }
+    if done.iter().all(|(run, _)| run.machine.is_some()) {
+        compare("revision", &|run, _| run.machine.as_ref().expect("every run has a machine here").version.clone());
     }
     if done.iter().any(|(_, record)| record.jobs > 1) {
         compare("number of runs that trained at once, which affects training times,", &|_, record| {
@@ -122,12 +127,11 @@ fn seeds(models: &[ModelRuns<'_>]) -> Option<String> {
 }
 
 /// Throughput is that of the largest timed batch, which may be smaller for a model that needs more memory.
-fn batch_sizes(done: &[(&Run, &RunRecord)]) -> Vec<String> {
+fn batch_sizes(models: &[ModelFigures<'_>]) -> Vec<String> {
     let mut differences = Vec::new();
     for (mode, name) in [(TimingMode::TrainStep, "training"), (TimingMode::Inference, "inference")] {
-        let sizes = done.iter().filter_map(|(run, _)| {
-            Some((run.largest_batch_timing(mode)?.batch_size.to_string(), run.identity().model.as_str()))
-        });
+        let largest = |model: &ModelFigures<'_>| model.largest(mode).map(|row| row.batch_size.to_string());
+        let sizes = models.iter().filter_map(|model| Some((largest(model)?, model.runs.model)));
         let groups = groups(sizes);
         if groups.len() > 1 {
             differences.push(format!("the largest batch timed in {name} differs: {}", listed(&groups)));

@@ -1,23 +1,24 @@
 //! Compares two sets of results model by model: the effect of a change, or the differences between two models.
 
 use super::evidence::AllPredictions;
-use super::figures::{self, Estimate, ModelFigures};
+use super::figures::{self, Estimate as Figure, ModelFigures};
 use super::format::{NONE, counted, magnitude, or_none, percent, points};
-use super::pairs::{self, Incomparable, LEVEL, Side, Speed, UNKNOWN_NOISE};
+use super::pairs::{self, Comparison as Tested, CorrectCounts, Incomparable, LEVEL, Quantity, Verdict};
 use crate::error::Result;
-use crate::results::{NoiseRecord, ResultsFolder, Runs};
-use crate::stats::{Interval, holm};
+use crate::results::{NoiseRecord, ResultsFolder, Runs, Stage, StretchRecord, Timed, TimingMode};
+use crate::stats::{Estimate, Interval, Spread, holm};
 
 /// The records of a results folder, as far as a comparison needs them.
 pub struct Compared {
     runs: Runs,
-    noises: Vec<NoiseRecord>,
+    stage: Stage,
+    noise: Option<NoiseRecord>,
 }
 
 impl Compared {
     /// Reads the records. `models` are the plan's model names in order.
     pub fn read(folder: &ResultsFolder, models: &[String]) -> Result<Self> {
-        Ok(Self { runs: folder.read_runs(models)?, noises: folder.read_noise()?.into_iter().collect() })
+        Ok(Self { runs: folder.read_runs(models)?, stage: Stage::read(folder)?, noise: folder.read_noise()? })
     }
 
     /// What is missing from a model's runs, as the end of a sentence: those that failed. `None` if all were completed.
@@ -38,23 +39,7 @@ impl Compared {
     }
 }
 
-/// What is compared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Measure {
-    /// Test accuracy.
-    Accuracy,
-    /// Images per second of training steps.
-    Training,
-    /// Images per second of inference.
-    Inference,
-    /// Time of inference on one image.
-    Latency,
-}
-
-impl Measure {
-    /// All, in the order of the table.
-    pub const ALL: [Self; 4] = [Self::Accuracy, Self::Training, Self::Inference, Self::Latency];
-
+impl Quantity {
     /// With its unit.
     pub fn title(self) -> &'static str {
         match self {
@@ -66,44 +51,34 @@ impl Measure {
     }
 }
 
-/// The verdict on the second side.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
-    /// Better by more than chance.
-    Better,
-    /// Worse by more than chance.
-    Worse,
-    /// The difference is no larger than chance could make it.
-    NoDifference,
-    /// Not comparable, for this reason.
-    NotComparable(String),
-}
+/// The verdict on the second side, or why there is none.
+pub type Judgement = std::result::Result<Verdict, String>;
 
-/// One measure of a model, in both results.
+/// One quantity of a model, in both results.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Comparison {
     /// What is compared.
-    pub measure: Measure,
+    pub quantity: Quantity,
     /// The first side's figure.
     pub first: String,
     /// The second side's figure.
     pub second: String,
     /// By how much the second is better, as a fraction: of all images for accuracy, of the first's rate for speeds (-0.05: its rate is
-    /// 5 % lower). `None` if they cannot be compared.
+    /// 5 % lower). `None` without a verdict.
     pub gain: Option<f64>,
     /// 95 % interval of `gain`.
     pub interval: Option<Interval>,
-    /// P-value, corrected for the number of comparisons. `None` if they cannot be compared or the A/A variation is unknown.
+    /// P-value, corrected for the number of comparisons. `None` without a verdict.
     pub p: Option<f64>,
     /// The verdict on the second side.
-    pub verdict: Verdict,
+    pub verdict: Judgement,
 }
 
 impl Comparison {
     /// The gain with its interval, as text.
     pub fn change(&self) -> String {
-        let text = |gain: f64| match self.measure {
-            Measure::Accuracy => points(gain),
+        let text = |gain: f64| match self.quantity {
+            Quantity::Accuracy => points(gain),
             _ => format!("{} %", points(gain)),
         };
         or_none(self.gain.zip(self.interval), |(gain, interval)| {
@@ -112,105 +87,202 @@ impl Comparison {
     }
 }
 
-/// Compares pairs of models in every measure. The first name of a pair is from the first results, the second from the second.
+/// One side of a comparison.
+struct Side<'a> {
+    of: &'a Compared,
+    figures: &'a ModelFigures<'a>,
+    correct: std::result::Result<CorrectCounts, Incomparable>,
+}
+
+impl Side<'_> {
+    fn name(&self) -> &str {
+        self.figures.runs.model
+    }
+}
+
+/// Compares pairs of models in every quantity. The first name of a pair is from the first results, the second from the second. A verdict on
+/// accuracy needs `min_runs` runs of each. `rerun` has samples of both models side by side, under the names that [`rerun_names`] gives.
 ///
 /// # Errors
 /// If predictions cannot be read.
-pub fn compare(first: &Compared, second: &Compared, pairs: &[(&str, &str)]) -> Result<Vec<Vec<Comparison>>> {
+pub fn compare(
+    first: &Compared,
+    second: &Compared,
+    pairs: &[(&str, &str)],
+    min_runs: usize,
+    rerun: Option<&Stage>,
+) -> Result<Vec<Vec<Comparison>>> {
     let (predictions_a, predictions_b) =
         (AllPredictions::read(&first.runs.ended)?, AllPredictions::read(&second.runs.ended)?);
-    let (models_a, models_b) = (figures::of_models(&first.runs.ended), figures::of_models(&second.runs.ended));
-    let named = |models: &[ModelFigures<'_>], name: &str| {
-        models.iter().position(|model| model.runs.model == name).expect("the caller names models that the results have")
-    };
-    let mut all = Vec::new();
+    let (models_a, models_b) =
+        (figures::of_models(&first.runs.ended, &first.stage), figures::of_models(&second.runs.ended, &second.stage));
+    let mut all: Vec<Vec<(Comparison, Option<Tested>)>> = Vec::new();
     for (a, b) in pairs {
-        let (a, b) = (&models_a[named(&models_a, a)], &models_b[named(&models_b, b)]);
-        let (side_a, side_b) = (first.side(a, &predictions_a), second.side(b, &predictions_b));
-        all.push(Measure::ALL.map(|measure| comparison(measure, (a, &side_a), (b, &side_b))).to_vec());
+        let (a, b) = (side(first, &models_a, a, &predictions_a), side(second, &models_b, b, &predictions_b));
+        let comparison = |quantity: Quantity| comparison(quantity, &a, &b, min_runs, rerun);
+        all.push(Quantity::ALL.map(comparison).to_vec());
     }
     judge(&mut all);
-    Ok(all)
+    Ok(all.into_iter().map(|of_pair| of_pair.into_iter().map(|(comparison, _)| comparison).collect()).collect())
 }
 
-impl Compared {
-    fn side<'a>(&'a self, model: &ModelFigures<'a>, predictions: &AllPredictions<'_>) -> Side<'a> {
-        let runs: Vec<_> = model.runs.done().collect();
-        let of_runs: Vec<_> = runs.iter().map(|(run, _)| predictions.of(run)).collect();
-        Side::new(runs, &of_runs, &self.noises)
-    }
+fn side<'a>(
+    of: &'a Compared,
+    models: &'a [ModelFigures<'a>],
+    name: &str,
+    predictions: &AllPredictions<'_>,
+) -> Side<'a> {
+    let figures = models.iter().find(|model| model.runs.model == name).expect("the results have the model");
+    let of_runs: Vec<_> = figures.runs.done().map(|(run, _)| predictions.of(run)).collect();
+    Side { of, figures, correct: CorrectCounts::of(&of_runs) }
+}
+
+/// The names under which the models of a pair are timed again, side by side.
+pub fn rerun_names(first: &str, second: &str) -> [String; 2] {
+    [format!("first: {first}"), format!("second: {second}")]
 }
 
 /// Everything but the verdict, which also depends on the number of comparisons.
 fn comparison(
-    measure: Measure,
-    first: (&ModelFigures<'_>, &Side<'_>),
-    second: (&ModelFigures<'_>, &Side<'_>),
-) -> Comparison {
-    let found = match measure {
-        Measure::Accuracy => pairs::accuracy(second.1, first.1).map(|paired| {
-            let difference = paired.difference();
-            (difference.value, difference.interval, Some(difference.p))
-        }),
-        Measure::Training => speed(first.1, second.1, Speed::Training),
-        Measure::Inference => speed(first.1, second.1, Speed::Inference),
-        Measure::Latency => speed(first.1, second.1, Speed::Latency),
+    quantity: Quantity,
+    first: &Side<'_>,
+    second: &Side<'_>,
+    min_runs: usize,
+    rerun: Option<&Stage>,
+) -> (Comparison, Option<Tested>) {
+    let found = match quantity {
+        Quantity::Accuracy => {
+            let correct = |side: &'_ Side<'_>| side.correct.as_ref().map_err(Clone::clone).map(|_| ());
+            correct(first).and(correct(second)).and_then(|()| {
+                let (Ok(first), Ok(second)) = (&first.correct, &second.correct) else { unreachable!("checked above") };
+                pairs::accuracy(second, first, min_runs)
+            })
+        }
+        speed => log_speed(speed, first, second, rerun),
     };
-    let figure = |model: &ModelFigures<'_>| match measure {
-        Measure::Accuracy => or_none(model.top1.as_ref(), |top1| percent(top1.value)),
-        Measure::Training => rate(model.train_images_per_s.as_ref()),
-        Measure::Inference => rate(model.inference_images_per_s.as_ref()),
-        Measure::Latency => or_none(model.latency_s.as_ref(), |latency| magnitude(1e3 * latency.value)),
+    let figure = |side: &Side<'_>| {
+        let model = side.figures;
+        match quantity {
+            Quantity::Accuracy => or_none(model.top1.as_ref(), |top1| percent(top1.value)),
+            Quantity::Training => rate(model.train_images_per_s.as_ref()),
+            Quantity::Inference => rate(model.inference_images_per_s.as_ref()),
+            Quantity::Latency => or_none(model.latency_s.as_ref(), |latency| magnitude(1e3 * latency.value)),
+        }
     };
-    let (first, second) = (figure(first.0), figure(second.0));
+    let (first, second) = (figure(first), figure(second));
+    let none = Comparison { quantity, first, second, gain: None, interval: None, p: None, verdict: Ok(Verdict::Tie) };
     match found {
-        Ok((gain, interval, p)) => Comparison {
-            measure,
-            first,
-            second,
-            gain: Some(gain),
-            interval: Some(interval),
-            p,
-            verdict: match p {
-                Some(_) => Verdict::NoDifference,
-                None => Verdict::NotComparable(UNKNOWN_NOISE.to_string()),
-            },
-        },
-        Err(why) => Comparison {
-            measure,
-            first,
-            second,
-            gain: None,
-            interval: None,
-            p: None,
-            verdict: Verdict::NotComparable(why.to_string()),
-        },
+        Ok(estimate) => (none, Some(Tested { estimate, p: 1.0, tests: 1.0 })),
+        Err(why) => (Comparison { verdict: Err(why.to_string()), ..none }, None),
     }
 }
 
-type Found = (f64, Interval, Option<f64>);
-
-fn speed(first: &Side<'_>, second: &Side<'_>, kind: Speed) -> Result<Found, Incomparable> {
-    let ratio = pairs::speed(second, first, kind)?;
-    let interval = Interval { low: ratio.interval.low - 1.0, high: ratio.interval.high - 1.0 };
-    Ok((ratio.value - 1.0, interval, ratio.p))
-}
-
-fn rate(estimate: Option<&Estimate>) -> String {
+fn rate(estimate: Option<&Figure>) -> String {
     estimate.map_or_else(|| NONE.to_owned(), |estimate| magnitude(estimate.value))
 }
 
+/// The logarithm of the second's rate over the first's.
+///
+/// Where both were timed side by side, in one folder or again, it comes from pairs of samples. Otherwise the two were timed in different
+/// hours, and between them lies the machine's A/A variation, which must be known.
+fn log_speed(
+    quantity: Quantity,
+    first: &Side<'_>,
+    second: &Side<'_>,
+    rerun: Option<&Stage>,
+) -> std::result::Result<Estimate, Incomparable> {
+    let mode = if quantity == Quantity::Training { TimingMode::TrainStep } else { TimingMode::Inference };
+    let largest = |stage: &Stage, [a, b]: [&str; 2]| {
+        let common = stage.timed(a).filter(|timed| timed.mode == mode && stage.timed(b).any(|other| other == *timed));
+        common.filter(|timed| quantity != Quantity::Latency || timed.batch_size == 1).max()
+    };
+    if let Some(stage) = rerun {
+        let names = rerun_names(first.name(), second.name());
+        let [a, b] = [names[0].as_str(), names[1].as_str()];
+        let timed = largest(stage, [a, b]).ok_or_else(different_batches)?;
+        return pairs::log_speed(stage, b, a, timed);
+    }
+    let (stage_a, stage_b) = (&first.of.stage, &second.of.stage);
+    if is_the_same(stage_a, stage_b) {
+        let timed = largest(stage_a, [first.name(), second.name()]).ok_or_else(different_batches)?;
+        return pairs::log_speed(stage_a, second.name(), first.name(), timed);
+    }
+    let was_timed = |stage: &Stage, model: &str| stage.largest(model, mode).is_some();
+    if !was_timed(stage_a, first.name()) || !was_timed(stage_b, second.name()) {
+        return Err(Incomparable::NotRecorded(
+            "not timed side by side: the speeds are run-wise, and decide nothing (`vitbench time DIR` measures them)",
+        ));
+    }
+    let of_second: Vec<Timed> = stage_b.timed(second.name()).collect();
+    let common = stage_a.timed(first.name()).filter(|timed| timed.mode == mode && of_second.contains(timed));
+    let timed = common.filter(|timed| quantity != Quantity::Latency || timed.batch_size == 1).max();
+    let timed = timed.ok_or_else(different_batches)?;
+    let machine = same_machine(stage_a, stage_b)?;
+    let noise = [&first.of.noise, &second.of.noise].into_iter().flatten().find(|noise| {
+        (noise.cpu.as_str(), noise.cpu_cores) == (machine.cpu.as_str(), machine.cpu_cores)
+            && noise.device == machine.device
+            && noise.threads == machine.threads
+            && noise.train_step.degrees > 0
+    });
+    let noise = noise.ok_or(Incomparable::NotRecorded(
+        "timed in different hours, and this machine's A/A variation is not known (`vitbench noise` measures it; `compare --rerun` times both \
+         now)",
+    ))?;
+    let noise = match quantity {
+        Quantity::Training => noise.train_step,
+        Quantity::Latency => noise.latency,
+        Quantity::Inference | Quantity::Accuracy => noise.inference,
+    };
+    let not_a_number = || Incomparable::NotRecorded("a time is not a number");
+    let [a, b] = [(stage_a, first), (stage_b, second)]
+        .map(|(stage, side)| Estimate::of_mean(&stage.log_rates(side.name(), timed)));
+    let (a, b) = a.zip(b).ok_or_else(not_a_number)?;
+    let between = Spread { variance: 2.0 * noise.log_std.powi(2), degrees: noise.degrees as f64 };
+    Estimate::new(b.value - a.value, Spread::sum(&[a.spread, b.spread, between])).ok_or_else(not_a_number)
+}
+
+fn different_batches() -> Incomparable {
+    Incomparable::Different("they were timed with different batch sizes".to_owned())
+}
+
+/// Whether two folders have the samples of the same processes, as a folder and its copy do.
+fn is_the_same(first: &Stage, second: &Stage) -> bool {
+    !first.stretches.is_empty() && first.stretches == second.stretches
+}
+
+/// The machine on which both were timed.
+fn same_machine<'a>(first: &'a Stage, second: &Stage) -> std::result::Result<&'a StretchRecord, Incomparable> {
+    type Condition = (&'static str, fn(&StretchRecord) -> String);
+    const CONDITIONS: [Condition; 3] = [
+        ("device", |stretch| stretch.device.clone()),
+        ("number of threads", |stretch| stretch.threads.to_string()),
+        ("machine", |stretch| format!("{}, {} CPUs", stretch.cpu, stretch.cpu_cores)),
+    ];
+    let all = || first.stretches.iter().chain(&second.stretches);
+    for (what, of) in CONDITIONS {
+        let mut values: Vec<String> = all().map(of).collect();
+        values.sort_unstable();
+        values.dedup();
+        if values.len() > 1 {
+            return Err(Incomparable::Different(format!("the {what} differs ({})", values.join("; "))));
+        }
+    }
+    first.stretches.last().ok_or(Incomparable::NotRecorded("`timing.json` is missing"))
+}
+
 /// Corrects the p-values for their number and sets the verdicts.
-fn judge(all: &mut [Vec<Comparison>]) {
-    let known: Vec<f64> = all.iter().flatten().filter_map(|comparison| comparison.p).collect();
-    let mut adjusted = holm(&known).into_iter();
-    for comparison in all.iter_mut().flatten() {
-        let (Some(gain), Some(_)) = (comparison.gain, comparison.p) else { continue };
-        comparison.p = adjusted.next();
-        comparison.verdict = match comparison.p {
-            Some(p) if p < LEVEL && gain > 0.0 => Verdict::Better,
-            Some(p) if p < LEVEL && gain < 0.0 => Verdict::Worse,
-            _ => Verdict::NoDifference,
-        };
+fn judge(all: &mut [Vec<(Comparison, Option<Tested>)>]) {
+    let p: Vec<f64> = all.iter().flatten().filter_map(|(_, tested)| Some(tested.as_ref()?.estimate.p())).collect();
+    let mut adjusted = holm(&p, LEVEL).into_iter();
+    for (comparison, tested) in all.iter_mut().flatten() {
+        let Some(tested) = tested else { continue };
+        let adjusted = adjusted.next().expect("there is one for each p-value");
+        (tested.p, tested.tests) = (adjusted.p, adjusted.tests);
+        let gain = |value: f64| if comparison.quantity == Quantity::Accuracy { value } else { value.exp_m1() };
+        let interval = tested.interval();
+        comparison.gain = Some(gain(tested.estimate.value));
+        comparison.interval = Some(Interval { low: gain(interval.low), high: gain(interval.high) });
+        comparison.p = Some(tested.p);
+        comparison.verdict = Ok(tested.verdict(comparison.quantity));
     }
 }

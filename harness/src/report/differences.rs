@@ -1,11 +1,12 @@
 //! The sections of the report about whether differences are real, as Markdown.
 
-use super::format::{NONE, counted, magnitude, or_none, points};
+use super::format::{NONE, points};
 use super::leads::{self, Lead, Leads};
 use super::markdown::{Align, section, table};
 use super::material::Material;
 use super::names::{markdown, markdown_name};
-use crate::results::{Noise, NoiseRecord};
+use super::power;
+use crate::stats::Interval;
 
 /// Whether the lead in accuracy is more than chance.
 pub(crate) fn leads(material: &Material<'_>) -> String {
@@ -17,22 +18,33 @@ pub(crate) fn leads(material: &Material<'_>) -> String {
         ("Model", Left),
         ("Behind by, points", Right),
         ("95 % interval", Right),
+        ("Adjusted interval", Right),
         ("p (Holm)", Right),
         ("Verdict", Left),
     ];
+    let interval = |Interval { low, high }: Interval| format!("[{}, {}]", points(low), points(high));
     let row = |lead: &Lead| {
         let name = markdown_name(material.models[lead.model].runs.model);
-        match &lead.difference {
-            Ok(difference) => vec![
+        let verdict = markdown(&lead.verdict());
+        match (&lead.comparison, lead.these_two_runs) {
+            (Ok(comparison), _) => vec![
                 name,
-                points(difference.value),
-                format!("[{}, {}]", points(difference.interval.low), points(difference.interval.high)),
-                or_none(lead.p, leads::p_value),
-                if lead.is_more_than_chance { "less accurate" } else { "no difference shown" }.to_owned(),
+                points(comparison.estimate.value),
+                interval(comparison.interval()),
+                interval(comparison.adjusted()),
+                leads::p_value(comparison.p),
+                verdict,
             ],
-            Err(why) => {
-                let verdict = format!("not comparable: {}", markdown(&why.to_string()));
-                vec![name, NONE.to_owned(), NONE.to_owned(), NONE.to_owned(), verdict]
+            (Err(_), Some(these)) => vec![
+                name,
+                format!("{} (these two runs)", points(these.value)),
+                format!("{} (these two runs)", interval(these.interval)),
+                NONE.to_owned(),
+                NONE.to_owned(),
+                verdict,
+            ],
+            (Err(_), None) => {
+                vec![name, NONE.to_owned(), NONE.to_owned(), NONE.to_owned(), NONE.to_owned(), verdict]
             }
         }
     };
@@ -40,45 +52,26 @@ pub(crate) fn leads(material: &Material<'_>) -> String {
     let mut text = format!(
         "Every model is compared with {}, image by image. {}\n\n{}",
         markdown_name(material.models[leader].runs.model),
-        leads::METHOD,
+        method(&leads),
         table(&columns, &rows)
     );
     if leads.len() > LEADS_SHOWN {
         text += &format!("\nThe {} models that are further behind are left out.\n", leads.len() - LEADS_SHOWN);
     }
+    if let Some(power) = power::of_report(material) {
+        text += &format!("\n{power}\n");
+    }
     section("Is the difference real?", &text)
+}
+
+/// How the leads were tested.
+pub(crate) fn method(leads: &[Lead]) -> String {
+    let (tested, single) =
+        (leads.iter().any(|lead| lead.comparison.is_ok()), leads.iter().any(|lead| lead.these_two_runs.is_some()));
+    let single = single && leads.iter().any(|lead| lead.comparison.is_err());
+    let texts = [tested.then_some(leads::METHOD), single.then_some(leads::THESE_RUNS)];
+    texts.into_iter().flatten().collect::<Vec<_>>().join(" ")
 }
 
 /// Maximum number of rows of that table.
 const LEADS_SHOWN: usize = 30;
-
-/// The A/A variation of the runs' machines, as far as it was measured.
-pub(crate) fn noise(material: &Material<'_>) -> String {
-    let used = |noise: &&NoiseRecord| material.evidence.sides.iter().any(|side| side.noise() == Some(*noise));
-    let text = |noise: &NoiseRecord| {
-        let percent = |noise: Noise| format!("{} %", magnitude(100.0 * noise.ratio()));
-        format!(
-            "repeated identical runs differ by up to {} in training, {} in inference and {} in latency (95 of 100 times; \
-             {}, {} on {}, measured {})",
-            percent(noise.train_step),
-            percent(noise.inference),
-            percent(noise.latency),
-            markdown(&noise.cpu),
-            counted(noise.threads, "thread"),
-            markdown(&noise.device),
-            markdown(&noise.measured)
-        )
-    };
-    let texts: Vec<String> = material.noises.iter().filter(used).map(text).collect();
-    let text = match (texts.is_empty(), material.noises.is_empty()) {
-        (false, _) => texts.join("; "),
-        (true, false) => {
-            "measured only for another machine, device or number of threads than that of the runs".to_owned()
-        }
-        (true, true) => {
-            "not measured (`vitbench noise` measures it), so there are no verdicts on the speeds of single runs"
-                .to_owned()
-        }
-    };
-    format!("- A/A variation of the machine: {text}.\n")
-}

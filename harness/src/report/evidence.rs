@@ -1,15 +1,15 @@
 //! The evidence for a report's verdicts: the predictions of its runs, and the comparisons of all pairs of its models.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 
 use rayon::prelude::*;
 
 use super::figures::ModelFigures;
-use super::pairs::{self, Incomparable, LEVEL, Side, Speed};
+use super::pairs::{self, Comparison, CorrectCounts, Incomparable, LEVEL, Quantity, Verdict};
 use crate::error::{Error, Result};
-use crate::results::{NoiseRecord, Predictions, Run};
-use crate::stats::holm;
+use crate::results::{Predictions, Run, Stage, Timed, TimingMode};
+use crate::stats::{Estimate, holm};
 
 /// The predictions of the completed runs, as far as they were recorded.
 #[derive(Default)]
@@ -54,125 +54,183 @@ impl<'a> AllPredictions<'a> {
     }
 }
 
-/// The comparisons of all pairs of models in one respect.
-pub(crate) struct Pairs {
-    models: usize,
-    /// Row by row; `None` where the two cannot be compared.
-    tests: Vec<Option<Test>>,
-}
-
-/// The comparison of two models.
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Test {
-    /// P-value, adjusted for the number of pairs (Holm).
-    p: f64,
-    /// Whether the first is better, by chance or not.
-    is_first_ahead: bool,
-}
+/// The comparisons of pairs of models in one respect, where there is a verdict.
+#[derive(Default)]
+pub(crate) struct Pairs(
+    /// By the two models, the smaller index first.
+    HashMap<(usize, usize), Comparison>,
+);
 
 impl Pairs {
-    /// `test` returns a p-value and whether the first is better.
-    fn of(models: usize, test: impl Fn(usize, usize) -> Option<(f64, bool)> + Sync) -> Self {
-        let pairs: Vec<(usize, usize)> = (0..models).flat_map(|i| (i + 1..models).map(move |j| (i, j))).collect();
-        let found: Vec<Option<(f64, bool)>> = pairs.par_iter().map(|(i, j)| test(*i, *j)).collect();
-        let known: Vec<f64> = found.iter().flatten().map(|(p, _)| *p).collect();
-        let mut adjusted = holm(&known).into_iter();
-        let mut tests = vec![None; models * models];
-        for ((i, j), found) in pairs.into_iter().zip(found) {
-            let Some((_, is_first_ahead)) = found else { continue };
-            let p = adjusted.next().expect("there is one for each known p-value");
-            tests[i * models + j] = Some(Test { p, is_first_ahead });
-            tests[j * models + i] = Some(Test { p, is_first_ahead: !is_first_ahead });
+    /// The comparison of two models, the first with the second; `None` if there is no verdict.
+    pub(crate) fn get(&self, first: usize, second: usize) -> Option<Comparison> {
+        if first < second {
+            self.0.get(&(first, second)).copied()
+        } else {
+            self.0.get(&(second, first)).map(|comparison| comparison.reversed())
         }
-        Self { models, tests }
-    }
-
-    fn test(&self, first: usize, second: usize) -> Option<Test> {
-        self.tests[first * self.models + second]
-    }
-
-    /// The probability that by chance alone any of the pairs differs as much as these two.
-    pub(crate) fn p(&self, first: usize, second: usize) -> Option<f64> {
-        self.test(first, second).map(|test| test.p)
-    }
-
-    /// Whether the first is better by more than chance; `None` if the two cannot be compared.
-    pub(crate) fn is_ahead(&self, first: usize, second: usize) -> Option<bool> {
-        self.test(first, second).map(|test| test.p < LEVEL && test.is_first_ahead)
     }
 }
 
-/// What models are ranked by and tested for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Tested {
-    /// Test accuracy.
-    Accuracy,
-    /// A rate at the largest batch that both models were timed with.
-    Speed(Speed),
+/// Compares pairs of models in several respects, and corrects all p-values together. `test(respect, i, j)` estimates how far model `i` is
+/// ahead of model `j`, if that can be judged.
+fn family(
+    respects: usize,
+    pairs: &[(usize, usize)],
+    test: impl Fn(usize, usize, usize) -> Option<Estimate> + Sync,
+) -> Vec<Pairs> {
+    let all: Vec<(usize, usize, usize)> =
+        (0..respects).flat_map(|respect| pairs.iter().map(move |(i, j)| (respect, *i, *j))).collect();
+    let found: Vec<Option<Estimate>> = all
+        .par_iter()
+        .map(|(respect, i, j)| test(*respect, *i, *j).filter(|estimate| !estimate.p().is_nan()))
+        .collect();
+    let known: Vec<f64> = found.iter().flatten().map(|estimate| estimate.p()).collect();
+    let mut adjusted = holm(&known, LEVEL).into_iter();
+    let mut families: Vec<Pairs> = (0..respects).map(|_| Pairs::default()).collect();
+    for ((respect, i, j), estimate) in all.into_iter().zip(found) {
+        let Some(estimate) = estimate else { continue };
+        let adjusted = adjusted.next().expect("there is one for each known p-value");
+        let comparison = Comparison { estimate, p: adjusted.p, tests: adjusted.tests };
+        families[respect].0.insert((i, j), comparison);
+    }
+    families
 }
 
-/// All pairs of the models of a report.
+fn all_pairs(models: usize) -> Vec<(usize, usize)> {
+    (0..models).flat_map(|i| (i + 1..models).map(move |j| (i, j))).collect()
+}
+
+/// With this many models or more, the speeds of only some pairs are compared: of each model with the fastest and with the baseline.
+pub(crate) const MANY: usize = 40;
+
+/// The comparisons of the models of a report.
 pub(crate) struct Evidence<'a> {
-    /// The models, in their order.
-    pub(crate) sides: Vec<Side<'a>>,
-    /// Comparisons of accuracy.
-    pub(crate) accuracy: Pairs,
-    /// Comparisons of training speed.
-    pub(crate) training: Pairs,
-    /// Comparisons of inference speed.
-    pub(crate) inference: Pairs,
+    /// The models' correct predictions, in their order.
+    pub(crate) correct: Vec<Result<CorrectCounts, Incomparable>>,
+    /// The samples of the timing stage.
+    pub(crate) stage: &'a Stage,
+    names: Vec<&'a str>,
+    min_runs: usize,
+    accuracy: Pairs,
+    /// What any two models were timed in, with the comparisons.
+    speeds: Vec<(Timed, Pairs)>,
 }
 
 impl<'a> Evidence<'a> {
-    /// Compares all pairs of models.
-    pub(crate) fn of(models: &[ModelFigures<'a>], predictions: &AllPredictions<'_>, noises: &'a [NoiseRecord]) -> Self {
-        let side = |model: &ModelFigures<'a>| {
-            let runs: Vec<_> = model.runs.done().collect();
-            let predictions: Vec<_> = runs.iter().map(|(run, _)| predictions.of(run)).collect();
-            Side::new(runs, &predictions, noises)
+    /// Compares pairs of models. A verdict on accuracy needs `min_runs` of each.
+    pub(crate) fn of(
+        models: &[ModelFigures<'a>],
+        predictions: &AllPredictions<'_>,
+        stage: &'a Stage,
+        min_runs: usize,
+    ) -> Self {
+        let correct = |model: &ModelFigures<'a>| {
+            let predictions: Vec<_> = model.runs.done().map(|(run, _)| predictions.of(run)).collect();
+            CorrectCounts::of(&predictions)
         };
-        let sides: Vec<Side<'a>> = models.par_iter().map(side).collect();
-        let speed = |kind| {
-            Pairs::of(sides.len(), |i, j| {
-                let estimate = pairs::log_speed(&sides[i], &sides[j], kind).ok()?;
-                Some((estimate.p(), estimate.value > 0.0))
-            })
-        };
-        let accuracy = |i: usize, j: usize| {
-            let paired = pairs::accuracy(&sides[i], &sides[j]).ok()?;
-            Some((paired.p(), paired.value() > 0.0))
-        };
-        Self {
-            accuracy: Pairs::of(sides.len(), accuracy),
-            training: speed(Speed::Training),
-            inference: speed(Speed::Inference),
-            sides,
-        }
+        let correct: Vec<_> = models.par_iter().map(correct).collect();
+        let accuracy = family(1, &all_pairs(models.len()), |_, i, j| {
+            pairs::accuracy(correct[i].as_ref().ok()?, correct[j].as_ref().ok()?, min_runs).ok()
+        });
+        let names: Vec<&str> = models.iter().map(|model| model.runs.model).collect();
+        let speeds = speeds(&names, stage);
+        let accuracy = accuracy.into_iter().next().expect("there is one respect");
+        Self { correct, stage, names, min_runs, accuracy, speeds }
     }
 
-    /// Whether the first of two models is better by more than chance.
+    /// The comparison of two models, the first with the second. Speeds are compared at the largest batch that both were timed with.
     ///
     /// # Errors
-    /// The reason why they cannot be compared.
-    pub(crate) fn is_ahead(&self, tested: Tested, first: usize, second: usize) -> Result<bool, Incomparable> {
-        let pairs = match tested {
-            Tested::Accuracy => &self.accuracy,
-            Tested::Speed(Speed::Training) => &self.training,
-            Tested::Speed(_) => &self.inference,
-        };
-        if let Some(is_ahead) = pairs.is_ahead(first, second) {
-            return Ok(is_ahead);
+    /// The reason why there is no verdict.
+    pub(crate) fn compare(&self, quantity: Quantity, first: usize, second: usize) -> Result<Comparison, Incomparable> {
+        if quantity == Quantity::Accuracy {
+            return self.accuracy.get(first, second).ok_or_else(|| self.why_not_accuracy(first, second));
         }
-        let (a, b) = (&self.sides[first], &self.sides[second]);
-        let why = match tested {
-            Tested::Accuracy => pairs::accuracy(a, b).err(),
-            Tested::Speed(kind) => pairs::log_speed(a, b, kind).err(),
-        };
-        Err(why.expect("two models that can be compared were compared"))
+        let timed = self.timed(quantity, first, second)?;
+        self.at(timed, first, second)
     }
 
-    /// Whether the verdict takes a machine's A/A variation into account.
-    pub(crate) fn is_judged_with_noise(&self, tested: Tested, model: usize) -> bool {
-        tested != Tested::Accuracy && self.sides[model].noise().is_some()
+    /// The comparison of two models' rates in one mode at one batch size.
+    ///
+    /// # Errors
+    /// The reason why there is no verdict.
+    pub(crate) fn at(&self, timed: Timed, first: usize, second: usize) -> Result<Comparison, Incomparable> {
+        let pairs = self.speeds.iter().find(|(other, _)| *other == timed).map(|(_, pairs)| pairs);
+        pairs.and_then(|pairs| pairs.get(first, second)).ok_or_else(|| {
+            let why = pairs::log_speed(self.stage, self.names[first], self.names[second], timed).err();
+            why.unwrap_or(Incomparable::NotRecorded(NOT_SELECTED))
+        })
     }
+
+    /// The verdict on the first of two models.
+    ///
+    /// # Errors
+    /// The reason why there is none.
+    pub(crate) fn verdict(&self, quantity: Quantity, first: usize, second: usize) -> Result<Verdict, Incomparable> {
+        self.compare(quantity, first, second).map(|comparison| comparison.verdict(quantity))
+    }
+
+    fn why_not_accuracy(&self, first: usize, second: usize) -> Incomparable {
+        let known = |index: usize| self.correct[index].as_ref().map_err(Clone::clone);
+        let why = known(first).and_then(|a| pairs::accuracy(a, known(second)?, self.min_runs));
+        why.err().unwrap_or(Incomparable::NotRecorded("an accuracy is not a number"))
+    }
+
+    /// The largest batch that both models were timed with.
+    fn timed(&self, quantity: Quantity, first: usize, second: usize) -> Result<Timed, Incomparable> {
+        let mode = if quantity == Quantity::Training { TimingMode::TrainStep } else { TimingMode::Inference };
+        let [first, second] = [first, second].map(|index| self.names[index]);
+        let is_wanted = |timed: &Timed| timed.mode == mode && (quantity != Quantity::Latency || timed.batch_size == 1);
+        let of_second: BTreeSet<Timed> = self.stage.timed(second).filter(is_wanted).collect();
+        let common = self.stage.timed(first).filter(|timed| of_second.contains(timed)).max();
+        common.ok_or_else(|| {
+            let batch_size = self.stage.largest(first, mode).map_or(1, |timed| timed.batch_size);
+            pairs::log_speed(self.stage, first, second, Timed { mode, batch_size })
+                .err()
+                .unwrap_or(Incomparable::NotRecorded("it was not timed"))
+        })
+    }
+
+    /// Every mode and batch size that models were timed in.
+    pub(crate) fn all_timed(&self) -> impl Iterator<Item = Timed> + '_ {
+        self.speeds.iter().map(|(timed, _)| *timed)
+    }
+}
+
+/// Why two of many models have no ratio.
+const NOT_SELECTED: &str =
+    "with this many models, each is compared in speed only with the fastest and with the first of the plan";
+
+/// Compares the speeds of models, in everything that they were timed in.
+fn speeds(names: &[&str], stage: &Stage) -> Vec<(Timed, Pairs)> {
+    let timed: BTreeSet<Timed> = names.iter().flat_map(|name| stage.timed(name)).collect();
+    let timed: Vec<Timed> = timed.into_iter().collect();
+    let fastest = |timed: Timed| {
+        let rate = |name: &&str| stage.rate(name, timed).map_or(0.0, |rate| rate.images_per_s);
+        (0..names.len()).max_by(|a, b| rate(&names[*a]).total_cmp(&rate(&names[*b])))
+    };
+    let selected: Vec<BTreeSet<usize>> = timed
+        .iter()
+        .map(|timed| {
+            if names.len() < MANY {
+                BTreeSet::new()
+            } else {
+                [Some(0), fastest(*timed)].into_iter().flatten().collect()
+            }
+        })
+        .collect();
+    let families = family(timed.len(), &all_pairs(names.len()), |respect, i, j| {
+        let selected = &selected[respect];
+        let is_selected = selected.is_empty() || selected.contains(&i) || selected.contains(&j);
+        is_selected.then(|| pairs::log_speed(stage, names[i], names[j], timed[respect]).ok())?
+    });
+    timed.into_iter().zip(families).collect()
+}
+
+/// The comparisons of speeds alone, for models that were timed without being trained.
+pub(crate) fn of_stage<'a>(names: Vec<&'a str>, stage: &'a Stage) -> Evidence<'a> {
+    let speeds = speeds(&names, stage);
+    let correct = names.iter().map(|_| Err(Incomparable::NotRecorded("it was not trained"))).collect();
+    Evidence { correct, stage, names, min_runs: 0, accuracy: Pairs::default(), speeds }
 }

@@ -6,8 +6,11 @@ use super::comparability;
 use super::figures::{Estimate, ModelFigures};
 use super::leads::{self, Leads};
 use super::material::Material;
+use super::pairs::NO_VERDICT;
+use super::sections;
 use super::verdict::{self, Piece};
 use crate::results::SCHEMA;
+use crate::stats::Interval;
 
 #[derive(Serialize)]
 struct Report<'a> {
@@ -15,6 +18,7 @@ struct Report<'a> {
     answers: Vec<Answer<'a>>,
     models: Vec<Model<'a>>,
     differences: Vec<Difference<'a>>,
+    ratios: Vec<Ratio<'a>>,
     /// Markdown, as in `report.md`.
     comparability: Vec<String>,
     unfinished_runs: &'a [String],
@@ -61,9 +65,31 @@ struct Difference<'a> {
     difference: Option<f64>,
     interval: Option<[f64; 2]>,
     /// Corrected for the number of pairs of models.
+    /// The interval that agrees with `p`.
+    adjusted_interval: Option<[f64; 2]>,
     p: Option<f64>,
     is_more_than_chance: bool,
-    not_comparable: Option<String>,
+    /// Why there is no verdict.
+    no_verdict: Option<String>,
+}
+
+/// How many times as fast a model is as the fastest.
+#[derive(Serialize)]
+struct Ratio<'a> {
+    model: &'a str,
+    /// The fastest model.
+    to: &'a str,
+    quantity: &'static str,
+    batch_size: usize,
+    ratio: Option<f64>,
+    interval: Option<[f64; 2]>,
+    /// The interval that agrees with `p`.
+    adjusted_interval: Option<[f64; 2]>,
+    /// Corrected for the number of comparisons.
+    p: Option<f64>,
+    verdict: &'static str,
+    /// Why there is no verdict.
+    no_verdict: Option<String>,
 }
 
 /// The report as indented JSON, with a line break at the end.
@@ -88,7 +114,8 @@ pub(crate) fn report(material: &Material<'_>) -> Vec<u8> {
         differences: leads::in_accuracy(models, &material.evidence)
             .map(|leads| differences(material, &leads))
             .unwrap_or_default(),
-        comparability: comparability::notes(&material.runs.ended, &material.runs.disputed)
+        ratios: ratios(material),
+        comparability: comparability::notes(&material.runs.ended, &material.runs.disputed, &material.models)
             .iter()
             .map(|note| note.trim().to_owned())
             .collect(),
@@ -122,18 +149,43 @@ fn figure(estimate: Option<&Estimate>) -> Option<Figure<'_>> {
     Some(Figure { value: *value, interval: interval.map(|interval| [interval.low, interval.high]), by_run })
 }
 
+fn ratios<'a>(material: &'a Material<'_>) -> Vec<Ratio<'a>> {
+    let name = |index: usize| material.models[index].runs.model;
+    let row = |row: sections::RatioRow| {
+        let (quantity, batch_size) = row.quantity;
+        let found = row.comparison.as_ref().ok();
+        let ends = |interval: Interval| [interval.low.exp(), interval.high.exp()];
+        Ratio {
+            model: name(row.model),
+            to: name(row.reference),
+            quantity: quantity.name(),
+            batch_size,
+            ratio: found.map(|found| found.estimate.value.exp()),
+            interval: found.map(|found| ends(found.interval())),
+            adjusted_interval: found.map(|found| ends(found.adjusted())),
+            p: found.map(|found| found.p),
+            verdict: found.map_or(NO_VERDICT, |found| found.verdict(quantity).name()),
+            no_verdict: row.comparison.as_ref().err().map(ToString::to_string),
+        }
+    };
+    sections::ratios(material).into_iter().map(row).collect()
+}
+
 fn differences<'a>(material: &'a Material<'_>, leads: &Leads) -> Vec<Difference<'a>> {
     let name = |index: usize| material.models[index].runs.model;
     let row = |lead: &leads::Lead| {
-        let known = lead.difference.as_ref().ok();
+        let known = lead.comparison.as_ref().ok();
         Difference {
             model: name(lead.model),
             to: name(leads.leader),
-            difference: known.map(|difference| difference.value),
-            interval: known.map(|difference| [difference.interval.low, difference.interval.high]),
-            p: lead.p,
-            is_more_than_chance: lead.is_more_than_chance,
-            not_comparable: lead.difference.as_ref().err().map(ToString::to_string),
+            difference: known.map(|comparison| comparison.estimate.value),
+            interval: known.map(|comparison| comparison.interval()).map(|interval| [interval.low, interval.high]),
+            adjusted_interval: known
+                .map(|comparison| comparison.adjusted())
+                .map(|interval| [interval.low, interval.high]),
+            p: known.map(|comparison| comparison.p),
+            is_more_than_chance: lead.is_more_than_chance(),
+            no_verdict: lead.comparison.as_ref().err().map(ToString::to_string),
         }
     };
     leads.leads.iter().map(row).collect()

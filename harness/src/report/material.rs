@@ -2,9 +2,9 @@
 
 use super::evidence::{AllPredictions, Evidence};
 use super::figures::{self, ModelFigures};
-use crate::config::ReferenceRun;
+use crate::config::{ReferenceRun, ReportConfig};
 use crate::error::Result;
-use crate::results::{MachineRecord, NoiseRecord, ResultsFolder, Runs};
+use crate::results::{MachineRecord, ResultsFolder, Runs, Stage, TestRead};
 
 /// All that a report is made from.
 pub(crate) struct Material<'a> {
@@ -12,10 +12,14 @@ pub(crate) struct Material<'a> {
     pub(crate) runs: &'a Runs,
     /// The machines that made them.
     pub(crate) machines: &'a [MachineRecord],
-    /// The A/A variation of the machines, as far as it was measured.
-    pub(crate) noises: &'a [NoiseRecord],
+    /// The samples of the timing stage.
+    pub(crate) stage: &'a Stage,
+    /// How often the test set was read.
+    pub(crate) test_reads: &'a [TestRead],
     /// Results that others reported for the models.
     pub(crate) references: &'a [ReferenceRun],
+    /// What a verdict needs.
+    pub(crate) report: &'a ReportConfig,
     /// The figures of every model.
     pub(crate) models: Vec<ModelFigures<'a>>,
     /// The runs' predictions for every test image.
@@ -26,16 +30,13 @@ pub(crate) struct Material<'a> {
 
 impl<'a> Material<'a> {
     /// Condenses the records and compares the models.
-    pub(crate) fn new(
-        runs: &'a Runs,
-        machines: &'a [MachineRecord],
-        noises: &'a [NoiseRecord],
-        references: &'a [ReferenceRun],
-    ) -> Result<Self> {
-        let models = figures::of_models(&runs.ended);
+    pub(super) fn new(records: &'a Records, source: &Source<'a>) -> Result<Self> {
+        let Records { runs, machines, stage, test_reads } = records;
+        let Source { references, report, .. } = *source;
+        let models = figures::of_models(&runs.ended, stage);
         let predictions = AllPredictions::read(&runs.ended)?;
-        let evidence = Evidence::of(&models, &predictions, noises);
-        Ok(Self { runs, machines, noises, references, models, predictions, evidence })
+        let evidence = Evidence::of(&models, &predictions, stage, report.min_runs);
+        Ok(Self { runs, machines, stage, test_reads, references, report, models, predictions, evidence })
     }
 }
 
@@ -48,24 +49,27 @@ pub struct Source<'a> {
     pub models: &'a [String],
     /// Results that others reported for them.
     pub references: &'a [ReferenceRun],
+    /// What a verdict needs.
+    pub report: &'a ReportConfig,
 }
 
 /// The records of a source.
 pub(super) struct Records {
     pub(super) runs: Runs,
     pub(super) machines: Vec<MachineRecord>,
-    pub(super) noises: Vec<NoiseRecord>,
+    pub(super) stage: Stage,
+    pub(super) test_reads: Vec<TestRead>,
 }
 
 impl Source<'_> {
     pub(super) fn read(&self) -> Result<Records> {
         let mut machines = Vec::new();
-        let mut noises = Vec::new();
+        let (mut stage, mut test_reads) = (Stage::default(), Vec::new());
         for folder in self.folders {
             machines.extend(folder.read_machine()?);
-            noises.extend(folder.read_noise()?);
+            stage.merge(Stage::read(folder)?);
+            test_reads.extend(folder.read_test_reads()?);
         }
-        noises.dedup();
-        Ok(Records { runs: Runs::read(self.folders, self.models)?, machines, noises })
+        Ok(Records { runs: Runs::read(self.folders, self.models)?, machines, stage, test_reads })
     }
 }

@@ -15,10 +15,13 @@ mod material;
 mod names;
 mod pairs;
 mod plots;
+mod power;
 mod reference;
 mod sections;
+mod speeds;
 mod terminal;
 mod verdict;
+mod verdicts;
 
 #[cfg(test)]
 mod tests;
@@ -29,17 +32,20 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 
 use crate::error::{Error, Result};
-use crate::results::{Run, epochs_csv, models_csv, summary_csv, throughput_csv, write_atomic};
+use crate::results::{Stage, epochs_csv, models_csv, summary_csv, throughput_csv, write_atomic};
 
-use material::{Material, Records};
+use material::Material;
 use plots::{Content, Format, PLOTS, Plot};
 
 #[cfg(test)]
 pub(crate) use plots::look::COLORS;
 
-pub use compare::{Compared, Comparison, Measure, Verdict, compare};
+pub use compare::{Compared, Comparison, Judgement, compare, rerun_names};
 pub use format::{count, magnitude};
 pub use material::Source;
+pub use pairs::{Quantity, Verdict};
+pub use power::Variation;
+pub use speeds::{ratio_to, stage_remarks};
 pub use terminal::{short_name, terminal_table};
 
 /// What [`write`] wrote.
@@ -66,7 +72,7 @@ pub struct Written {
 /// let folder = ResultsFolder::open(&published)?;
 /// let plan = config::load(&folder.plan_path(), &[])?;
 /// let models = plan.model_names();
-/// let source = Source { folders: &[folder], models: &models, references: &plan.reference };
+/// let source = Source { folders: &[folder], models: &models, references: &plan.reference, report: &plan.report };
 /// let written = report::write(out, &source)?;
 /// assert!(written.files.contains(&out.join("report.html")));
 /// # Ok(())
@@ -76,21 +82,22 @@ pub struct Written {
 /// # Errors
 /// If records cannot be read, or files cannot be written.
 pub fn write(root: &Path, source: &Source<'_>) -> Result<Written> {
-    let Records { runs, machines, noises } = source.read()?;
-    let material = Material::new(&runs, &machines, &noises, source.references)?;
+    let records = source.read()?;
+    let material = Material::new(&records, source)?;
 
     let content = Content::new(&material.models, source.references);
     let with_files = PLOTS.iter().filter(|plot| plot.in_markdown.is_some());
     let plots: Vec<(&Plot, Format)> = with_files.flat_map(|plot| Format::ALL.map(|format| (plot, format))).collect();
     let render = |(plot, format): &(&Plot, Format)| plot.render(&content, *format);
-    type Table = (&'static str, fn(&[Run]) -> Vec<u8>);
-    let tables: [Table; 4] = [
-        ("models.csv", models_csv),
-        ("epochs.csv", epochs_csv),
-        ("throughput.csv", throughput_csv),
-        ("summary.csv", summary_csv),
+    type Table = (&'static str, fn(&Material<'_>) -> Vec<u8>);
+    let tables: [Table; 5] = [
+        ("models.csv", |material| models_csv(&material.runs.ended)),
+        ("epochs.csv", |material| epochs_csv(&material.runs.ended)),
+        ("throughput.csv", |material| throughput_csv(material.models.iter().flat_map(|model| &model.throughput))),
+        ("summary.csv", |material| summary_csv(&material.runs.ended, material.stage)),
+        ("verdicts.csv", |material| verdicts::csv(&material.models, &material.evidence)),
     ];
-    let table = |(file, of): Table| (file, of(&runs.ended));
+    let table = |(file, of): Table| (file, of(&material));
     let (page, (pictures, tables)) = rayon::join(
         || html::page(&material),
         || {
@@ -131,6 +138,16 @@ pub fn write(root: &Path, source: &Source<'_>) -> Result<Written> {
     Ok(Written { files, summary: terminal::summary(&material.models) })
 }
 
+/// Writes `throughput.csv` and `verdicts.csv` of models that were timed without being trained to the folder `root`.
+///
+/// # Errors
+/// If files cannot be written.
+pub fn write_speeds(root: &Path, models: &[&str], stage: &Stage) -> Result<()> {
+    let rows: Vec<_> = models.iter().flat_map(|model| crate::results::stage_throughput(model, stage)).collect();
+    write_atomic(&root.join("throughput.csv"), &throughput_csv(rows.iter()))?;
+    write_atomic(&root.join("verdicts.csv"), &verdicts::of_stage(models, stage))
+}
+
 /// A format in which the report can be printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Printed {
@@ -146,12 +163,12 @@ pub enum Printed {
 
 /// Returns the report in one format and writes no files.
 pub fn print(source: &Source<'_>, format: Printed) -> Result<Vec<u8>> {
-    let Records { runs, machines, noises } = source.read()?;
-    let material = Material::new(&runs, &machines, &noises, source.references)?;
+    let records = source.read()?;
+    let material = Material::new(&records, source)?;
     Ok(match format {
         Printed::Html => html::page(&material)?.into_bytes(),
         Printed::Markdown => sections::report(&material, None).into_bytes(),
-        Printed::Csv => summary_csv(&runs.ended),
+        Printed::Csv => summary_csv(&records.runs.ended, &records.stage),
         Printed::Json => json::report(&material),
     })
 }

@@ -1,77 +1,67 @@
-//! Compares two models: on the same test images, and at the same work on the same machine.
+//! Compares two models: their accuracies on the same test images, and their speeds side by side on the same machine.
 
 #[cfg(test)]
 mod simulation;
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use crate::results::{Noise, NoiseRecord, Predictions, Run, RunRecord, TimingMode};
+use crate::results::{MIN_PROCESSES, Predictions, Stage, Timed, TimingMode};
 use crate::stats::{
-    Difference, Estimate, Interval, Spread, difference_of_means, log_median_std, mcnemar_exact, mean,
-    median_ratio_interval, paired_difference_interval,
+    Difference, Estimate, Interval, difference_of_means, mcnemar_exact, paired_difference_interval, sample_std,
 };
 
 /// Below this p-value a difference counts as more than chance.
 pub(crate) const LEVEL: f64 = 0.05;
 
-/// A kind of speed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Speed {
-    /// Images per second of training steps at the largest batch that both models were timed with.
+/// Speeds are equal if the whole interval of their ratio lies within this fraction of 1.
+pub(crate) const MARGIN: f64 = 0.02;
+
+/// What two models are compared in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Quantity {
+    /// Test accuracy.
+    Accuracy,
+    /// Images per second of training steps.
     Training,
-    /// Images per second of inference, likewise.
+    /// Images per second of inference.
     Inference,
-    /// Inference on one image.
+    /// Inference of one image per second.
     Latency,
 }
 
-/// The completed runs of a model as one side of a comparison.
-pub(crate) struct Side<'a> {
-    runs: Vec<(&'a Run, &'a RunRecord)>,
-    /// The A/A variation for the machine, device and threads of the runs.
-    noise: Option<&'a NoiseRecord>,
-    /// The conditions under which the runs were timed: the values of each of the [`CONDITIONS`].
-    conditions: [BTreeSet<String>; CONDITIONS.len()],
-    correct: Result<CorrectCounts, Incomparable>,
-    /// By mode and batch size.
-    speeds: BTreeMap<(TimingMode, usize), Speeds>,
+impl Quantity {
+    /// All, in the order of tables.
+    pub const ALL: [Self; 4] = [Self::Accuracy, Self::Training, Self::Inference, Self::Latency];
+
+    /// Its name in `verdicts.csv`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Accuracy => "test_top1",
+            Self::Training => "train_step",
+            Self::Inference => "inference",
+            Self::Latency => "latency",
+        }
+    }
+
+    /// The quantity that a timing measures.
+    pub(crate) fn of(timed: Timed) -> Self {
+        match (timed.mode, timed.batch_size) {
+            (TimingMode::TrainStep, _) => Self::Training,
+            (TimingMode::Inference, 1) => Self::Latency,
+            (TimingMode::Inference, _) => Self::Inference,
+        }
+    }
 }
 
-/// Correct predictions.
-struct CorrectCounts {
-    images: blake3::Hash,
-    /// The number of runs that are correct, for each image.
-    by_image: Vec<u16>,
-    /// The fraction of images that are correct, for each run.
-    by_run: Vec<f64>,
-}
-
-/// The rates at one batch size.
-struct Speeds {
-    /// Natural logarithm of images per second, for each run.
-    logs: Vec<f64>,
-    /// Standard error of the logarithm, if there is one run and it has enough samples.
-    within: Option<f64>,
-}
-
-/// A condition that speeds depend on: its name, and its value for a run.
-type Condition = (&'static str, fn(&Run, &RunRecord) -> String);
-
-const CONDITIONS: [Condition; 4] = [
-    ("device", |_, record| record.identity.device.clone()),
-    ("precision", |_, record| record.identity.precision.clone()),
-    ("number of threads", |_, record| record.identity.threads.to_string()),
-    ("machine", |run, _| cpu(run).map_or_else(|| "not recorded".to_owned(), |(cpu, n)| format!("{cpu}, {n} CPUs"))),
-];
-
-/// Why two models cannot be compared, as the end of a sentence.
+/// Why there is no verdict on two models, as the end of a sentence.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Incomparable {
     /// A record is missing.
     NotRecorded(&'static str),
     /// They did not do the same work under the same conditions.
     Different(String),
+    /// A model has too few runs; with the fewest that a verdict needs.
+    TooFewRuns([usize; 2], usize),
 }
 
 impl fmt::Display for Incomparable {
@@ -79,60 +69,34 @@ impl fmt::Display for Incomparable {
         match self {
             Self::NotRecorded(what) => f.write_str(what),
             Self::Different(what) => f.write_str(what),
+            Self::TooFewRuns([1, 1], fewest) => write!(f, "one run each, and a verdict needs at least {fewest}"),
+            Self::TooFewRuns([a, b], fewest) if a == b => {
+                write!(f, "{a} runs each, and a verdict needs at least {fewest}")
+            }
+            Self::TooFewRuns([a, b], fewest) => {
+                write!(f, "{a} and {b} runs, and a verdict needs at least {fewest} of each model")
+            }
         }
     }
 }
 
-impl<'a> Side<'a> {
-    /// From completed runs and their predictions. Uses the one of `noises` that was measured on the runs' machine.
-    pub(crate) fn new(
-        runs: Vec<(&'a Run, &'a RunRecord)>,
-        predictions: &[Option<&Predictions>],
-        noises: &'a [NoiseRecord],
-    ) -> Self {
-        let correct = CorrectCounts::of(predictions);
-        let mut speeds: BTreeMap<_, Speeds> = BTreeMap::new();
-        for (run, _) in &runs {
-            for timing in run.timings() {
-                let speeds = speeds.entry((timing.mode, timing.batch_size)).or_insert(Speeds::NONE);
-                speeds.logs.push(timing.images_per_s().ln());
-            }
-        }
-        if let [(run, _)] = runs[..] {
-            for ((mode, batch_size), speeds) in &mut speeds {
-                speeds.within = log_median_std(&run.seconds(*mode, *batch_size));
-            }
-        }
-        let noise = noises.iter().find(|noise| {
-            runs.first().is_some_and(|(run, record)| {
-                let same_cpu = cpu(run).is_none_or(|cpu| cpu == (noise.cpu.as_str(), noise.cpu_cores));
-                noise.device == record.identity.device && noise.threads == record.identity.threads && same_cpu
-            })
-        });
-        let conditions = CONDITIONS.map(|(_, of)| runs.iter().map(|(run, record)| of(run, record)).collect());
-        Self { runs, noise, conditions, correct, speeds }
-    }
-
-    fn first(&self) -> Result<&'a RunRecord, Incomparable> {
-        self.runs.first().map(|(_, record)| *record).ok_or(Incomparable::NotRecorded("no run was completed"))
-    }
-
-    /// The A/A variation that its speeds are judged with.
-    pub(crate) fn noise(&self) -> Option<&'a NoiseRecord> {
-        self.noise
-    }
-}
-
-impl Speeds {
-    const NONE: Self = Self { logs: Vec::new(), within: None };
+/// The correct predictions of a model's completed runs.
+pub(crate) struct CorrectCounts {
+    images: blake3::Hash,
+    /// The number of runs that are correct, for each image.
+    by_image: Vec<u16>,
+    /// The fraction of images that are correct, for each run.
+    pub(crate) by_run: Vec<f64>,
 }
 
 impl CorrectCounts {
-    fn of(predictions: &[Option<&Predictions>]) -> Result<Self, Incomparable> {
+    /// Counts the predictions of each completed run.
+    pub(crate) fn of(predictions: &[Option<&Predictions>]) -> Result<Self, Incomparable> {
+        if predictions.is_empty() {
+            return Err(Incomparable::NotRecorded("no run was completed"));
+        }
         let known: Option<Vec<&Predictions>> = predictions.iter().copied().collect();
-        let known = known
-            .filter(|known| !known.is_empty())
-            .ok_or(Incomparable::NotRecorded("the predictions of a run were not recorded"))?;
+        let known = known.ok_or(Incomparable::NotRecorded("the predictions of a run were not recorded"))?;
         let images = known[0].images;
         if known.iter().any(|predictions| predictions.images != images || predictions.is_empty()) {
             return Err(Incomparable::Different("the runs of one model had different test images".to_owned()));
@@ -149,188 +113,167 @@ impl CorrectCounts {
         }
         Ok(Self { images, by_image, by_run })
     }
-}
 
-/// What two models' predictions for the same images say about their accuracy.
-pub(crate) enum Paired {
-    /// A run each: the images for which only one of them is correct.
-    Single { only_first: u64, only_second: u64, images: u64 },
-    /// Several runs.
-    Several(Estimate),
-}
-
-impl Paired {
-    /// The probability of a difference at least this large by chance.
-    pub(crate) fn p(&self) -> f64 {
-        match self {
-            Self::Single { only_first, only_second, .. } => mcnemar_exact(*only_first, *only_second),
-            Self::Several(estimate) => estimate.p(),
-        }
+    /// Number of test images.
+    pub(crate) fn images(&self) -> usize {
+        self.by_image.len()
     }
 
-    /// The first model's accuracy minus the second's.
-    pub(crate) fn value(&self) -> f64 {
-        match self {
-            Self::Single { only_first, only_second, images } => {
-                (*only_first as f64 - *only_second as f64) / *images as f64
-            }
-            Self::Several(estimate) => estimate.value,
-        }
+    /// Whether the other's predictions are for the same images.
+    pub(crate) fn has_images_of(&self, other: &Self) -> bool {
+        self.images == other.images
     }
 
-    /// The first model's accuracy minus the second's, with the interval.
-    pub(crate) fn difference(&self) -> Difference {
-        match self {
-            Self::Several(estimate) => estimate.difference(),
-            Self::Single { only_first, only_second, images } => {
-                let value = self.value();
-                let interval = paired_difference_interval(*only_first, *only_second, *images);
-                Difference { value, interval: interval.expect("there is at least one image"), p: self.p() }
-            }
-        }
+    /// Standard deviation of the accuracy over the runs.
+    pub(crate) fn spread(&self) -> Option<f64> {
+        sample_std(&self.by_run)
+    }
+
+    /// Mean over the images of the variance from run to run of whether a prediction is correct; 0 with one run.
+    pub(crate) fn run_variance(&self) -> f64 {
+        let n = self.by_run.len() as f64;
+        let of_image = |count: &u16| f64::from(*count) * (n - f64::from(*count));
+        self.by_image.iter().map(of_image).sum::<f64>() / (n * (n - 1.0)).max(1.0) / self.images() as f64
     }
 }
 
-/// Compares the accuracies of two models.
-pub(crate) fn accuracy(first: &Side<'_>, second: &Side<'_>) -> Result<Paired, Incomparable> {
-    first.first().and(second.first())?;
-    paired(first.correct.as_ref().map_err(Clone::clone)?, second.correct.as_ref().map_err(Clone::clone)?)
+/// The difference between the accuracies of two models, the first minus the second, from at least `min_runs` runs of each.
+pub(crate) fn accuracy(a: &CorrectCounts, b: &CorrectCounts, min_runs: usize) -> Result<Estimate, Incomparable> {
+    same_images(a, b)?;
+    let runs = [a.by_run.len(), b.by_run.len()];
+    if runs.iter().any(|runs| *runs < min_runs) {
+        return Err(Incomparable::TooFewRuns(runs, min_runs));
+    }
+    difference_of_means(&a.by_run, &b.by_run, image_variance(a, b))
+        .ok_or(Incomparable::NotRecorded("an accuracy is not a number"))
 }
 
-fn paired(a: &CorrectCounts, b: &CorrectCounts) -> Result<Paired, Incomparable> {
-    if a.images != b.images {
-        return Err(Incomparable::Different("the test images differ".to_owned()));
-    }
-    let images = a.by_image.len();
-    if a.by_run.len() == 1 && b.by_run.len() == 1 {
-        let count = |x: &CorrectCounts, y: &CorrectCounts| {
-            x.by_image.iter().zip(&y.by_image).map(|(x, y)| u64::from(x > y)).sum()
-        };
-        return Ok(Paired::Single { only_first: count(a, b), only_second: count(b, a), images: images as u64 });
-    }
+/// The variance, over the choice of test images, of the difference between two models' mean accuracies.
+pub(crate) fn image_variance(a: &CorrectCounts, b: &CorrectCounts) -> f64 {
     // The difference of each image's mean number of correct predictions, times both numbers of runs, so that it is whole.
     let (runs_a, runs_b) = (a.by_run.len() as i64, b.by_run.len() as i64);
     let differences =
         || a.by_image.iter().zip(&b.by_image).map(|(a, b)| i64::from(*a) * runs_b - i64::from(*b) * runs_a);
     let (sum, squares) = differences().fold((0, 0), |(sum, squares), d| (sum + d, squares + d * d));
-    let (n, scale) = (images as f64, (runs_a * runs_b) as f64);
-    let variance = (squares as f64 - (sum as f64).powi(2) / n) / (n - 1.0).max(1.0) / scale.powi(2);
-    difference_of_means(&a.by_run, &b.by_run, variance / n, images)
-        .map(Paired::Several)
-        .ok_or(Incomparable::NotRecorded("an accuracy is not a number"))
+    let (n, scale) = (a.images() as f64, (runs_a * runs_b) as f64);
+    (squares as f64 - (sum as f64).powi(2) / n) / (n - 1.0).max(1.0) / scale.powi(2) / n
 }
 
-/// Two models' speeds.
+/// The difference between two single runs, image by image: the interval is a percentile bootstrap over the images, and the p-value is that
+/// of McNemar's exact test. Both describe these two runs, not other seeds. `None` if a model has several runs or the images differ.
+pub(crate) fn these_two_runs(a: &CorrectCounts, b: &CorrectCounts) -> Option<Difference> {
+    same_images(a, b).ok()?;
+    if (a.by_run.len(), b.by_run.len()) != (1, 1) {
+        return None;
+    }
+    let count =
+        |x: &CorrectCounts, y: &CorrectCounts| x.by_image.iter().zip(&y.by_image).map(|(x, y)| u64::from(x > y)).sum();
+    let (only_a, only_b, images): (u64, u64, u64) = (count(a, b), count(b, a), a.images() as u64);
+    Some(Difference {
+        value: (only_a as f64 - only_b as f64) / images as f64,
+        interval: paired_difference_interval(only_a, only_b, images)?,
+        p: mcnemar_exact(only_a, only_b),
+    })
+}
+
+fn same_images(a: &CorrectCounts, b: &CorrectCounts) -> Result<(), Incomparable> {
+    match a.images == b.images {
+        true => Ok(()),
+        false => Err(Incomparable::Different("the test images differ".to_owned())),
+    }
+}
+
+/// The logarithm of the ratio of two models' rates, the first over the second, from samples that were taken side by side.
+pub(crate) fn log_speed(stage: &Stage, first: &str, second: &str, timed: Timed) -> Result<Estimate, Incomparable> {
+    let logs = stage.log_ratios(first, second, timed);
+    match logs.len() {
+        0 => Err(why_not_side_by_side(stage, first, second, timed)),
+        processes if processes < MIN_PROCESSES => Err(Incomparable::Different(format!(
+            "they were timed side by side in {processes} of the {MIN_PROCESSES} processes that a verdict needs"
+        ))),
+        _ => Estimate::of_mean(&logs).ok_or(Incomparable::NotRecorded("a time is not a number")),
+    }
+}
+
+fn why_not_side_by_side(stage: &Stage, first: &str, second: &str, timed: Timed) -> Incomparable {
+    let was_timed = |model: &str| stage.largest(model, timed.mode).is_some();
+    match was_timed(first) && was_timed(second) {
+        false => Incomparable::NotRecorded("they were not timed side by side (`vitbench time DIR` does that)"),
+        true if stage.timed(first).any(|other| other == timed) && stage.timed(second).any(|other| other == timed) => {
+            Incomparable::NotRecorded("they were timed in different processes (`vitbench compare --rerun` times both)")
+        }
+        true => Incomparable::Different("they were timed with different batch sizes".to_owned()),
+    }
+}
+
+/// The verdict on one of two models.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// Better by more than chance.
+    Better,
+    /// Worse by more than chance.
+    Worse,
+    /// The whole interval lies within the margin.
+    Equal,
+    /// Not distinguishable: chance alone could make the difference.
+    Tie,
+}
+
+impl Verdict {
+    /// Its name in records.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Better => "better",
+            Self::Worse => "worse",
+            Self::Equal => "equal",
+            Self::Tie => "tie",
+        }
+    }
+}
+
+/// The name in records where there is no verdict.
+pub(crate) const NO_VERDICT: &str = "no_verdict";
+
+/// A comparison of two models, corrected for the other comparisons of its family.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Ratio {
-    /// The first model's rate over the second's: above 1 the first is faster.
-    pub(crate) value: f64,
-    /// 95 % interval.
-    pub(crate) interval: Interval,
-    /// The probability of a ratio at least this far from 1 by chance; `None` if it is unknown, see [`UNKNOWN_NOISE`].
-    pub(crate) p: Option<f64>,
+pub(crate) struct Comparison {
+    /// The difference of accuracies, or the logarithm of the ratio of rates, the first over the second.
+    pub(crate) estimate: Estimate,
+    /// P-value, corrected for the number of comparisons (Holm).
+    pub(crate) p: f64,
+    /// What the level of the adjusted interval is divided by.
+    pub(crate) tests: f64,
 }
 
-/// Why there is no verdict on the difference between the speeds of single runs.
-pub(crate) const UNKNOWN_NOISE: Incomparable =
-    Incomparable::NotRecorded("this machine's A/A variation was not measured (run vitbench noise to measure it)");
+impl Comparison {
+    /// The same with the models exchanged.
+    pub(crate) fn reversed(self) -> Self {
+        let estimate = Estimate { value: -self.estimate.value, ..self.estimate };
+        Self { estimate, ..self }
+    }
 
-/// Compares the speeds of two models.
-///
-/// With one run each, the interval comes from the medians of their steps and the machine's A/A variation. With several, it comes from the
-/// spread of the runs and is never narrower than the A/A variation. If that was not measured, the interval of single runs comes from
-/// their steps alone (a bootstrap of the ratio of medians), which excludes the variation between processes.
-pub(crate) fn speed(first: &Side<'_>, second: &Side<'_>, kind: Speed) -> Result<Ratio, Incomparable> {
-    match log_speed(first, second, kind) {
-        Ok(estimate) => {
-            let Difference { value, interval, p } = estimate.difference();
-            let interval = Interval { low: interval.low.exp(), high: interval.high.exp() };
-            Ok(Ratio { value: value.exp(), interval, p: Some(p) })
+    /// The 95 % interval of this comparison alone.
+    pub(crate) fn interval(&self) -> Interval {
+        self.estimate.interval(LEVEL)
+    }
+
+    /// The interval that agrees with the corrected p-value: it excludes no difference if and only if that is below 5 %.
+    pub(crate) fn adjusted(&self) -> Interval {
+        self.estimate.interval(LEVEL / self.tests)
+    }
+
+    /// The verdict on the first model. Only ratios of rates can be equal: there is no margin within which accuracies are.
+    pub(crate) fn verdict(&self, quantity: Quantity) -> Verdict {
+        let margin = (1.0 + MARGIN).ln();
+        let interval = self.interval();
+        if quantity != Quantity::Accuracy && interval.low > -margin && interval.high < margin {
+            Verdict::Equal
+        } else if self.p >= LEVEL {
+            Verdict::Tie
+        } else if self.estimate.value > 0.0 {
+            Verdict::Better
+        } else {
+            Verdict::Worse
         }
-        Err(UNKNOWN_NOISE) => {
-            let (mode, batch_size) = common_batch(first, second, kind)?;
-            // Times and rates are each other's reciprocals.
-            let seconds = |side: &Side<'_>| side.runs[0].0.seconds(mode, batch_size);
-            let interval = median_ratio_interval(&seconds(second), &seconds(first)).ok_or(UNKNOWN_NOISE)?;
-            let log = |side: &Side<'_>| side.speeds[&(mode, batch_size)].logs[0];
-            Ok(Ratio { value: (log(first) - log(second)).exp(), interval, p: None })
-        }
-        Err(why) => Err(why),
-    }
-}
-
-/// The logarithm of the ratio of [`speed`], if it can be judged, without the interval, which takes longer to compute.
-pub(crate) fn log_speed(first: &Side<'_>, second: &Side<'_>, kind: Speed) -> Result<Estimate, Incomparable> {
-    same_conditions(first, second)?;
-    let (mode, batch_size) = common_batch(first, second, kind)?;
-    let (a, b) = (&first.speeds[&(mode, batch_size)], &second.speeds[&(mode, batch_size)]);
-    a.log_ratio(b, noise(first, second, kind))
-}
-
-impl Speeds {
-    /// The logarithm of the ratio of two rates. With one run each, its spread is that of the medians of their steps plus the machine's
-    /// A/A variation, which must be known. With several, it is that of the runs, or the A/A variation if that is larger.
-    fn log_ratio(&self, other: &Self, noise: Option<Noise>) -> Result<Estimate, Incomparable> {
-        let runs = 1.0 / self.logs.len() as f64 + 1.0 / other.logs.len() as f64;
-        let noise = noise.map(|noise| Spread { variance: noise.log_std.powi(2) * runs, degrees: noise.degrees as f64 });
-        let spread = match (Spread::pooled(&self.logs, &other.logs), self.within.zip(other.within)) {
-            (Some(pooled), _) => noise.filter(|noise| noise.half_width() > pooled.half_width()).unwrap_or(pooled),
-            (None, Some((a, b))) => {
-                let noise = noise.ok_or(UNKNOWN_NOISE)?;
-                Spread::sum(&[Spread { variance: a * a + b * b, degrees: f64::INFINITY }, noise])
-            }
-            (None, None) => return Err(Incomparable::NotRecorded("fewer than 6 steps were timed")),
-        };
-        let value = mean(&self.logs).zip(mean(&other.logs)).map(|(a, b)| a - b);
-        let estimate = value.and_then(|value| Estimate::new(value, spread));
-        estimate.ok_or(Incomparable::NotRecorded("a time is not a number"))
-    }
-}
-
-/// Speeds are comparable only on the same device, with the same precision and number of threads, on the same machine.
-fn same_conditions(first: &Side<'_>, second: &Side<'_>) -> Result<(), Incomparable> {
-    first.first().and(second.first())?;
-    for (((what, _), a), b) in CONDITIONS.iter().zip(&first.conditions).zip(&second.conditions) {
-        if a.len() > 1 || a != b {
-            let values: Vec<&str> = a.union(b).map(String::as_str).collect();
-            return Err(Incomparable::Different(format!("the {what} differs ({})", values.join("; "))));
-        }
-    }
-    Ok(())
-}
-
-/// Brand and number of the CPUs of a run's machine.
-fn cpu(run: &Run) -> Option<(&str, usize)> {
-    run.machine.as_ref().map(|machine| (machine.cpu.as_str(), machine.cpu_cores))
-}
-
-fn common_batch(first: &Side<'_>, second: &Side<'_>, kind: Speed) -> Result<(TimingMode, usize), Incomparable> {
-    let mode = match kind {
-        Speed::Training => TimingMode::TrainStep,
-        Speed::Inference | Speed::Latency => TimingMode::Inference,
-    };
-    let timed = |side: &Side<'_>| side.speeds.keys().any(|(timed, _)| *timed == mode);
-    if !timed(first) || !timed(second) {
-        return Err(Incomparable::NotRecorded("it was not timed"));
-    }
-    let common = first.speeds.keys().filter(|key| key.0 == mode && second.speeds.contains_key(key));
-    let wanted = common.filter(|(_, batch)| kind != Speed::Latency || *batch == 1);
-    let apart = || Incomparable::Different("they were timed with different batch sizes".to_owned());
-    wanted.max().copied().ok_or_else(apart)
-}
-
-/// The A/A variation that applies to both sides.
-fn noise(first: &Side<'_>, second: &Side<'_>, kind: Speed) -> Option<Noise> {
-    let of_side = |side: &Side<'_>| {
-        side.noise.map(|noise| match kind {
-            Speed::Training => noise.train_step,
-            Speed::Inference => noise.inference,
-            Speed::Latency => noise.latency,
-        })
-    };
-    let wider = |a: Noise, b: Noise| if a.ratio() >= b.ratio() { a } else { b };
-    match (of_side(first), of_side(second)) {
-        (Some(a), Some(b)) => Some(wider(a, b)),
-        (a, b) => a.or(b),
     }
 }

@@ -9,10 +9,14 @@ use super::format::{NONE, count, counted, gibibytes, grouped, magnitude, or_none
 use super::markdown::{Align, section, table};
 use super::material::Material;
 use super::names::{code, markdown, markdown_name, shorten};
+use super::pairs::{Comparison, Incomparable, MARGIN, Quantity, Verdict};
 use super::plots::{Format, Plot, Section, data};
 use super::reference;
+use super::speeds::{self, stage_remarks};
 use super::verdict::{self, Answer};
-use crate::results::{EpochRecord, FailureRecord, MachineRecord, ModelSizeRecord, Run, TimingMode};
+use crate::results::{
+    EpochRecord, FailureRecord, MachineRecord, ModelSizeRecord, Run, TestRead, ThroughputRow, TimingMode,
+};
 use crate::stats::sample_std;
 
 /// The whole report, with links to `plots`, the ids of those that were drawn, or without links.
@@ -21,14 +25,14 @@ pub(crate) fn report(material: &Material<'_>, plots: Option<&[&str]>) -> String 
     let mut text = head(material);
     text += &results(models, plots);
     text += &differences::leads(material);
-    text += &section("Comparability", &comparability::notes(&runs.ended, &runs.disputed).concat());
+    text += &section("Comparability", &comparability::notes(&runs.ended, &runs.disputed, models).concat());
     if !references.is_empty() {
         text += &section("Comparison with reported results", &reference::beside(models, references));
     }
-    text += &learning(&runs.ended, plots);
-    text += &timing(&runs.ended, plots);
+    text += &learning(material, plots);
+    text += &timing(material, plots);
     text += &cost(models, plots);
-    text += &section("How this was made", &(provenance(&runs.ended, machines) + &differences::noise(material)));
+    text += &section("How this was made", &provenance(&runs.ended, machines));
     text
 }
 
@@ -50,7 +54,7 @@ fn head(material: &Material<'_>) -> String {
     } else {
         text.extend(answers.iter().map(Answer::markdown));
         if figures.len() > 1 {
-            text += "\nDifferences within the margin of error are reported as ties: there is then no winner.\n";
+            text += "\nWhere chance alone could make a model lead, there is no winner.\n";
         }
     }
     if failed > 0 {
@@ -91,9 +95,8 @@ fn results(figures: &[ModelFigures<'_>], plots: Option<&[&str]>) -> String {
     let mut text = table(&columns, &rows);
     if figures.iter().any(|model| model.size.is_some()) {
         text += "\nTop-1 is the mean over seeds ± their standard deviation. Its interval is Student's over the seeds if there are \
-             several, and Wilson's over the test images if there is only one. Throughput is that of the median step at the largest \
-             timed batch, with its 95 % interval in brackets: over the runs if there are several, or of the median if there is only \
-             one, which excludes the variation between processes.\n";
+             three or more, and Wilson's over the test images if there is only one, which says nothing about other seeds. Throughput is \
+             that at the largest timed batch, with its 95 % interval over processes in brackets.\n";
     }
     text += &images(plots, Section::Results);
     if let Some(left_out) = data::left_out(figures.len()).filter(|_| plots.is_some()) {
@@ -144,7 +147,8 @@ fn failure_row(failure: &FailureRecord, columns: usize) -> Vec<String> {
     row
 }
 
-fn learning(runs: &[Run], plots: Option<&[&str]>) -> String {
+fn learning(material: &Material<'_>, plots: Option<&[&str]>) -> String {
+    let runs = &material.runs.ended;
     let splits: BTreeSet<&str> =
         runs.iter().flat_map(|run| run.epochs.iter().map(|epoch| epoch.split.as_str())).collect();
     let done = runs.iter().find_map(Run::done);
@@ -175,8 +179,22 @@ fn learning(runs: &[Run], plots: Option<&[&str]>) -> String {
         ),
     };
     text += &best_and_last(runs);
+    text += &test_reads(material.test_reads).map_or_else(String::new, |sentence| format!("\n{sentence}\n"));
     text += &images(plots, Section::Learning);
     section("Learning", &text)
+}
+
+/// How often the test set was read, and with how many configs. `None` if the folder does not know.
+pub(crate) fn test_reads(reads: &[TestRead]) -> Option<String> {
+    let times: u64 = reads.iter().map(|read| u64::from(read.reads)).sum();
+    let configs: BTreeSet<&str> = reads.iter().map(|read| read.config_digest.as_str()).collect();
+    let times = if times == 1 { "once".to_owned() } else { format!("{} times", grouped(times)) };
+    (!reads.is_empty()).then(|| {
+        format!(
+            "In this folder, the test set was read {times}, with {} (seeds not counted), including runs that were deleted since.",
+            counted(configs.len(), "config")
+        )
+    })
 }
 
 /// The best and the last epoch of each run.
@@ -206,7 +224,7 @@ fn best_and_last(runs: &[Run]) -> String {
             best.epoch.to_string(),
             percent(last.eval_top1),
             last.epoch.to_string(),
-            or_none(run.done().map(|record| record.test_top1), percent),
+            or_none(run.done().and_then(|record| record.test_top1), percent),
         ];
         if averaged {
             row.push(or_none(last.non_ema_eval_top1, percent));
@@ -225,61 +243,145 @@ fn best_and_last(runs: &[Run]) -> String {
     )
 }
 
-fn timing(runs: &[Run], plots: Option<&[&str]>) -> String {
+fn timing(material: &Material<'_>, plots: Option<&[&str]>) -> String {
     use Align::{Left, Right};
     let columns = [
         ("Model", Left),
-        ("Seed", Right),
         ("Mode", Left),
         ("Batch", Right),
-        ("Steps", Right),
-        ("Median, ms", Right),
-        ("p90, ms", Right),
-        ("p99, ms", Right),
         ("Images/s", Right),
+        ("95 % interval", Right),
+        ("Range over blocks", Right),
+        ("Median, ms", Right),
+        ("p99, ms", Right),
         ("GFLOP/s", Right),
         ("MFU, %", Right),
     ];
-    let mut rows = Vec::new();
-    for run in runs {
-        rows.extend(run.timings().iter().map(|timing| {
-            let (gflop_per_s, mfu_percent) = run.arithmetic_rate(timing);
-            let mode = match timing.mode {
-                TimingMode::TrainStep => "training step",
-                TimingMode::Inference => "inference",
-            };
-            vec![
-                markdown_name(&run.identity().model),
-                run.identity().seed.to_string(),
-                mode.to_owned(),
-                timing.batch_size.to_string(),
-                timing.samples.to_string(),
-                magnitude(1e3 * timing.median_s),
-                magnitude(1e3 * timing.p90_s),
-                magnitude(1e3 * timing.p99_s),
-                magnitude(timing.images_per_s()),
-                or_none(gflop_per_s, magnitude),
-                or_none(mfu_percent, |percent| format!("{percent:.0}")),
-            ]
-        }));
-    }
+    let row = |row: &ThroughputRow| {
+        let mode = match row.mode {
+            TimingMode::TrainStep => "training step",
+            TimingMode::Inference => "inference",
+        };
+        let ends = |low: f64, high: f64| format!("[{}, {}]", magnitude(low), magnitude(high));
+        vec![
+            markdown_name(&row.model),
+            mode.to_owned(),
+            row.batch_size.to_string(),
+            magnitude(row.images_per_s),
+            or_none(row.low.zip(row.high), |(low, high)| ends(low, high)),
+            or_none(row.range, |range| ends(range.low, range.high)),
+            magnitude(1e3 * row.median_s),
+            magnitude(1e3 * row.p99_s),
+            or_none(row.gflop_per_s, magnitude),
+            or_none(row.mfu_percent, |percent| format!("{percent:.0}")),
+        ]
+    };
+    let rows: Vec<_> = material.models.iter().flat_map(|model| &model.throughput).map(row).collect();
     if rows.is_empty() {
         return section("Timing", "Nothing was timed.\n");
     }
-    let mut text =
-        "Times are those of one step on a batch that is already in memory. A training step is forward, loss, backward and \
-                    optimiser; inference is the forward pass to logits. Inference on a batch of one is the latency. MFU (model FLOPs \
-                    utilisation) is relative to the rate that plain matrix products reach on the machine; a training step counts as three \
-                    forward passes.\n\n"
-            .to_owned();
+    let mut text = ratio_table(material);
+    for remark in stage_remarks(material.stage).iter().map(String::as_str).chain(run_wise(&material.models)) {
+        text += &format!("{}\n\n", markdown(remark));
+    }
+    text += "Times are those of one step on a batch that is already in memory. A training step is forward, loss, backward and \
+             optimiser; inference is the forward pass to logits. Inference on a batch of one is the latency. MFU (model FLOPs \
+             utilisation) is relative to the rate that plain matrix products reach on the machine; a training step counts as three \
+             forward passes.\n\n";
     text += &table(&columns, &rows);
-    text += &epoch_rates(runs);
+    text += &epoch_rates(&material.models);
     text += &images(plots, Section::Speed);
     section("Timing", &text)
 }
 
+/// What a reader has to know about speeds that runs measured themselves, if there are any.
+pub(crate) fn run_wise(models: &[ModelFigures<'_>]) -> Option<&'static str> {
+    let of_runs = models.iter().flat_map(|model| &model.throughput).any(|row| row.source == "run");
+    of_runs.then_some(
+        "These speeds are run-wise: each run timed its model by itself, at its own time. The machine's speed drifts between runs, so they \
+         decide no verdict. The command vitbench time DIR times the models of a folder side by side.",
+    )
+}
+
+/// How many times as fast a model is as the fastest.
+pub(crate) struct RatioRow {
+    /// Index of the model.
+    pub(crate) model: usize,
+    /// Index of the fastest.
+    pub(crate) reference: usize,
+    /// What was timed.
+    pub(crate) timed: String,
+    /// The quantity, and the batch size.
+    pub(crate) quantity: (Quantity, usize),
+    /// The comparison of the model with the fastest, or why there is no verdict.
+    pub(crate) comparison: Result<Comparison, Incomparable>,
+    /// The ratio with its 95 % interval.
+    pub(crate) ratio: String,
+    /// The adjusted interval.
+    pub(crate) adjusted: String,
+    /// The verdict in words.
+    pub(crate) verdict: String,
+}
+
+/// For everything that was timed, the ratio of every other model's rate to that of the fastest.
+pub(crate) fn ratios(material: &Material<'_>) -> Vec<RatioRow> {
+    let Material { models, evidence, stage, .. } = material;
+    let mut rows = Vec::new();
+    for timed in evidence.all_timed() {
+        let rate = |index: usize| stage.rate(models[index].runs.model, timed).map(|rate| rate.images_per_s);
+        let mut ranked: Vec<(f64, usize)> = (0..models.len()).filter_map(|index| Some((rate(index)?, index))).collect();
+        ranked.sort_by(|(a, _), (b, _)| b.total_cmp(a));
+        let Some(((_, fastest), others)) = ranked.split_first() else { continue };
+        for (_, model) in others {
+            let comparison = evidence.at(timed, *model, *fastest);
+            let (ratio, adjusted, verdict) = match &comparison {
+                Ok(found) => (
+                    speeds::ratio(found.estimate.value.exp(), found.interval().exp()),
+                    format!("{:.2} to {:.2}", found.adjusted().low.exp(), found.adjusted().high.exp()),
+                    match found.verdict(Quantity::of(timed)) {
+                        Verdict::Better => "faster".to_owned(),
+                        Verdict::Worse => "slower".to_owned(),
+                        Verdict::Equal => format!("equal within {:.0} %", 100.0 * MARGIN),
+                        Verdict::Tie => "no difference shown".to_owned(),
+                    },
+                ),
+                Err(why) => (NONE.to_owned(), NONE.to_owned(), format!("no verdict: {why}")),
+            };
+            rows.push(RatioRow {
+                model: *model,
+                reference: *fastest,
+                timed: speeds::title(timed),
+                quantity: (Quantity::of(timed), timed.batch_size),
+                comparison,
+                ratio,
+                adjusted,
+                verdict,
+            });
+        }
+    }
+    rows
+}
+
+fn ratio_table(material: &Material<'_>) -> String {
+    use Align::{Left, Right};
+    let columns = [
+        ("Model", Left),
+        ("Timed", Left),
+        ("Times as fast (95 %)", Right),
+        ("as", Left),
+        ("Adjusted interval", Right),
+        ("Verdict", Left),
+    ];
+    let name = |index: usize| markdown_name(material.models[index].runs.model);
+    let row = |row: RatioRow| {
+        vec![name(row.model), row.timed, row.ratio, name(row.reference), row.adjusted, markdown(&row.verdict)]
+    };
+    let rows: Vec<_> = ratios(material).into_iter().map(row).collect();
+    if rows.is_empty() { String::new() } else { format!("{}\n", table(&columns, &rows)) }
+}
+
 /// Compares training including data with training steps alone.
-fn epoch_rates(runs: &[Run]) -> String {
+fn epoch_rates(models: &[ModelFigures<'_>]) -> String {
     use Align::{Left, Right};
     let columns = [
         ("Model", Left),
@@ -288,9 +390,9 @@ fn epoch_rates(runs: &[Run]) -> String {
         ("Steps alone, images/s", Right),
         ("Epochs / steps", Right),
     ];
-    let row = |run: &Run| {
+    let row = |model: &ModelFigures<'_>, run: &Run| {
         let epochs = run.epoch_images_per_s()?;
-        let steps = run.largest_batch_timing(TimingMode::TrainStep)?.images_per_s();
+        let steps = model.train_images_per_s.as_ref()?.value;
         let identity = run.identity();
         let ratio = format!("{:.2}", epochs / steps);
         Some(vec![
@@ -301,13 +403,15 @@ fn epoch_rates(runs: &[Run]) -> String {
             ratio,
         ])
     };
-    let rows: Vec<_> = runs.iter().filter_map(row).collect();
+    let rows: Vec<_> =
+        models.iter().flat_map(|model| model.runs.done().filter_map(move |(run, _)| row(model, run))).collect();
     if rows.is_empty() {
         return String::new();
     }
     format!(
-        "\nThe cost of the data: the median rate of the epochs, which includes reading and augmenting images but not evaluation, and the \
-         rate of the timed steps, whose batches are in memory.\n\n{}",
+        "\nThe cost of the data: the median rate of each run's epochs, which includes reading and augmenting images but not evaluation, and \
+         the rate of the timed steps, whose batches are in memory. The rates of epochs are run-wise: runs of different hours differ by the \
+         machine's drift as well.\n\n{}",
         table(&columns, &rows)
     )
 }

@@ -1,10 +1,10 @@
 //! Which model is best at what, in sentences, and whether the lead is more than chance.
 
-use super::evidence::{Evidence, Tested};
+use super::evidence::Evidence;
 use super::figures::{Estimate, ModelFigures};
 use super::format::{count, magnitude, percent};
 use super::names::markdown_name;
-use super::pairs::{Incomparable, Speed};
+use super::pairs::{MARGIN, Quantity, Verdict};
 
 /// A piece of a sentence. Names are free text, which Markdown and HTML escape differently.
 #[derive(Debug, Clone, PartialEq)]
@@ -49,120 +49,122 @@ pub(crate) fn answers(models: &[ModelFigures<'_>], evidence: &Evidence<'_>) -> V
         format!("{} % test accuracy{}", percent(estimate.value), interval.unwrap_or_default())
     };
     let speed = |estimate: &Estimate| format!("{} images/s", magnitude(estimate.value));
-    let factor = |best: &Estimate, next: &Estimate| format!("{} times as fast as", magnitude(best.value / next.value));
-    let points = |best: &Estimate, next: &Estimate| format!("{:.1} points ahead of", 100.0 * (best.value - next.value));
-    let times = |best: &Estimate, next: &Estimate| format!("{} times that of", magnitude(best.value / next.value));
-    let per_mac = |estimate: &Estimate| format!("{} points per million MACs", magnitude(100.0 * estimate.value));
-    let question = |labels, figure: fn(&ModelFigures<'_>) -> Option<Estimate>| {
+    let question = |labels, quantity, figure: fn(&ModelFigures<'_>) -> Option<Estimate>| {
         let mut ranked: Vec<(usize, Estimate)> =
             models.iter().enumerate().filter_map(|(index, model)| Some((index, figure(model)?))).collect();
         // The sort is stable, so equal models stay in the plan's order.
         ranked.sort_by(|(_, a), (_, b)| b.value.total_cmp(&a.value));
-        Question { question: label(labels), models, ranked }
+        Question { question: label(labels), quantity, models, evidence, ranked }
     };
     let answers = [
-        question(["Most accurate", "Accuracy"], |model| model.top1.clone()).answer(
-            Some((evidence, Tested::Accuracy)),
-            &accuracy,
-            &points,
-        ),
-        question(["Fastest to train", "Training speed"], |model| model.train_images_per_s.clone()).answer(
-            Some((evidence, Tested::Speed(Speed::Training))),
-            &speed,
-            &factor,
-        ),
-        question(["Fastest to infer", "Inference speed"], |model| model.inference_images_per_s.clone()).answer(
-            Some((evidence, Tested::Speed(Speed::Inference))),
-            &speed,
-            &factor,
-        ),
+        question(["Most accurate", "Accuracy"], Quantity::Accuracy, |model| model.top1.clone()).answer(&accuracy),
+        question(["Fastest to train", "Training speed"], Quantity::Training, |model| model.train_images_per_s.clone())
+            .answer(&speed),
+        question(["Fastest to infer", "Inference speed"], Quantity::Inference, |model| {
+            model.inference_images_per_s.clone()
+        })
+        .answer(&speed),
         smallest(label(["Smallest", "Size"]), models),
-        question(["Best accuracy per MAC", "Accuracy per MAC"], accuracy_per_mac).answer(None, &per_mac, &times),
     ];
     answers.into_iter().flatten().collect()
-}
-
-/// Test accuracy per million multiply-accumulates, which are exact.
-fn accuracy_per_mac(model: &ModelFigures<'_>) -> Option<Estimate> {
-    let macs = model.size?.macs();
-    (macs > 0).then(|| Some(model.top1.as_ref()?.scaled(1e6 / macs as f64)))?
 }
 
 /// Models ranked by a figure, largest first.
 struct Question<'a> {
     question: &'static str,
+    quantity: Quantity,
     models: &'a [ModelFigures<'a>],
+    evidence: &'a Evidence<'a>,
     ranked: Vec<(usize, Estimate)>,
 }
 
 impl Question<'_> {
-    /// Says who leads, and whether by more than chance: ahead of the runner-up by `lead`, or not distinguishable from some models. Without
-    /// a test, or if it lacks predictions, models are told apart if their intervals do not overlap. Models that were measured under
-    /// different conditions are not comparable. `None` if no model has the figure.
-    fn answer(
-        &self,
-        test: Option<(&Evidence<'_>, Tested)>,
-        text: &dyn Fn(&Estimate) -> String,
-        lead: &dyn Fn(&Estimate, &Estimate) -> String,
-    ) -> Option<Answer> {
+    /// Says who leads, and whether by more than chance: by how much it is ahead of the runner-up, or which models are equal, tied or
+    /// without a verdict. `None` if no model has the figure.
+    fn answer(&self, text: &dyn Fn(&Estimate) -> String) -> Option<Answer> {
         let (leader, best) = self.ranked.first()?;
         let others = &self.ranked[1..];
-        let (mut close, mut apart, mut why) = (Vec::new(), Vec::new(), None);
-        for (other, figure) in others {
-            let is_ahead = match test.map(|(evidence, tested)| (tested, evidence.is_ahead(tested, *leader, *other))) {
-                None | Some((Tested::Accuracy, Err(Incomparable::NotRecorded(_)))) => {
-                    best.is_distinguishable_from(figure)
-                }
-                Some((_, Ok(is_ahead))) => is_ahead,
-                Some((_, Err(reason))) => {
+        let (mut equal, mut close, mut apart, mut why) = (Vec::new(), Vec::new(), Vec::new(), None);
+        for (other, _) in others {
+            match self.evidence.verdict(self.quantity, *leader, *other) {
+                Ok(Verdict::Better) => {}
+                Ok(Verdict::Equal) => equal.push(*other),
+                Ok(Verdict::Tie | Verdict::Worse) => close.push(*other),
+                Err(reason) => {
                     apart.push(*other);
                     why.get_or_insert(reason);
-                    continue;
                 }
-            };
-            if !is_ahead {
-                close.push(*other);
             }
         }
         let name = |index: usize| Piece::Name(self.models[index].runs.model.to_owned());
         let names = |indices: &[usize]| listed(indices.iter().map(|index| name(*index)).collect());
-        let has_winner = close.is_empty() && apart.is_empty();
+        let has_winner = equal.is_empty() && close.is_empty() && apart.is_empty();
         let mut pieces = Vec::new();
         if !has_winner {
             pieces.push(Piece::Text(NO_WINNER.to_owned()));
         }
         pieces.extend([name(*leader), Piece::Text(format!(", {}", text(best)))]);
-        if !close.is_empty() {
-            pieces.push(Piece::Text(", not distinguishable from ".to_owned()));
-            pieces.extend(names(&close));
-            if test.is_some_and(|(evidence, tested)| evidence.is_judged_with_noise(tested, *leader)) {
-                pieces.push(Piece::Text(" given this machine's A/A variation".to_owned()));
+        for (indices, what) in [
+            (&equal, format!(", equal within {:.0} % to ", 100.0 * MARGIN)),
+            (&close, ", not distinguishable from ".to_owned()),
+        ] {
+            if !indices.is_empty() {
+                pieces.push(Piece::Text(what));
+                pieces.extend(names(indices));
             }
         }
         if let Some(why) = why {
-            pieces.push(Piece::Text(", not comparable with ".to_owned()));
+            pieces.push(Piece::Text(", no verdict on ".to_owned()));
             pieces.extend(names(&apart));
             pieces.push(Piece::Text(format!(": {why}")));
         }
-        if let (true, Some((next, second))) = (has_winner, others.first()) {
-            pieces.extend([Piece::Text(format!("; {} ", lead(best, second))), name(*next)]);
-            pieces.push(Piece::Text(", the runner-up".to_owned()));
+        if let (true, Some((next, _))) = (has_winner, others.first()) {
+            pieces.push(Piece::Text(format!("; {} ", self.lead(*leader, *next))));
+            pieces.push(name(*next));
+            pieces.push(Piece::Text(self.lead_interval(*leader, *next)));
         } else if others.is_empty() && self.models.len() > 1 {
             pieces.push(Piece::Text("; no other model has this figure".to_owned()));
         }
         Some(Answer { question: self.question, winner: has_winner.then_some(*leader), pieces })
     }
+
+    /// By how much the leader is ahead of the runner-up, as in `2.31 times as fast as`.
+    fn lead(&self, leader: usize, next: usize) -> String {
+        let value = self.evidence.compare(self.quantity, leader, next).map_or(0.0, |found| found.estimate.value);
+        match self.quantity {
+            Quantity::Accuracy => format!("{:.1} points ahead of", 100.0 * value),
+            _ => format!("{:.2} times as fast as", value.exp()),
+        }
+    }
+
+    /// The interval of the lead, as in `(2.27 to 2.35), the runner-up`.
+    fn lead_interval(&self, leader: usize, next: usize) -> String {
+        let interval = self.evidence.compare(self.quantity, leader, next).map(|found| found.interval());
+        let text = interval.map_or_else(
+            |_| String::new(),
+            |interval| match self.quantity {
+                Quantity::Accuracy => format!(" ({:.1} to {:.1})", 100.0 * interval.low, 100.0 * interval.high),
+                _ => format!(" ({:.2} to {:.2})", interval.low.exp(), interval.high.exp()),
+            },
+        );
+        format!("{text}, the runner-up")
+    }
 }
 
-/// Parameter counts are exact, so any difference is real and only equal counts are a tie.
+/// Parameter counts are exact. Where sizes were matched, as most comparisons do, the smallest model is no answer to anything.
 fn smallest(question: &'static str, models: &[ModelFigures<'_>]) -> Option<Answer> {
-    let fewest = models.iter().filter_map(|model| Some(model.size?.params)).min()?;
-    let has_fewest = |(_, model): &(usize, &ModelFigures<'_>)| model.size.is_some_and(|size| size.params == fewest);
-    let smallest: Vec<(usize, &ModelFigures<'_>)> = models.iter().enumerate().filter(has_fewest).collect();
-    let mut pieces = listed(smallest.iter().map(|(_, model)| Piece::Name(model.runs.model.to_owned())).collect());
-    pieces.push(Piece::Text(format!(", {} parameters", count(fewest as f64))));
-    let winner = if let [(index, _)] = smallest[..] { Some(index) } else { None };
-    Some(Answer { question, winner, pieces })
+    /// Sizes that differ by less count as matched.
+    const MATCHED: f64 = 0.05;
+    let mut sizes: Vec<(usize, usize)> =
+        models.iter().enumerate().filter_map(|(index, model)| Some((model.size?.params, index))).collect();
+    sizes.sort_unstable();
+    let (fewest, index) = *sizes.first()?;
+    if sizes.get(1).is_some_and(|(next, _)| (*next as f64) < fewest as f64 * (1.0 + MATCHED)) {
+        return None;
+    }
+    let name = Piece::Name(models[index].runs.model.to_owned());
+    let pieces = vec![name, Piece::Text(format!(", {} parameters", count(fewest as f64)))];
+    Some(Answer { question, winner: Some(index), pieces })
 }
 
 /// The first few names as a list within a sentence, and how many more there are.

@@ -74,7 +74,7 @@ struct SchemaColumn {
 }
 
 /// Rows as CSV with a header, led by a `schema` column. Without rows, the header is that column alone.
-pub(super) fn csv_text<T: Serialize>(rows: &[T]) -> Vec<u8> {
+pub(crate) fn csv_text<T: Serialize>(rows: &[T]) -> Vec<u8> {
     if rows.is_empty() {
         return b"schema\n".to_vec();
     }
@@ -88,7 +88,15 @@ pub(super) fn csv_text<T: Serialize>(rows: &[T]) -> Vec<u8> {
 /// The rows of a CSV file that [`csv_text`] made; `None` if there is no such file.
 pub(super) fn read_csv<T: DeserializeOwned>(path: &Path) -> Result<Option<Vec<T>>> {
     let Some(text) = read_csv_text(path)? else { return Ok(None) };
-    let mut reader = csv::Reader::from_reader(text.as_bytes());
+    parse_csv(path, text.as_bytes()).map(Some)
+}
+
+/// The rows of a CSV file's content; none of nothing.
+pub(super) fn parse_csv<T: DeserializeOwned>(path: &Path, bytes: &[u8]) -> Result<Vec<T>> {
+    if bytes.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut reader = csv::Reader::from_reader(bytes);
     let headers = headers(path, &mut reader)?;
     let mut rows = Vec::new();
     for record in reader.records() {
@@ -98,7 +106,7 @@ pub(super) fn read_csv<T: DeserializeOwned>(path: &Path) -> Result<Option<Vec<T>
         check_schema(path, line, schema)?;
         rows.push(record.deserialize(Some(&headers)).map_err(|error| row_error(path, &headers, &error))?);
     }
-    Ok(Some(rows))
+    Ok(rows)
 }
 
 /// The text of a CSV file that ends where it should; `None` if there is no such file.

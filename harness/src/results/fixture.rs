@@ -3,9 +3,9 @@
 use tempfile::TempDir;
 
 use super::{
-    EpochRecord, FailureReason, FailureRecord, MachineRecord, ModelSizeRecord, Noise, NoiseRecord, PartMacs,
-    PartSample, PredictionRecord, ResultsFolder, RunIdentity, RunRecord, SCHEMA, Spaced, StepPart, TimingMode,
-    TimingSample,
+    BlockRecord, EpochRecord, FailureReason, FailureRecord, MachineDetails, MachineRecord, ModelSizeRecord, PartMacs,
+    PartSample, PredictionRecord, ResultsFolder, RunIdentity, RunRecord, SCHEMA, Spaced, StageModel, StepPart,
+    StretchRecord, TimingMode, TimingSample,
 };
 
 /// One model of the fixture.
@@ -93,22 +93,53 @@ pub(crate) fn add_failed(folder: &ResultsFolder, model: &Model, seed: u64) {
     .unwrap();
 }
 
-/// A/A variation of the fixture's machine.
-pub(crate) fn noise() -> NoiseRecord {
+/// Five processes of six blocks in which these models were timed side by side. The machine's speed drifts by 30 %, and every sample differs
+/// by a little.
+pub(crate) fn stage(models: &[&Model]) -> (Vec<BlockRecord>, Vec<StretchRecord>) {
+    let mut blocks = Vec::new();
+    let timed = [(TimingMode::TrainStep, 64, 3.0), (TimingMode::Inference, 64, 1.0), (TimingMode::Inference, 1, 1.4)];
+    for (process, block) in (1..=5_u32).flat_map(|process| (1..=6_u32).map(move |block| (process, block))) {
+        let drift = 1.0 + 0.3 * uniform(u64::from(process * 10 + block), 1);
+        for (mode, batch_size, cost) in timed {
+            for model in models {
+                let position = blocks.len() as u32 % 9 + 1;
+                let jitter = 1.0 + 0.01 * (uniform(blocks.len() as u64, 2) - 0.5);
+                blocks.push(BlockRecord {
+                    model: model.name.clone(),
+                    mode,
+                    batch_size,
+                    precision: "f32".to_owned(),
+                    process,
+                    block,
+                    position,
+                    steps: 3,
+                    step_s: batch_size as f64 * cost / model.images_per_s * drift * jitter,
+                    steal_percent: Some(0.0),
+                    load: Some(0.0),
+                    mhz: None,
+                    disturbed: false,
+                });
+            }
+        }
+    }
     let MachineRecord { version, cpu, cpu_cores, device, threads, started, .. } = machine();
-    let noise = Noise { log_std: 0.02, degrees: 9 };
-    NoiseRecord {
-        schema: SCHEMA,
+    let model = |model: &&Model| StageModel { model: model.name.clone(), micro_batch: 16, macs: 182_849_664 };
+    let stretch = StretchRecord {
         version,
         cpu,
         cpu_cores,
         device,
         threads,
-        measured: started,
-        train_step: noise,
-        inference: noise,
-        latency: noise,
-    }
+        started,
+        first_process: 1,
+        last_process: 5,
+        seconds: 60.0,
+        wanted_precision: 0.02,
+        reached_precision: Some(0.004),
+        peak_gflop_per_s: Some(400.0),
+        models: models.iter().map(model).collect(),
+    };
+    (blocks, vec![stretch])
 }
 
 /// Images of the fixture's test set.
@@ -120,7 +151,7 @@ fn predictions(model: &Model, seed: u64) -> Vec<PredictionRecord> {
     let difficulty = |image: usize| 0.8 * uniform(image as u64, 0) + 0.2 * uniform(image as u64, salt);
     let mut order: Vec<usize> = (0..TEST_IMAGES).collect();
     order.sort_by(|a, b| difficulty(*a).total_cmp(&difficulty(*b)));
-    let right = (done(model, seed).test_top1 * TEST_IMAGES as f64).round() as usize;
+    let right = (done(model, seed).test_top1.unwrap() * TEST_IMAGES as f64).round() as usize;
     let mut records = Vec::new();
     for (rank, image) in order.into_iter().enumerate() {
         let label = image % 10;
@@ -180,8 +211,8 @@ pub(crate) fn done(model: &Model, seed: u64) -> RunRecord {
         test_images: TEST_IMAGES,
         classes: 10,
         class_names: (0..10).map(|class| format!("class-{class}")).collect(),
-        test_loss: 1.6 - model.top1,
-        test_top1: model.top1 + 0.004 * seed as f64,
+        test_loss: Some(1.6 - model.top1),
+        test_top1: Some(model.top1 + 0.004 * seed as f64),
         test_top5: Some(0.97 + 0.001 * seed as f64),
         non_ema_test_loss: None,
         non_ema_test_top1: None,
@@ -211,6 +242,7 @@ pub(crate) fn identity(model: &Model, seed: u64) -> RunIdentity {
         device: "flex".to_owned(),
         precision: "f32".to_owned(),
         threads: 8,
+        numerics: 1,
         recipe: "a1b2c3d4e5".to_owned(),
     }
 }
@@ -227,6 +259,7 @@ fn machine() -> MachineRecord {
         device: "flex".to_owned(),
         threads: 8,
         started: "2026-11-20T09:30:00Z".to_owned(),
+        details: MachineDetails::default(),
     }
 }
 

@@ -2,8 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::samples::TimingMode;
-
 /// Size and cost of a model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "RecordedSize")]
@@ -96,15 +94,6 @@ impl ModelSizeRecord {
             }
         }
         parts
-    }
-
-    /// Floating-point operations that a timed step makes for an image. A backward pass counts as two forward passes (the
-    /// gradients of inputs and of weights); the optimiser is left out.
-    pub fn step_flops(&self, mode: TimingMode) -> u64 {
-        match mode {
-            TimingMode::TrainStep => 3 * self.flops(),
-            TimingMode::Inference => self.flops(),
-        }
     }
 
     /// Floating-point operations of all parts: two for a multiply-accumulate.

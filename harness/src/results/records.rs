@@ -50,6 +50,33 @@ pub struct MachineRecord {
     pub threads: usize,
     /// When the plan was started, RFC 3339.
     pub started: String,
+    /// More about processor, system and program, as far as it is known.
+    #[serde(default)]
+    pub details: MachineDetails,
+}
+
+/// What two machines of one brand of CPU may differ in. Empty in older records.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct MachineDetails {
+    /// Family of the CPU.
+    pub cpu_family: Option<String>,
+    /// Its model.
+    pub cpu_model: Option<String>,
+    /// Its stepping.
+    pub cpu_stepping: Option<String>,
+    /// Instruction sets and other features, separated by spaces.
+    pub cpu_flags: Option<String>,
+    /// Version of its microcode.
+    pub microcode: Option<String>,
+    /// The virtual machine's vendor, if the system runs in one.
+    pub hypervisor: Option<String>,
+    /// Version of the kernel.
+    pub kernel: Option<String>,
+    /// The compiler that built the program.
+    pub rustc: Option<String>,
+    /// The program's allocator.
+    pub allocator: Option<String>,
 }
 
 /// Identifies a run and its model; part of `done.json` and `failed.json`.
@@ -75,6 +102,9 @@ pub struct RunIdentity {
     pub precision: String,
     /// Worker threads.
     pub threads: usize,
+    /// Version of what training computes; 1 in older records.
+    #[serde(default = "one_numerics")]
+    pub numerics: u32,
     /// Digest of the recipe: training and augmentation. Empty in older records.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub recipe: String,
@@ -100,10 +130,11 @@ pub struct RunRecord {
     #[serde(default)]
     pub class_names: Vec<String>,
     /// Mean cross-entropy on the test set after the last epoch, in nats.
-    #[serde(deserialize_with = "null_as_nan")]
-    pub test_loss: f64,
+    /// `None` if it is not finite, or if the test set was not read.
+    pub test_loss: Option<f64>,
     /// Test accuracy: the fraction of images whose likeliest class is correct.
-    pub test_top1: f64,
+    /// `None` if the test set was not read.
+    pub test_top1: Option<f64>,
     /// Fraction of test images whose class is among the five likeliest; absent below six classes.
     pub test_top5: Option<f64>,
     /// `test_loss` of the weights after the last step, where the model is the EMA of the weights; absent where it is not.
@@ -145,9 +176,8 @@ fn one() -> usize {
     1
 }
 
-/// JSON has no notation for a number that is not finite and writes `null`; a loss can be one.
-fn null_as_nan<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
-    Ok(Option::deserialize(deserializer)?.unwrap_or(f64::NAN))
+fn one_numerics() -> u32 {
+    1
 }
 
 /// `failed.json`: a run that failed.

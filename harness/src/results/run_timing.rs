@@ -2,10 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use super::models::ModelRuns;
+use super::records::RunRecord;
 use super::runs::Run;
 use super::samples::{StepPart, TimingMode};
+use super::stage::ThroughputRow;
 use super::timing::TimingSummary;
-use crate::stats::median;
+use crate::stats::{mean_interval, median};
 
 impl Run {
     /// Everything that was timed, by mode and ascending batch size.
@@ -21,22 +24,9 @@ impl Run {
         })
     }
 
-    /// What was timed in a mode at its largest batch: the throughput that the machine can reach.
-    pub fn largest_batch_timing(&self, mode: TimingMode) -> Option<&TimingSummary> {
-        self.timings().iter().rfind(|timing| timing.mode == mode)
-    }
-
     /// What was timed in a mode at one batch size.
     pub fn timing_at(&self, mode: TimingMode, batch_size: usize) -> Option<&TimingSummary> {
         self.timings().iter().find(|timing| (timing.mode, timing.batch_size) == (mode, batch_size))
-    }
-
-    /// Floating-point operations of a timed step, in 1e9 a second, and their percentage of the machine's peak; as far as the
-    /// run's record tells.
-    pub fn arithmetic_rate(&self, timing: &TimingSummary) -> (Option<f64>, Option<f64>) {
-        let Some(done) = self.done() else { return (None, None) };
-        let gflop_per_s = timing.gflop_per_s(&done.model_size);
-        (Some(gflop_per_s), done.peak_gflop_per_s.map(|peak| 100.0 * gflop_per_s / peak))
     }
 
     /// Median of the epochs' rates, in images per second: training with the data read, augmented and digested.
@@ -54,21 +44,54 @@ impl Run {
         };
         let data = part(StepPart::Data)?;
         let (forward, both) = (part(StepPart::Forward)?, part(StepPart::ForwardBackward)?);
-        let step = self.timing_at(TimingMode::TrainStep, self.parts.first()?.batch_size)?.median_s;
+        let older = || Some(self.timing_at(TimingMode::TrainStep, self.parts.first()?.batch_size)?.median_s);
+        let step = part(StepPart::Step).or_else(older)?;
         let both = both.min(step);
         let forward = forward.min(both);
         let parts = [data, forward, both - forward, step - both];
         parts.iter().all(|part| part.is_finite()).then_some(parts)
     }
+}
 
-    /// Median time of inference on a single image, in seconds.
-    pub fn latency_s(&self) -> Option<f64> {
-        self.timing_at(TimingMode::Inference, 1).map(|timing| timing.median_s)
+/// What the completed runs of a model measured, a row for each mode and batch size: medians over the runs. Runs of version 0.1 timed
+/// themselves, one after the other.
+pub fn run_throughput(model: &ModelRuns<'_>) -> Vec<ThroughputRow> {
+    let mut by_key: BTreeMap<(TimingMode, usize), Vec<(&TimingSummary, &RunRecord)>> = BTreeMap::new();
+    for (run, record) in model.done() {
+        for timing in run.timings() {
+            by_key.entry((timing.mode, timing.batch_size)).or_default().push((timing, record));
+        }
     }
-
-    /// The raw times of one mode at one batch size, in seconds per step.
-    pub fn seconds(&self, mode: TimingMode, batch_size: usize) -> Vec<f64> {
-        let samples = self.timing.iter().filter(|sample| (sample.mode, sample.batch_size) == (mode, batch_size));
-        samples.map(|sample| sample.seconds).collect()
-    }
+    let row = |((mode, batch_size), timings): ((TimingMode, usize), Vec<(&TimingSummary, &RunRecord)>)| {
+        let over_runs = |of: &dyn Fn(&TimingSummary, &RunRecord) -> Option<f64>| {
+            median(&timings.iter().filter_map(|(timing, record)| of(timing, record)).collect::<Vec<_>>())
+        };
+        let logs: Vec<f64> = timings.iter().map(|(timing, _)| timing.images_per_s().ln()).collect();
+        let interval = if logs.len() > 2 { mean_interval(&logs).map(|logs| logs.exp()) } else { None };
+        let gflop_per_s = |timing: &TimingSummary, record: &RunRecord| {
+            timing.images_per_s() * mode.flops(record.model_size.macs()) / 1e9
+        };
+        Some(ThroughputRow {
+            model: model.model.to_owned(),
+            mode,
+            batch_size,
+            precision: timings[0].1.identity.precision.clone(),
+            source: "run",
+            processes: timings.len(),
+            blocks: None,
+            disturbed_blocks: None,
+            median_s: over_runs(&|timing, _| Some(timing.median_s))?,
+            p90_s: over_runs(&|timing, _| Some(timing.p90_s))?,
+            p99_s: over_runs(&|timing, _| Some(timing.p99_s))?,
+            images_per_s: over_runs(&|timing, _| Some(timing.images_per_s()))?,
+            low: interval.map(|interval| interval.low),
+            high: interval.map(|interval| interval.high),
+            gflop_per_s: over_runs(&|timing, record| Some(gflop_per_s(timing, record))),
+            mfu_percent: over_runs(&|timing, record| {
+                Some(100.0 * gflop_per_s(timing, record) / record.peak_gflop_per_s?)
+            }),
+            range: None,
+        })
+    };
+    by_key.into_iter().filter_map(row).collect()
 }

@@ -135,7 +135,7 @@ impl Runs {
                 Entry::Occupied(mut entry) => match (entry.get().done(), run.done()) {
                     (Some(here), Some(there)) => {
                         // Processors may round differently.
-                        if here.test_loss.to_bits() != there.test_loss.to_bits() {
+                        if here.test_loss.map(f64::to_bits) != there.test_loss.map(f64::to_bits) {
                             disputed.insert(run.folder.name());
                         }
                     }

@@ -12,7 +12,16 @@ pub enum TimingMode {
     Inference,
 }
 
-/// A row of `timing.csv`: one raw sample.
+impl TimingMode {
+    /// Floating-point operations that a timed step makes for an image, from the multiply-accumulates of its forward pass: two for each. A
+    /// backward pass counts as two forward passes (the gradients of inputs and of weights); the optimiser is left out.
+    pub fn flops(self, macs: u64) -> f64 {
+        let passes = if self == Self::TrainStep { 3.0 } else { 1.0 };
+        2.0 * passes * macs as f64
+    }
+}
+
+/// A row of `timing.csv`, which runs of version 0.6 and earlier have: one raw sample.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TimingSample {
     /// What was timed.
@@ -33,6 +42,8 @@ pub enum StepPart {
     Forward,
     /// Forward pass, loss and backward pass, the gradients of all lanes added up.
     ForwardBackward,
+    /// A whole training step, on images in memory. Older runs recorded it in `timing.csv`.
+    Step,
 }
 
 /// A row of `parts.csv`: one raw sample.

@@ -8,9 +8,10 @@ use super::files::csv_text;
 use super::model_size::ModelSizeRecord;
 use super::models::{ModelRuns, by_model};
 use super::records::{EpochRecord, FailureReason, SCHEMA};
+use super::run_timing::run_throughput;
 use super::runs::Run;
 use super::samples::TimingMode;
-use super::timing::TimingSummary;
+use super::stage::{Stage, ThroughputRow, stage_throughput};
 
 /// `models.csv`: size and cost of each model. Multiply-accumulates and FLOPs are those of one image's forward pass; there is a column
 /// for each part that any of the models has, empty where a model lacks it.
@@ -64,48 +65,10 @@ pub fn epochs_csv(runs: &[Run]) -> Vec<u8> {
     csv_text(&rows)
 }
 
-/// `throughput.csv`: what was timed in every run. Latency is inference at batch size 1. `mfu_percent` is the
+/// `throughput.csv`: what was timed of every model. Latency is inference at batch size 1. `mfu_percent` is the
 /// MFU: a model's rate of floating-point operations as a percentage of the rate that plain matrix products reach on the same machine.
-pub fn throughput_csv(runs: &[Run]) -> Vec<u8> {
-    #[derive(Serialize)]
-    struct Row {
-        model: String,
-        seed: u64,
-        run: String,
-        mode: TimingMode,
-        batch_size: usize,
-        samples: usize,
-        median_s: f64,
-        p90_s: f64,
-        p99_s: f64,
-        images_per_s: f64,
-        gflop_per_s: Option<f64>,
-        mfu_percent: Option<f64>,
-    }
-
-    let mut rows = Vec::new();
-    for run in runs {
-        let identity = run.identity();
-        let row = |timing: &TimingSummary| {
-            let (gflop_per_s, mfu_percent) = run.arithmetic_rate(timing);
-            Row {
-                model: text_cell(&identity.model),
-                seed: identity.seed,
-                run: text_cell(&identity.run),
-                mode: timing.mode,
-                batch_size: timing.batch_size,
-                samples: timing.samples,
-                median_s: timing.median_s,
-                p90_s: timing.p90_s,
-                p99_s: timing.p99_s,
-                images_per_s: timing.images_per_s(),
-                gflop_per_s,
-                mfu_percent,
-            }
-        };
-        rows.extend(run.timings().iter().map(row));
-    }
-    csv_text(&rows)
+pub fn throughput_csv<'a>(rows: impl Iterator<Item = &'a ThroughputRow>) -> Vec<u8> {
+    csv_text(&rows.collect::<Vec<_>>())
 }
 
 /// A row of `summary.csv`.
@@ -146,16 +109,25 @@ struct SummaryRow {
 }
 
 /// `summary.csv`: every run, those that failed with their reason. `test_top1` is that of the weights at the end of training, `best_` and
-/// `last_eval_top1` are those of the epochs on the images of `eval_split`. Throughputs are medians at the largest timed
+/// `last_eval_top1` are those of the epochs on the images of `eval_split`. Throughputs are the model's at the largest timed
 /// batch; `epoch_images_per_s` is that of training with the data read and augmented.
-pub fn summary_csv(runs: &[Run]) -> Vec<u8> {
-    csv_text(&runs.iter().map(summary_row).collect::<Vec<_>>())
+pub fn summary_csv(runs: &[Run], stage: &Stage) -> Vec<u8> {
+    csv_text(&runs.iter().map(|run| summary_row(run, stage)).collect::<Vec<_>>())
 }
 
-fn summary_row(run: &Run) -> SummaryRow {
+fn summary_row(run: &Run, stage: &Stage) -> SummaryRow {
     let (identity, done, failed) = (run.identity(), run.done(), run.failed());
-    let train = run.largest_batch_timing(TimingMode::TrainStep);
-    let inference = run.largest_batch_timing(TimingMode::Inference);
+    let mut throughput = stage_throughput(&identity.model, stage);
+    if throughput.is_empty() {
+        throughput = run_throughput(&ModelRuns {
+            model: &identity.model,
+            architecture: &identity.architecture,
+            runs: vec![run],
+        });
+    }
+    let largest = |mode| throughput.iter().filter(|row| row.mode == mode).max_by_key(|row| row.batch_size);
+    let (train, inference) = (largest(TimingMode::TrainStep), largest(TimingMode::Inference));
+    let latency = throughput.iter().find(|row| (row.mode, row.batch_size) == (TimingMode::Inference, 1));
     let best = EpochRecord::best(&run.epochs);
     SummaryRow {
         model: text_cell(&identity.model),
@@ -167,9 +139,9 @@ fn summary_row(run: &Run) -> SummaryRow {
         message: failed.map(|record| text_cell(&record.message)),
         params: done.map(|record| record.model_size.params),
         macs: done.map(|record| record.model_size.macs()),
-        test_top1: done.map(|record| record.test_top1),
+        test_top1: done.and_then(|record| record.test_top1),
         test_top5: done.and_then(|record| record.test_top5),
-        test_loss: done.map(|record| record.test_loss),
+        test_loss: done.and_then(|record| record.test_loss),
         non_ema_test_top1: done.and_then(|record| record.non_ema_test_top1),
         epochs: run.epochs.len(),
         eval_split: run.epochs.last().map(|epoch| epoch.split.clone()),
@@ -177,12 +149,12 @@ fn summary_row(run: &Run) -> SummaryRow {
         best_eval_top1: best.map(|epoch| epoch.eval_top1),
         last_eval_top1: run.epochs.last().map(|epoch| epoch.eval_top1),
         train_seconds: done.map(|record| record.train_seconds),
-        train_batch_size: train.as_ref().map(|timing| timing.batch_size),
-        train_images_per_s: train.as_ref().map(|timing| timing.images_per_s()),
+        train_batch_size: train.map(|row| row.batch_size),
+        train_images_per_s: train.map(|row| row.images_per_s),
         epoch_images_per_s: run.epoch_images_per_s(),
-        inference_batch_size: inference.as_ref().map(|timing| timing.batch_size),
-        inference_images_per_s: inference.as_ref().map(|timing| timing.images_per_s()),
-        latency_s: run.latency_s(),
+        inference_batch_size: inference.map(|row| row.batch_size),
+        inference_images_per_s: inference.map(|row| row.images_per_s),
+        latency_s: latency.map(|row| row.median_s),
         train_peak_rss_bytes: done.and_then(|record| record.train_peak_rss_bytes),
         data_fingerprint: text_cell(&identity.data_fingerprint),
         batch_digest: done.map(|record| text_cell(&record.batch_digest)),

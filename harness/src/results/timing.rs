@@ -1,6 +1,5 @@
 //! Raw times, condensed.
 
-use super::model_size::ModelSizeRecord;
 use super::samples::TimingMode;
 use crate::stats::{median, quantile};
 
@@ -34,11 +33,6 @@ impl TimingSummary {
             p99_s: quantile(seconds, 0.99)?,
         };
         seconds.iter().all(|time| time.is_finite() && *time > 0.0).then_some(timing)
-    }
-
-    /// Floating-point operations of a step over its median time, in 1e9 a second.
-    pub fn gflop_per_s(&self, size: &ModelSizeRecord) -> f64 {
-        self.images_per_s() * size.step_flops(self.mode) as f64 / 1e9
     }
 
     /// Images of a step over its median time.

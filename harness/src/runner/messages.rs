@@ -64,7 +64,7 @@ impl Reporter {
                 Some(self.progress((epoch - 1) * self.images + stats.seen.images(), text))
             }
             Event::Timing => {
-                Some(self.progress(self.epochs * self.images, "timing training step, inference and latency".into()))
+                Some(self.progress(self.epochs * self.images, "timing the parts of a training step".into()))
             }
             Event::Remark(text) => Some(Message::Line((*text).to_owned())),
             Event::Resumed { epoch, steps: 0 } => Some(Message::Line(format!("resumes with epoch {epoch}"))),
@@ -83,7 +83,10 @@ impl Reporter {
                 epoch.train_images_per_s,
                 epoch.train_seconds + epoch.eval_seconds,
             ))),
-            Event::Done(record) => Some(Message::Line(format!("done: test {:.1} %", 100.0 * record.test_top1))),
+            Event::Done(record) => Some(Message::Line(match record.test_top1 {
+                Some(top1) => format!("done: test {:.1} %", 100.0 * top1),
+                None => "done; the test set was not read".to_owned(),
+            })),
             Event::Failed(record) => {
                 Some(Message::Line(format!("failed in epoch {}: {}", record.epoch, record.message)))
             }

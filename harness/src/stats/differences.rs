@@ -1,7 +1,7 @@
-//! Differences of two means, with intervals and p-values from the components of their variance.
+//! Estimates with intervals and p-values, and differences of two means.
 
-use super::intervals::{t_quantile, two_sided_p};
-use super::{Interval, mean};
+use super::intervals::{t_critical, two_sided_p};
+use super::{Interval, mean, sample_std};
 
 /// A difference with its 95 % interval and p-value.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -14,23 +14,20 @@ pub struct Difference {
     pub p: f64,
 }
 
-/// A component of a difference's variance.
+/// The variance of an estimate.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Spread {
-    /// Variance of the difference of the means.
+    /// Variance of the estimate.
     pub variance: f64,
     /// Degrees of freedom of the variance estimate, infinite if the variance is known.
     pub degrees: f64,
 }
 
 impl Spread {
-    /// The variance of the difference between the means of two independent samples, assuming that both have the same variance (as in
-    /// Student's two-sample test). `None` with fewer than three values in total, or if a sample is empty.
-    pub fn pooled(first: &[f64], second: &[f64]) -> Option<Self> {
-        let degrees = (first.len() + second.len()).checked_sub(2).filter(|degrees| *degrees > 0)? as f64;
-        let squares = squares(first)? + squares(second)?;
-        let variance = squares / degrees * (1.0 / first.len() as f64 + 1.0 / second.len() as f64);
-        Some(Self { variance, degrees })
+    /// Of the mean of independent samples. `None` with fewer than two.
+    pub fn of_mean(samples: &[f64]) -> Option<Self> {
+        let std = sample_std(samples)?;
+        Some(Self { variance: std * std / samples.len() as f64, degrees: (samples.len() - 1) as f64 })
     }
 
     /// The sum of independent components, with degrees of freedom by the Welch-Satterthwaite equation.
@@ -39,19 +36,14 @@ impl Spread {
         let squares: f64 = parts.iter().map(|part| part.variance.powi(2) / part.degrees).sum();
         Self { variance, degrees: if squares > 0.0 { variance.powi(2) / squares } else { f64::INFINITY } }
     }
-
-    /// Half the width of a 95 % interval.
-    pub fn half_width(self) -> f64 {
-        t_quantile(self.degrees) * self.variance.sqrt()
-    }
 }
 
-/// A difference and its variance.
+/// An estimate and its variance.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Estimate {
-    /// First minus second.
+    /// The value, such as first minus second.
     pub value: f64,
-    /// Variance of the difference.
+    /// Its variance.
     pub spread: Spread,
 }
 
@@ -61,7 +53,12 @@ impl Estimate {
         (value.is_finite() && spread.variance.is_finite()).then_some(Self { value, spread })
     }
 
-    /// Two-sided p-value for the hypothesis of no difference.
+    /// The mean of independent samples. `None` with fewer than two, or if one is not finite.
+    pub fn of_mean(samples: &[f64]) -> Option<Self> {
+        Self::new(mean(samples)?, Spread::of_mean(samples)?)
+    }
+
+    /// Two-sided p-value for the hypothesis that the true value is zero.
     pub fn p(self) -> f64 {
         let Spread { variance, degrees } = self.spread;
         if variance > 0.0 {
@@ -72,37 +69,52 @@ impl Estimate {
         }
     }
 
-    /// The difference with its interval and p-value.
+    /// Half the width of the interval that misses the true value with probability `alpha`.
+    pub fn half_width(self, alpha: f64) -> f64 {
+        t_critical(alpha, self.spread.degrees) * self.spread.variance.sqrt()
+    }
+
+    /// The interval that misses the true value with probability `alpha`.
+    pub fn interval(self, alpha: f64) -> Interval {
+        let half = self.half_width(alpha);
+        Interval { low: self.value - half, high: self.value + half }
+    }
+
+    /// The value with its 95 % interval and p-value.
     pub fn difference(self) -> Difference {
-        let Self { value, spread } = self;
-        let half = spread.half_width();
-        Difference { value, interval: Interval { low: value - half, high: value + half }, p: self.p() }
+        Difference { value: self.value, interval: self.interval(0.05), p: self.p() }
     }
 }
 
-/// The difference between the mean results of two models over their runs. Seeds are independent; all runs share the same images.
+/// The difference between the mean accuracies of two models over their runs. Seeds are independent; all runs share the same images.
 ///
-/// `image_variance` is the variance over the images of the difference between the two models' mean numbers of correct predictions,
-/// divided by the number of `images`. Adding the variances of seeds and images counts their shared part twice and so errs on the safe
-/// side (Owen 2007, "The pigeonhole bootstrap"). `None` with fewer than three runs in total, if a model has no runs, or if a number
-/// is not finite.
-pub fn difference_of_means(first: &[f64], second: &[f64], image_variance: f64, images: usize) -> Option<Estimate> {
-    let seeds = Spread::pooled(first, second)?;
-    let of_images = Spread { variance: image_variance, degrees: images.saturating_sub(1).max(1) as f64 };
-    Estimate::new(mean(first)? - mean(second)?, Spread::sum(&[seeds, of_images]))
+/// `image_variance` is the variance of that difference over the choice of test images. Adding it to the variances of the seeds counts
+/// their shared part twice and so errs on the safe side (Owen 2007, "The pigeonhole bootstrap").
+///
+/// The degrees of freedom are those that the seeds alone allow, however many images there are: Welch's (1947, "The generalization of
+/// 'Student's' problem when several different population variances are involved"), for spreads that may differ. Where the samples'
+/// spreads differ much, Welch's degrees of freedom are themselves a guess from few runs, and those of the smaller sample replace
+/// them. `None` with fewer than two runs of a model, or if a number is not finite.
+pub fn difference_of_means(first: &[f64], second: &[f64], image_variance: f64) -> Option<Estimate> {
+    let (a, b) = (Spread::of_mean(first)?, Spread::of_mean(second)?);
+    let seeds = Spread::sum(&[a, b]);
+    let smaller = a.degrees.min(b.degrees);
+    // Between those of the smaller sample (one spread dominates) and of both samples together (equal spreads).
+    let middle = UNEQUAL * (a.degrees + b.degrees) + (1.0 - UNEQUAL) * smaller;
+    let degrees = if seeds.degrees < middle { smaller } else { seeds.degrees };
+    let variance = seeds.variance + image_variance;
+    Estimate::new(mean(first)? - mean(second)?, Spread { variance, degrees: degrees.min(a.degrees + b.degrees) })
 }
 
-fn squares(samples: &[f64]) -> Option<f64> {
-    let mean = mean(samples)?;
-    Some(samples.iter().map(|x| (x - mean).powi(2)).sum())
-}
+/// How far Welch's degrees of freedom have to lie above those of the smaller sample, as a fraction of their range, to be used.
+const UNEQUAL: f64 = 1.0 / 3.0;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     const FIRST: [f64; 3] = [0.712, 0.734, 0.721];
-    const SECOND: [f64; 2] = [0.741, 0.752];
+    const SECOND: [f64; 3] = [0.741, 0.752, 0.748];
 
     fn close(difference: Difference, low: f64, high: f64, p: f64) {
         let Difference { interval, p: actual, .. } = difference;
@@ -111,25 +123,41 @@ mod tests {
     }
 
     #[test]
-    fn without_images_it_is_the_two_sample_t_test_of_scipy() {
-        // scipy.stats.ttest_ind(FIRST, SECOND)
-        let difference = difference_of_means(&FIRST, &SECOND, 0.0, 1000).unwrap().difference();
-        close(difference, -0.053467392683056954, 0.0051340593497236145, 0.07867459164880808);
+    fn without_images_it_is_welchs_test_of_scipy() {
+        // scipy.stats.ttest_ind([0.71, 0.75, 0.72, 0.74], [0.77, 0.74, 0.78, 0.75], equal_var=False)
+        let difference = difference_of_means(&[0.71, 0.75, 0.72, 0.74], &[0.77, 0.74, 0.78, 0.75], 0.0).unwrap();
+        close(difference.difference(), -0.06158949616374027, 0.0015894961637402186, 0.059141290871560365);
     }
 
     #[test]
-    fn with_images_the_degrees_are_those_of_satterthwaite() {
-        // From scipy.stats.t with the formulas in `make_literals.py`.
-        let difference = difference_of_means(&FIRST, &SECOND, 0.00003, 1000).unwrap().difference();
-        close(difference, -0.05097288185773212, 0.0026395485243987764, 0.06894083143724762);
+    fn images_widen_the_interval_and_add_no_degrees_of_freedom() {
+        let plain = difference_of_means(&FIRST, &SECOND, 0.0).unwrap();
+        let with_images = difference_of_means(&FIRST, &SECOND, 0.00003).unwrap();
+        assert_eq!(plain.spread.degrees, with_images.spread.degrees);
+        assert!(with_images.half_width(0.05) > plain.half_width(0.05) && with_images.p() > plain.p());
     }
 
     #[test]
-    fn what_does_not_vary_is_sure_and_two_runs_say_nothing() {
-        let sure = difference_of_means(&[0.5, 0.5], &[0.4, 0.4], 0.0, 10).unwrap().difference();
+    fn very_different_spreads_leave_the_degrees_of_the_smaller_sample() {
+        let unequal = difference_of_means(&[0.700, 0.701, 0.702], &[0.70, 0.74, 0.72], 0.0).unwrap();
+        assert_eq!(unequal.spread.degrees, 2.0);
+        let more = difference_of_means(&[0.700, 0.701, 0.702, 0.703], &[0.70, 0.74, 0.72], 0.0).unwrap();
+        assert_eq!(more.spread.degrees, 2.0);
+    }
+
+    #[test]
+    fn the_mean_of_samples_has_students_interval() {
+        // scipy.stats.ttest_1samp([0.02, 0.05, 0.01, 0.04, 0.03], 0)
+        let estimate = Estimate::of_mean(&[0.02, 0.05, 0.01, 0.04, 0.03]).unwrap();
+        close(estimate.difference(), 0.01036756838522443, 0.04963243161477557, 0.01323559956368269);
+    }
+
+    #[test]
+    fn what_does_not_vary_is_sure_and_one_run_says_nothing() {
+        let sure = difference_of_means(&[0.5, 0.5], &[0.4, 0.4], 0.0).unwrap().difference();
         assert_eq!((sure.p, sure.interval), (0.0, Interval { low: sure.value, high: sure.value }));
-        assert_eq!(difference_of_means(&[0.5, 0.5], &[0.5, 0.5], 0.0, 10).unwrap().p(), 1.0);
-        assert_eq!(difference_of_means(&[0.5], &[0.4], 0.0, 10), None);
-        assert_eq!(difference_of_means(&[0.5, f64::NAN], &[0.4], 0.0, 10), None);
+        assert_eq!(difference_of_means(&[0.5, 0.5], &[0.5, 0.5], 0.0).unwrap().p(), 1.0);
+        assert_eq!(difference_of_means(&[0.5, 0.5], &[0.4], 0.0), None);
+        assert_eq!(difference_of_means(&[0.5, f64::NAN], &[0.4, 0.4], 0.0), None);
     }
 }

@@ -5,7 +5,6 @@
 //! empty cell instead of a meaningless number. The distributions come from statrs. A bootstrap is deterministic, so the same records
 //! always give the same interval. The literals in the tests come from `fixtures/make_literals.py`.
 
-mod bootstrap;
 mod calibration;
 mod differences;
 mod holm;
@@ -13,10 +12,9 @@ mod intervals;
 mod paired;
 mod quantiles;
 
-pub use bootstrap::{log_median_std, median_ratio_interval};
 pub use calibration::{ConfidenceBin, calibration_error, confidence_bins};
 pub use differences::{Difference, Estimate, Spread, difference_of_means};
-pub use holm::holm;
-pub use intervals::{Interval, mean_interval, median_interval, t_quantile, wilson_interval};
+pub use holm::{Adjusted, holm};
+pub use intervals::{Interval, mean_interval, t_critical, t_quantile, wilson_interval};
 pub use paired::{mcnemar_exact, paired_difference_interval};
 pub use quantiles::{mean, median, quantile, sample_std};

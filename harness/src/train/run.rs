@@ -4,16 +4,15 @@ use super::context::{Ending, Event, Flow, Outcome, RunContext};
 use super::evaluate::{Evaluated, evaluate_learner};
 use super::evaluation::{Evaluation, Prediction};
 use super::fit::Training;
-use super::learner::Learner;
 use super::size::model_size;
 use super::step::StepOptions;
-use super::timing::{TIMED_LR, Timed, time_inference, time_part, time_train_step};
+use super::timing::{TIMED_LR, Timed, time_part, time_train_step};
+use crate::config::ReadTest;
 use crate::data::{BatchReader, Images, contact_sheet};
 use crate::error::{Error, Result};
-use crate::measure::{Enough, peak_gflop_per_s, peak_rss_bytes};
+use crate::measure::{Enough, peak_rss_bytes};
 use crate::results::{
-    FailureReason, FailureRecord, KeptImage, PartSample, PredictionRecord, RunRecord, Spaced, StepPart, TimingMode,
-    TimingSample, surest_mistakes,
+    FailureReason, FailureRecord, KeptImage, PartSample, PredictionRecord, RunRecord, Spaced, StepPart, surest_mistakes,
 };
 use crate::weights;
 
@@ -23,7 +22,7 @@ const KEPT_IMAGES: usize = 24;
 /// Maximum height and width of these pictures, in pixels.
 const KEPT_IMAGE_SIZE: u32 = 64;
 
-/// Trains, evaluates and times a model, and writes its records. Resumes from the run's last checkpoint if it has one.
+/// Trains and evaluates a model, and writes its records. Resumes from the run's last checkpoint if it has one.
 ///
 /// A run that diverges is not an error: it writes a record that says so.
 ///
@@ -32,7 +31,7 @@ const KEPT_IMAGE_SIZE: u32 = 64;
 pub fn run(context: &RunContext<'_>, on_event: &mut dyn FnMut(Event<'_>)) -> Result<Outcome> {
     context.folder.create()?;
     let mut training = Training::begin(context, on_event)?;
-    match train_and_time(&mut training, on_event) {
+    match train_and_test(&mut training, on_event) {
         Ok(record) => {
             context.folder.write_done(&record)?;
             training.clear_checkpoints()?;
@@ -55,35 +54,42 @@ pub fn run(context: &RunContext<'_>, on_event: &mut dyn FnMut(Event<'_>)) -> Res
     }
 }
 
-fn train_and_time(training: &mut Training<'_>, on_event: &mut dyn FnMut(Event<'_>)) -> Flow<RunRecord> {
+fn train_and_test(training: &mut Training<'_>, on_event: &mut dyn FnMut(Event<'_>)) -> Flow<RunRecord> {
     training.finish(on_event)?;
     let tested = test(training)?;
     on_event(Event::Timing);
-    let peak_gflop_per_s = time(training)?;
-    Ok(record(training, &tested, peak_gflop_per_s))
+    time_parts(training)?;
+    Ok(record(training, &tested))
 }
 
 /// The results of a trained model on the test set.
 struct Tested {
-    evaluation: Evaluation,
+    /// `None` if the test set was not read.
+    evaluation: Option<Evaluation>,
     non_ema: Option<Evaluation>,
     /// Peak resident memory of training and testing.
     train_peak_rss_bytes: Option<u64>,
 }
 
-/// Evaluates the trained model on the test set; keeps its predictions, pictures of its mistakes, and its weights.
+/// Evaluates the trained model on the test set, unless the config forbids it; keeps its predictions, pictures of its mistakes, and its weights.
 fn test(training: &Training<'_>) -> Flow<Tested> {
     let Training { context, architecture, learner, .. } = training;
     let _turn = context.machine.turn(context.stop)?.ok_or(Ending::Interrupted)?;
     let images = &context.dataset.test;
-    let Evaluated { evaluation, predictions, non_ema } = evaluate_learner(context, learner, images)?;
-    let predictions = prediction_records(images, &predictions);
-    context.folder.write_predictions(&predictions)?;
-    keep_images(context, &predictions)?;
+    let (mut tested, mut non_ema_tested) = (None, None);
+    if context.config.train.test == ReadTest::AtEnd {
+        let reads = context.config.test_reads(training.position.epochs.len());
+        context.folder.count_test_read(context.config.digest_without_seed(), reads)?;
+        let Evaluated { evaluation, predictions, non_ema } = evaluate_learner(context, learner, images)?;
+        let predictions = prediction_records(images, &predictions);
+        context.folder.write_predictions(&predictions)?;
+        keep_images(context, &predictions)?;
+        (tested, non_ema_tested) = (Some(evaluation), non_ema);
+    }
     let train_peak_rss_bytes = peak_rss_bytes();
     // Before timing, whose steps change the weights.
     weights::save(&weights::trained_weights(context.folder), architecture, &learner.result())?;
-    Ok(Tested { evaluation, non_ema, train_peak_rss_bytes })
+    Ok(Tested { evaluation: tested, non_ema: non_ema_tested, train_peak_rss_bytes })
 }
 
 fn prediction_records(images: &Images, predictions: &[Prediction]) -> Vec<PredictionRecord> {
@@ -113,69 +119,42 @@ fn keep_images(context: &RunContext<'_>, predictions: &[PredictionRecord]) -> Re
     context.folder.write_images(&kept.iter().map(record).collect::<Vec<_>>(), &png)
 }
 
-/// Times the trained model with exclusive access to the machine. Returns the machine's peak rate, in GFLOP/s.
-fn time(training: &mut Training<'_>) -> Flow<f64> {
+/// Times the parts of a training step at the recipe's batch size, with exclusive access to the machine. They say what a step's time goes
+/// into. Speeds of models come from the timing stage, which times them side by side.
+fn time_parts(training: &mut Training<'_>) -> Flow<()> {
     let context = training.context;
     let _alone = context.machine.alone(context.stop)?.ok_or(Ending::Interrupted)?;
-    let parts = time_parts(context, &training.learner)?;
-    let samples = time_steps(context, &mut training.learner)?;
-    context.folder.write_parts(&parts)?;
-    context.folder.write_timing(&samples)?;
-    Ok(peak_gflop_per_s(context.timing_lanes, context.device))
-}
-
-/// Times the parts of a training step at the recipe's batch size.
-fn time_parts(context: &RunContext<'_>, learner: &Learner) -> Flow<Vec<PartSample>> {
     let RunContext { config, dataset, timing_lanes: lanes, .. } = context;
     let batch_size = config.train.batch_size;
-    let training = BatchReader::training(&dataset.train, &config.data, config.seed);
+    let augmenting = BatchReader::training(&dataset.train, &config.data, config.seed);
     let plain = BatchReader::evaluation(&dataset.train, &config.data);
     let timed = |reader| Timed { images: &dataset.train, reader, batch_size };
     let enough = Enough::of(&config.measure);
-    // A quarter of the time of a whole step's figure is enough for the fractions of a step.
+    // Fractions of a step need less time than a rate.
     let enough = Enough { min_seconds: enough.min_seconds / 4.0, ..enough };
+    let learner = &mut training.learner;
     let mut all = Vec::new();
-    for part in [StepPart::Data, StepPart::Forward, StepPart::ForwardBackward] {
+    for part in [StepPart::Data, StepPart::Forward, StepPart::ForwardBackward, StepPart::Step] {
         context.check_stop()?;
-        let reader = if part == StepPart::Data { &training } else { &plain };
-        let samples = time_part(learner, lanes, &timed(reader), part, config.train.gradient_checkpointing, enough);
+        let samples = match part {
+            StepPart::Step => {
+                let options = StepOptions::of(&config.train, TIMED_LR);
+                time_train_step(learner, lanes, &timed(&plain), options, enough)?
+            }
+            part => {
+                let reader = if part == StepPart::Data { &augmenting } else { &plain };
+                time_part(learner, lanes, &timed(reader), part, config.train.gradient_checkpointing, enough)
+            }
+        };
         all.extend(samples.into_iter().map(|seconds| PartSample { part, batch_size, seconds }));
     }
-    Ok(all)
-}
-
-/// Times whole training steps and inference at the batch sizes of the config, and inference of one image.
-fn time_steps(context: &RunContext<'_>, learner: &mut Learner) -> Flow<Vec<TimingSample>> {
-    let RunContext { config, dataset, timing_lanes: lanes, .. } = context;
-    let measure = &config.measure;
-    let enough = Enough::of(measure);
-    let reader = BatchReader::evaluation(&dataset.train, &config.data);
-    let timed = |batch_size| Timed { images: &dataset.train, reader: &reader, batch_size };
-    let recipe_batch = || vec![config.train.batch_size];
-    let mut all = Vec::new();
-    let mut keep = |mode, batch_size, samples: Vec<f64>| {
-        all.extend(samples.into_iter().map(|seconds| TimingSample { mode, batch_size, seconds }));
-    };
-    for batch_size in measure.train_batch_sizes.clone().unwrap_or_else(recipe_batch) {
-        context.check_stop()?;
-        let options = StepOptions::of(&config.train, TIMED_LR);
-        let samples = time_train_step(learner, lanes, &timed(batch_size), options, enough)?;
-        keep(TimingMode::TrainStep, batch_size, samples);
-    }
-    let mut sizes = measure.inference_batch_sizes.clone().unwrap_or_else(recipe_batch);
-    sizes.push(1);
-    sizes.sort_unstable();
-    sizes.dedup();
-    for batch_size in sizes {
-        context.check_stop()?;
-        keep(TimingMode::Inference, batch_size, time_inference(learner, lanes, &timed(batch_size), enough));
-    }
     context.check_stop()?;
-    Ok(all)
+    context.folder.write_parts(&all)?;
+    Ok(())
 }
 
 /// The record of a complete run.
-fn record(training: &Training<'_>, tested: &Tested, peak_gflop_per_s: f64) -> RunRecord {
+fn record(training: &Training<'_>, tested: &Tested) -> RunRecord {
     let Training { context, architecture, learner, position, first_step, .. } = training;
     let Tested { evaluation, non_ema, train_peak_rss_bytes } = tested;
     let dataset = context.dataset;
@@ -188,9 +167,9 @@ fn record(training: &Training<'_>, tested: &Tested, peak_gflop_per_s: f64) -> Ru
         test_images: dataset.test.len(),
         classes,
         class_names: dataset.classes.clone(),
-        test_loss: evaluation.loss(),
-        test_top1: evaluation.top1(),
-        test_top5: evaluation.top5(classes),
+        test_loss: evaluation.as_ref().map(Evaluation::loss),
+        test_top1: evaluation.as_ref().map(Evaluation::top1),
+        test_top5: evaluation.as_ref().and_then(|evaluation| evaluation.top5(classes)),
         non_ema_test_loss: non_ema.as_ref().map(Evaluation::loss),
         non_ema_test_top1: non_ema.as_ref().map(Evaluation::top1),
         train_seconds: position.epochs.iter().map(|epoch| epoch.train_seconds).sum(),
@@ -199,7 +178,7 @@ fn record(training: &Training<'_>, tested: &Tested, peak_gflop_per_s: f64) -> Ru
         first_step_seconds: first_step.map(|step| step.seconds),
         train_peak_rss_bytes: *train_peak_rss_bytes,
         micro_batch: learner.micro_batch(),
-        peak_gflop_per_s: Some(peak_gflop_per_s),
+        peak_gflop_per_s: None,
         batch_digest: position.batches.to_hex(),
         resumes: position.resumes,
         jobs: context.jobs,

@@ -1,5 +1,7 @@
 //! Timing of training steps and inference. Batches are already in memory, so that the model is timed and not the data.
 
+use std::collections::HashMap;
+
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
@@ -49,11 +51,10 @@ impl Timed<'_> {
 fn train_step<'a>(
     learner: &'a mut Learner,
     lanes: &'a Lanes,
-    timed: &Timed<'_>,
+    parts: Vec<MicroBatch>,
+    images: usize,
     options: StepOptions,
 ) -> impl FnMut() -> std::result::Result<(), Diverged> + use<'a> {
-    let parts = timed.micro_batches(learner, true);
-    let images = timed.batch_size;
     move || {
         let fetch = |part: usize| parts[part].clone();
         learner.step(lanes, &Batch { images, micro_batches: parts.len(), fetch: &fetch }, options)?;
@@ -64,31 +65,18 @@ fn train_step<'a>(
 }
 
 /// An inference pass, for repeated calls: from images in memory to logits on the host.
-fn inference<'a>(learner: &Learner, lanes: &'a Lanes, timed: &Timed<'_>) -> impl FnMut() + use<'a> {
-    let parts = timed.micro_batches(learner, false);
+fn inference<'a>(learner: &Learner, lanes: &'a Lanes, parts: Vec<MicroBatch>, images: usize) -> impl FnMut() + use<'a> {
     let model = learner.model().valid();
-    let images = timed.batch_size;
     move || {
         let fetch = |part: usize| parts[part].clone();
         drop(infer(&model, lanes, &Batch { images, micro_batches: parts.len(), fetch: &fetch }));
     }
 }
 
-/// Seconds of every repetition. The first failure ends the measurement.
-fn seconds_of<E>(
-    enough: Enough,
-    mut step: impl FnMut() -> std::result::Result<(), E>,
-) -> std::result::Result<Vec<f64>, E> {
-    let mut outcome = Ok(());
-    let samples = sample(&SystemClock::default(), enough, || {
-        if outcome.is_ok() {
-            outcome = step();
-        }
-    });
-    outcome.map(|()| samples)
-}
-
 /// Times complete training steps, in seconds.
+///
+/// # Errors
+/// If the loss or the gradients are not finite, which ends the measurement.
 pub(super) fn time_train_step(
     learner: &mut Learner,
     lanes: &Lanes,
@@ -96,12 +84,19 @@ pub(super) fn time_train_step(
     options: StepOptions,
     enough: Enough,
 ) -> std::result::Result<Vec<f64>, Diverged> {
-    seconds_of(enough, train_step(learner, lanes, timed, options))
+    let parts = timed.micro_batches(learner, true);
+    repeat(enough, train_step(learner, lanes, parts, timed.batch_size, options))
 }
 
-/// Times inference passes, in seconds.
-pub(super) fn time_inference(learner: &Learner, lanes: &Lanes, timed: &Timed<'_>, enough: Enough) -> Vec<f64> {
-    sample(&SystemClock::default(), enough, inference(learner, lanes, timed))
+/// Seconds of every repetition. The first failure ends the measurement.
+fn repeat<E>(enough: Enough, mut step: impl FnMut() -> std::result::Result<(), E>) -> std::result::Result<Vec<f64>, E> {
+    let mut outcome = Ok(());
+    let samples = sample(&SystemClock::default(), enough, || {
+        if outcome.is_ok() {
+            outcome = step();
+        }
+    });
+    outcome.map(|()| samples)
 }
 
 /// Times one part of a training step, in seconds. The lanes share the work as in a complete step.
@@ -153,6 +148,8 @@ fn free_graphs(device: &Device) {
 pub struct TimingBench<'a> {
     timed: &'a TimedModel,
     learner: Learner,
+    /// Batches that were made, by mode and batch size.
+    batches: HashMap<(TimingMode, usize), Vec<MicroBatch>>,
 }
 
 impl<'a> TimingBench<'a> {
@@ -164,7 +161,8 @@ impl<'a> TimingBench<'a> {
         let device = device.clone().autodiff();
         let model = architecture.init(0, &device);
         let optimizer = optimizer::build(&timed.step.optimizer, Decay::All, architecture, &model);
-        Self { timed, learner: Learner::new(model, optimizer, device, micro_batch, classes) }
+        let learner = Learner::new(model, optimizer, device, micro_batch, classes);
+        Self { timed, learner, batches: HashMap::new() }
     }
 
     /// Images that a lane computes at a time.
@@ -180,16 +178,13 @@ impl<'a> TimingBench<'a> {
         batch_size: usize,
         lanes: &'s Lanes,
     ) -> Box<dyn FnMut() -> Result<()> + 's> {
-        let (image_size, classes) = self.timed.model.architecture.images();
-        let images = some_images(batch_size, image_size, classes);
-        let reader = BatchReader::plain(&images);
-        let timed = Timed { images: &images, reader: &reader, batch_size };
+        let parts = self.batch(mode, batch_size);
         match mode {
             TimingMode::TrainStep => {
                 let StepConfig { clip_norm, gradient_checkpointing, .. } = self.timed.step;
                 let options = StepOptions { lr: TIMED_LR, clip_norm, gradient_checkpointing };
                 let name = &self.timed.model.name;
-                let mut step = train_step(&mut self.learner, lanes, &timed, options);
+                let mut step = train_step(&mut self.learner, lanes, parts, batch_size, options);
                 Box::new(move || {
                     step().map_err(|diverged| {
                         let help = "check the sizes of the model: its loss or gradients overflow 32-bit floats";
@@ -198,7 +193,7 @@ impl<'a> TimingBench<'a> {
                 })
             }
             TimingMode::Inference => {
-                let mut pass = inference(&self.learner, lanes, &timed);
+                let mut pass = inference(&self.learner, lanes, parts, batch_size);
                 Box::new(move || {
                     pass();
                     Ok(())
@@ -207,12 +202,24 @@ impl<'a> TimingBench<'a> {
         }
     }
 
-    /// Times such steps, in seconds.
+    /// Times such steps, in seconds. The first failure ends the measurement.
     ///
     /// # Errors
     /// As [`step`](Self::step).
     pub fn time(&mut self, mode: TimingMode, batch_size: usize, lanes: &Lanes, enough: Enough) -> Result<Vec<f64>> {
-        seconds_of(enough, self.step(mode, batch_size, lanes))
+        repeat(enough, self.step(mode, batch_size, lanes))
+    }
+
+    /// A batch of arbitrary images.
+    fn batch(&mut self, mode: TimingMode, batch_size: usize) -> Vec<MicroBatch> {
+        let make = || {
+            let (image_size, classes) = self.timed.model.architecture.images();
+            let images = some_images(batch_size, image_size, classes);
+            let reader = BatchReader::plain(&images);
+            let timed = Timed { images: &images, reader: &reader, batch_size };
+            timed.micro_batches(&self.learner, mode == TimingMode::TrainStep)
+        };
+        self.batches.entry((mode, batch_size)).or_insert_with(make).clone()
     }
 }
 

@@ -162,7 +162,7 @@ pub(super) fn calibration(
         .iter()
         .filter_map(|(_, predictions)| calibration_error(&confidence_bins(pairs(predictions), BINS)))
         .collect();
-    let losses: Vec<f64> = model.runs.done().map(|(_, record)| record.test_loss).collect();
+    let losses: Vec<f64> = model.runs.done().filter_map(|(_, record)| record.test_loss).collect();
     let confidence = mean(&all.iter().map(|(confidence, _)| *confidence).collect::<Vec<_>>())?;
     let row = Calibration {
         index,

@@ -20,10 +20,10 @@ use std::collections::BTreeSet;
 use askama::Template;
 
 use self::inline::shown_name;
-use self::view::{Card, Failure, LeadRow, Legend, Origin, Page};
+use self::view::{Card, Failure, LeadRow, Legend, Origin, Page, RatioRow};
 use super::comparability;
 use super::differences;
-use super::format::{counted, gibibytes, or_none, points};
+use super::format::{counted, gibibytes, points};
 use super::leads::{self, Leads};
 use super::material::Material;
 use super::names::{plain, shorten};
@@ -34,6 +34,7 @@ use super::sections;
 use super::verdict::{self, Piece};
 use crate::error::Result;
 use crate::results::RunRecord;
+use crate::stats::Interval;
 
 const STYLE: &str = include_str!("../../../templates/report.css");
 const SCRIPT: &str = include_str!("../../../templates/report.js");
@@ -55,7 +56,7 @@ pub(crate) fn page(material: &Material<'_>) -> Result<String> {
     let figures = |section| charts::figures(section, &content, &colors);
     let surest =
         chosen.iter().map(|(index, (model, _))| mistakes::surest(*index, model)).collect::<Result<Vec<_>>>()?;
-    let (notices, notes) = comparability::notes(&material.runs.ended, &material.runs.disputed)
+    let (notices, notes) = comparability::notes(&material.runs.ended, &material.runs.disputed, &material.models)
         .iter()
         .map(|note| note.trim().trim_start_matches("- ").to_owned())
         .partition::<Vec<_>, _>(|note| note.starts_with("**"));
@@ -76,15 +77,18 @@ pub(crate) fn page(material: &Material<'_>) -> Result<String> {
         failures: failures(material),
         legend: legend(&models),
         leader: leads.as_ref().map(|leads| name_of(material, leads.leader)).unwrap_or_default(),
-        method: leads::METHOD,
+        method: leads.as_ref().map(|leads| differences::method(&leads.leads)).unwrap_or_default(),
+        power: super::power::of_report(material).unwrap_or_default(),
         leads: lead_rows(material, leads.as_ref()),
         leads_left_out: leads.as_ref().map_or(0, |leads| leads.leads.len().saturating_sub(LEADS_SHOWN)),
         trade_offs: figures(Section::TradeOffs)?,
         learning: figures(Section::Learning)?,
-        time_to_accuracy: time_to_accuracy::of(&models),
+        test_reads: sections::test_reads(material.test_reads).unwrap_or_default(),
+        time_to_accuracy: time_to_accuracy::of(&models, &material.report.targets),
         references: references(material),
         speed: figures(Section::Speed)?,
-        noise: inline::html(differences::noise(material).trim().trim_start_matches("- ")),
+        speed_remarks: speed_remarks(material),
+        ratios: ratios(material),
         reliability: figures(Section::Reliability)?.pop(),
         calibrations: calibrations.into_iter().map(|(_, (row, _))| row).collect(),
         confusions: chosen
@@ -180,25 +184,55 @@ fn legend(models: &[Shown<'_>]) -> Vec<Legend> {
 
 fn lead_rows(material: &Material<'_>, leads: Option<&Leads>) -> Vec<LeadRow> {
     let row = |lead: &leads::Lead| {
-        let (difference, interval, verdict) = match &lead.difference {
-            Ok(difference) => (
-                points(difference.value),
-                format!("{} to {}", points(difference.interval.low), points(difference.interval.high)),
-                if lead.is_more_than_chance { "less accurate" } else { "no difference shown" }.to_owned(),
+        let ends = |interval: Interval| format!("{} to {}", points(interval.low), points(interval.high));
+        let (difference, interval, adjusted, p) = match (&lead.comparison, lead.these_two_runs) {
+            (Ok(comparison), _) => (
+                points(comparison.estimate.value),
+                ends(comparison.interval()),
+                ends(comparison.adjusted()),
+                leads::p_value(comparison.p),
             ),
-            Err(why) => (String::new(), String::new(), format!("not comparable: {why}")),
+            (Err(_), Some(these)) => (
+                format!("{} (these two runs)", points(these.value)),
+                format!("{} (these two runs)", ends(these.interval)),
+                String::new(),
+                String::new(),
+            ),
+            (Err(_), None) => Default::default(),
         };
         LeadRow {
             index: lead.model,
             name: name_of(material, lead.model),
             difference,
             interval,
-            p: or_none(lead.p, leads::p_value),
-            verdict,
-            is_more_than_chance: lead.is_more_than_chance,
+            adjusted,
+            p,
+            verdict: lead.verdict(),
+            is_more_than_chance: lead.is_more_than_chance(),
         }
     };
     leads.map(|leads| leads.leads.iter().take(LEADS_SHOWN).map(row).collect()).unwrap_or_default()
+}
+
+/// What a reader has to know about how speeds were measured.
+fn speed_remarks(material: &Material<'_>) -> Vec<String> {
+    let mut remarks = super::speeds::stage_remarks(material.stage);
+    remarks.extend(sections::run_wise(&material.models).map(str::to_owned));
+    remarks
+}
+
+/// The ratios of the models' rates to those of the fastest.
+fn ratios(material: &Material<'_>) -> Vec<RatioRow> {
+    let row = |row: sections::RatioRow| RatioRow {
+        index: row.model,
+        name: name_of(material, row.model),
+        timed: row.timed,
+        reference: name_of(material, row.reference),
+        ratio: row.ratio,
+        adjusted: row.adjusted,
+        verdict: row.verdict,
+    };
+    sections::ratios(material).into_iter().map(row).collect()
 }
 
 /// The comparison with reported results as HTML.

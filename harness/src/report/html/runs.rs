@@ -53,7 +53,9 @@ fn section(index: usize, run: &Run, is_whole: bool) -> Result<RunSection> {
         if is_whole { (run.folder.log_tail(LOG_LINES)?, config(run)?) } else { (Vec::new(), String::new()) };
     let log: Vec<String> = log.iter().map(|line| shorten(&plain(line), LINE_CHARS)).collect();
     let outcome = match (run.done(), run.failed()) {
-        (Some(record), _) => format!("{} %", percent(record.test_top1)),
+        (Some(record), _) => {
+            record.test_top1.map_or_else(|| "not tested".to_owned(), |top1| format!("{} %", percent(top1)))
+        }
         (None, Some(failed)) => {
             format!("{} in epoch {}: {}", failed.reason, failed.epoch, shorten(&plain(&failed.message), LINE_CHARS))
         }
@@ -99,7 +101,7 @@ fn facts(run: &Run) -> Vec<(&'static str, String)> {
     if let Some(record) = run.done() {
         let seconds = |seconds: f64| format!("{} s", magnitude(seconds));
         facts.extend([
-            ("Test loss", magnitude(record.test_loss)),
+            ("Test loss", or_none(record.test_loss, magnitude)),
             ("Training", seconds(record.train_seconds)),
             ("Evaluation", seconds(record.eval_seconds)),
             ("Peak memory", or_none(record.train_peak_rss_bytes, gibibytes)),

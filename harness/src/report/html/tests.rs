@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::super::tests::{material, of_folder};
+use super::super::tests::{material, of_folder, records};
 use super::super::write;
 use super::*;
 use crate::results::ResultsFolder;
@@ -53,8 +53,8 @@ fn sweep(models: usize, epochs: usize) -> (TempDir, ResultsFolder) {
 #[test]
 fn hostile_names_do_no_harm() {
     let (_temporary, folder) = sweep(7, 3);
-    let runs = folder.read_runs(&[]).unwrap();
-    let page = page(&material(&runs)).unwrap();
+    let records = records(folder.read_runs(&[]).unwrap());
+    let page = page(&material(&records)).unwrap();
     assert_eq!(page.matches("<script").count(), 1, "ours");
     assert!(!page.contains("<img src=x") && !page.contains("onerror=alert(2)>'<"));
     assert_eq!(page.matches("</style>").count(), 1);
@@ -68,9 +68,9 @@ fn hostile_names_do_no_harm() {
 #[test]
 fn a_page_is_a_function_of_the_records() {
     let (_temporary, folder) = fixture::folder();
-    let runs = folder.read_runs(&fixture::order()).unwrap();
-    let first = page(&material(&runs)).unwrap();
-    assert!(first == page(&material(&runs)).unwrap());
+    let records = records(folder.read_runs(&fixture::order()).unwrap());
+    let first = page(&material(&records)).unwrap();
+    assert!(first == page(&material(&records)).unwrap());
     for part in
         ["Most accurate", "No winner", "What a training step spends its time on", "class-3", "diverged in epoch 2"]
     {
@@ -83,17 +83,17 @@ fn a_page_is_a_function_of_the_records() {
 fn a_page_without_a_completed_run_says_so() {
     let (_temporary, folder) = fixture::empty_folder();
     fixture::add_failed(&folder, &fixture::models()[0], 0);
-    let runs = folder.read_runs(&[]).unwrap();
-    assert!(page(&material(&runs)).unwrap().contains("No run was completed, so there is no verdict."));
+    let records = records(folder.read_runs(&[]).unwrap());
+    assert!(page(&material(&records)).unwrap().contains("No run was completed, so there is no verdict."));
 }
 
 #[test]
 fn the_page_of_300_runs_is_small() {
     let (_temporary, folder) = sweep(100, 20);
-    let runs = folder.read_runs(&[]).unwrap();
-    assert_eq!(runs.ended.len(), 301);
+    let records = records(folder.read_runs(&[]).unwrap());
+    assert_eq!(records.runs.ended.len(), 301);
     let start = std::time::Instant::now();
-    let page = page(&material(&runs)).unwrap();
+    let page = page(&material(&records)).unwrap();
     println!("{} bytes in {:?}", page.len(), start.elapsed());
     assert!(page.len() < 8_000_000, "{} bytes", page.len());
 }

@@ -31,15 +31,18 @@ pub(super) struct Page<'a> {
     pub(super) failures: Vec<Failure>,
     pub(super) legend: Vec<Legend>,
     pub(super) leader: String,
-    pub(super) method: &'static str,
+    pub(super) method: String,
+    pub(super) power: String,
     pub(super) leads: Vec<LeadRow>,
     pub(super) leads_left_out: usize,
     pub(super) trade_offs: Vec<Figure>,
     pub(super) learning: Vec<Figure>,
+    pub(super) test_reads: String,
     pub(super) time_to_accuracy: Option<TimeToAccuracy>,
     pub(super) references: String,
     pub(super) speed: Vec<Figure>,
-    pub(super) noise: String,
+    pub(super) speed_remarks: Vec<String>,
+    pub(super) ratios: Vec<RatioRow>,
     pub(super) reliability: Option<Figure>,
     pub(super) calibrations: Vec<Calibration>,
     pub(super) confusions: Vec<Confusion>,
@@ -83,9 +86,21 @@ pub(super) struct LeadRow {
     pub(super) name: String,
     pub(super) difference: String,
     pub(super) interval: String,
+    pub(super) adjusted: String,
     pub(super) p: String,
     pub(super) verdict: String,
     pub(super) is_more_than_chance: bool,
+}
+
+/// How many times as fast a model is as another.
+pub(super) struct RatioRow {
+    pub(super) index: usize,
+    pub(super) name: String,
+    pub(super) timed: String,
+    pub(super) reference: String,
+    pub(super) ratio: String,
+    pub(super) adjusted: String,
+    pub(super) verdict: String,
 }
 
 /// Where a figure comes from: the same for all figures of a page.

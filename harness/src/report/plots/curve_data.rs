@@ -8,7 +8,7 @@ use super::data::{Shown, name, over_seeds};
 use super::look::{self, Look};
 use crate::config::ReferenceRun;
 use crate::report::figures::ModelFigures;
-use crate::results::{EpochRecord, TimingMode};
+use crate::results::{EpochRecord, ThroughputRow, TimingMode};
 use crate::stats;
 
 /// The horizontal axis of a learning curve.
@@ -87,10 +87,13 @@ fn extents(curves: &[Curve]) -> Vec<f64> {
 /// Images per second of every batch size that was timed, on logarithmic axes.
 pub(crate) fn rates_by_batch(models: &[Shown<'_>], mode: TimingMode) -> Option<Curves> {
     let curve = |(model, look): &Shown<'_>| {
-        let mut rates: BTreeMap<usize, Vec<f64>> = BTreeMap::new();
-        let timings = model.runs.done().flat_map(|(run, _)| run.timings()).filter(|timing| timing.mode == mode);
-        timings.for_each(|timing| rates.entry(timing.batch_size).or_default().push(timing.images_per_s()));
-        let main = rates.iter().filter_map(|(batch, rates)| of_values(*batch as f64, rates)).collect();
+        let spot = |row: &ThroughputRow| Spot {
+            x: row.batch_size as f64,
+            mean: row.images_per_s,
+            low: row.low.unwrap_or(row.images_per_s),
+            high: row.high.unwrap_or(row.images_per_s),
+        };
+        let main = model.throughput.iter().filter(|row| row.mode == mode).map(spot).collect();
         Curve { name: name(model.runs.model), look: *look, main, train: Vec::new() }
     };
     let curves: Vec<Curve> = models.iter().map(curve).collect();

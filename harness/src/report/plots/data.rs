@@ -7,8 +7,8 @@ use super::stacks::{Stack, Stacks};
 use crate::report::figures::{Estimate, ModelFigures};
 use crate::report::format::{count, counted, magnitude, percent};
 use crate::report::names::{plain, shorten};
-use crate::results::{TimingMode, TimingSummary};
-use crate::stats::{self, Interval};
+use crate::results::TimingMode;
+use crate::stats::Interval;
 
 /// A model as it looks in every plot.
 pub(crate) type Shown<'a> = (&'a ModelFigures<'a>, Look);
@@ -40,13 +40,8 @@ pub(crate) fn left_out(models: usize) -> Option<String> {
 /// Median, 90th and 99th percentile of the time of inference on one image.
 pub(crate) fn latency(models: &[Shown<'_>]) -> Option<Rows> {
     let value = |model: &ModelFigures<'_>| {
-        let timings: Vec<&TimingSummary> =
-            model.runs.done().filter_map(|(run, _)| run.timing_at(TimingMode::Inference, 1)).collect();
-        let ms = |of: fn(&TimingSummary) -> f64| {
-            stats::median(&timings.iter().map(|timing| 1e3 * of(timing)).collect::<Vec<_>>())
-        };
-        let (median, p90, p99) =
-            (ms(|timing| timing.median_s)?, ms(|timing| timing.p90_s)?, ms(|timing| timing.p99_s)?);
+        let row = model.latency()?;
+        let [median, p90, p99] = [row.median_s, row.p90_s, row.p99_s].map(|seconds| 1e3 * seconds);
         Some(Value {
             value: median,
             interval: Some(Interval { low: p90, high: p99 }),
@@ -230,9 +225,8 @@ pub(crate) fn over_seeds(models: &[Shown<'_>]) -> &'static str {
 
 /// The largest timed batch size, if it is the same for all models.
 fn batch_size(models: &[Shown<'_>], mode: TimingMode) -> String {
-    let runs = models.iter().flat_map(|(model, _)| model.runs.done());
     let mut sizes: Vec<usize> =
-        runs.filter_map(|(run, _)| run.largest_batch_timing(mode)).map(|timing| timing.batch_size).collect();
+        models.iter().filter_map(|(model, _)| model.largest(mode)).map(|row| row.batch_size).collect();
     sizes.sort_unstable();
     sizes.dedup();
     match sizes.as_slice() {

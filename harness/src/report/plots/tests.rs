@@ -3,7 +3,7 @@
 use super::*;
 use crate::report::figures;
 use crate::results::fixture::{self, Model};
-use crate::results::{ResultsFolder, Run};
+use crate::results::{ResultsFolder, Run, Stage};
 
 fn runs(folder: &ResultsFolder) -> Vec<Run> {
     folder.read_runs(&fixture::order()).unwrap().ended
@@ -15,7 +15,7 @@ fn files() -> impl Iterator<Item = &'static Plot> {
 }
 
 fn svgs(runs: &[Run]) -> Vec<Option<String>> {
-    let figures = figures::of_models(runs);
+    let figures = figures::of_models(runs, &Stage::default());
     let content = Content::new(&figures, &[]);
     let svg = |plot: &Plot| plot.render(&content, Format::Svg).unwrap().map(|bytes| String::from_utf8(bytes).unwrap());
     files().map(svg).collect()
@@ -41,7 +41,7 @@ fn all_plots_are_drawn_in_both_formats() {
         let svg = svg.expect("a plot");
         assert!(svg.starts_with("<svg width=\"800\"") && svg.ends_with("</svg>\n"), "{svg}");
     }
-    let figures = figures::of_models(&runs);
+    let figures = figures::of_models(&runs, &Stage::default());
     let accuracy = PLOTS.iter().find(|plot| plot.id == "accuracy").unwrap();
     let png = accuracy.render(&Content::new(&figures, &[]), Format::Png).unwrap().unwrap();
     assert_eq!(&png[..8], b"\x89PNG\r\n\x1a\n");
@@ -110,7 +110,7 @@ fn figures_that_are_not_finite_are_left_out() {
                 sample.seconds = bad;
             }
             if let crate::results::Outcome::Done(record) = &mut run.outcome {
-                (record.test_top1, record.test_loss) = (bad, bad);
+                (record.test_top1, record.test_loss) = (Some(bad), Some(bad));
             }
         }
         let drawn: Vec<bool> = svgs(&runs).iter().map(Option::is_some).collect();

@@ -78,17 +78,17 @@ fn epochs() {
 #[test]
 fn throughput() {
     // numpy.quantile([0.25, 0.5, 1.0], [0.5, 0.9, 0.99]) = 0.5, 0.9, 0.99
-    insta::assert_snapshot!(text(throughput_csv(&runs()[..1])), @r"
-    schema,model,seed,run,mode,batch_size,samples,median_s,p90_s,p99_s,images_per_s,gflop_per_s,mfu_percent
-    2,vit-tiny,0,vit-tiny-s0,train_step,64,3,0.5,0.9,0.99,128.0,140.428541952,35.107135488
-    2,vit-tiny,0,vit-tiny-s0,inference,1,2,0.0234375,0.0296875,0.03109375,42.666666666666664,15.603171328,3.900792832
-    2,vit-tiny,0,vit-tiny-s0,inference,64,1,0.125,0.125,0.125,512.0,187.238055936,46.809513984
+    insta::assert_snapshot!(text(throughput_csv(run_throughput(&by_model(&runs()[..1])[0]).iter())), @r"
+    schema,model,mode,batch_size,precision,source,processes,blocks,disturbed_blocks,median_s,p90_s,p99_s,images_per_s,low,high,gflop_per_s,mfu_percent
+    2,vit-tiny,train_step,64,f32,run,1,,,0.5,0.9,0.99,128.0,,,140.428541952,35.107135488
+    2,vit-tiny,inference,1,f32,run,1,,,0.0234375,0.0296875,0.03109375,42.666666666666664,,,15.603171328,3.900792832
+    2,vit-tiny,inference,64,f32,run,1,,,0.125,0.125,0.125,512.0,,,187.238055936,46.809513984
     ");
 }
 
 #[test]
 fn summary() {
-    insta::assert_snapshot!(text(summary_csv(&runs())), @r"
+    insta::assert_snapshot!(text(summary_csv(&runs(), &Stage::default())), @r"
     schema,model,architecture,seed,run,status,reason,message,params,macs,test_top1,test_top5,test_loss,non_ema_test_top1,epochs,eval_split,best_epoch,best_eval_top1,last_eval_top1,train_seconds,train_batch_size,train_images_per_s,epoch_images_per_s,inference_batch_size,inference_images_per_s,latency_s,train_peak_rss_bytes,data_fingerprint,batch_digest,device,precision,threads,version
     2,vit-tiny,vit,0,vit-tiny-s0,done,,,2693578,182849664,0.734,0.97,0.8660000000000001,,4,val,3,0.75,0.625,1638.0,64,128.0,150.0,64,512.0,0.0234375,1243097248,d41d8cd98f00b204,b0c4e19a70,flex,f32,8,0.1.0 (a1b2c3d)
     2,vit-tiny,vit,1,vit-tiny-s1,done,,,2693578,182849664,0.738,0.971,0.8660000000000001,,4,val,3,0.75,0.625,1638.0,64,128.0,150.0,64,512.0,0.0234375,1243097248,d41d8cd98f00b204,b1c4e19a70,flex,f32,8,0.1.0 (a1b2c3d)

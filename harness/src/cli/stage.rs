@@ -1,0 +1,69 @@
+//! Runs the timing stage for several commands, and shows how far it is.
+
+use crate::config::TimingPlan;
+use crate::error::{Error, Result};
+use crate::report::magnitude;
+use crate::results::{BlockRecord, ResultsFolder, SCHEMA, Stage, StageRecord};
+use crate::runner::{Progress, Repetitions, StageOptions, Stop, time_stage};
+
+/// Where blocks are kept.
+pub(super) enum Kept<'a> {
+    /// In a results folder, with those that it has.
+    In(&'a ResultsFolder),
+    /// Only for this command.
+    Nowhere,
+}
+
+/// Times the models of `plan` side by side, and returns all samples. Says on standard error how far it is.
+///
+/// # Errors
+/// If a process of the stage fails, or if `stop` was set.
+pub(super) fn time(plan: &TimingPlan, threads: usize, stop: &Stop, in_process: bool, kept: &Kept<'_>) -> Result<Stage> {
+    let (blocks, record) = match kept {
+        Kept::In(folder) => (folder.read_blocks()?.unwrap_or_default(), folder.read_stage()?),
+        Kept::Nowhere => (Vec::new(), None),
+    };
+    let record = record.unwrap_or(StageRecord { schema: SCHEMA, stretches: Vec::new() });
+    let models = plan.models.len();
+    let most = plan.measure.max_seconds * models as f64;
+    let plural = if models == 1 { "" } else { "s side by side" };
+    eprintln!("Timing {models} model{plural}: five processes or more, about {most:.0} s at most.");
+    let mut all = (blocks.clone(), record.clone());
+    let mut save = |blocks: &[BlockRecord], record: &StageRecord| {
+        if let Kept::In(folder) = kept {
+            folder.write_stage(blocks, record)?;
+        }
+        all = (blocks.to_vec(), record.clone());
+        Ok(())
+    };
+    let mut tell = |Progress { processes, precision }: Progress| {
+        let known = precision.map_or_else(String::new, |precision| {
+            format!("; every ratio is known to within {} %", magnitude(100.0 * precision))
+        });
+        eprintln!("  process {processes} has ended{known}");
+    };
+    let options = StageOptions { plan, threads, stop, in_process, repetitions: None };
+    match time_stage(&options, blocks, record, &mut save, &mut tell)? {
+        true => Ok(Stage::new(&all.0, all.1.stretches)),
+        false => Err(Error::Interrupted { code: stop.exit_code() }),
+    }
+}
+
+/// Times the models of `plan` in a fixed number of processes.
+///
+/// # Errors
+/// If a process fails, or if `stop` was set.
+pub(super) fn repeat(plan: &TimingPlan, threads: usize, stop: &Stop, repetitions: Repetitions) -> Result<Stage> {
+    let mut all = (Vec::new(), StageRecord { schema: SCHEMA, stretches: Vec::new() });
+    let options = StageOptions { plan, threads, stop, in_process: false, repetitions: Some(repetitions) };
+    let mut tell = |progress: Progress| eprintln!("{} of {}", progress.processes, repetitions.processes);
+    let (blocks, record) = all.clone();
+    let mut save = |blocks: &[BlockRecord], record: &StageRecord| {
+        all = (blocks.to_vec(), record.clone());
+        Ok(())
+    };
+    match time_stage(&options, blocks, record, &mut save, &mut tell)? {
+        true => Ok(Stage::new(&all.0, all.1.stretches)),
+        false => Err(Error::Interrupted { code: stop.exit_code() }),
+    }
+}
