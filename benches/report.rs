@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
 use serde_json::{Value, json};
+use vitbench::config::ReportConfig;
 use vitbench::report::{self, Source};
 use vitbench::results::ResultsFolder;
 
@@ -68,7 +69,8 @@ fn bench(criterion: &mut Criterion) {
         group.throughput(Throughput::Elements(runs as u64));
         group.bench_function(BenchmarkId::from_parameter(runs), |bencher| {
             let (temporary, models, folders) = &*prepared;
-            let source = Source { folders, models, references: &[] };
+            let report = ReportConfig::default();
+            let source = Source { folders, models, references: &[], report: &report };
             bencher.iter(|| report::write(temporary.path(), &source).expect("the records can be read"));
         });
     }

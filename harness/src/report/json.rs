@@ -7,7 +7,7 @@ use super::figures::{Estimate, ModelFigures};
 use super::leads::{self, Leads};
 use super::material::Material;
 use super::pairs::NO_VERDICT;
-use super::sections;
+use super::timing;
 use super::verdict::{self, Piece};
 use crate::results::SCHEMA;
 use crate::stats::Interval;
@@ -151,7 +151,7 @@ fn figure(estimate: Option<&Estimate>) -> Option<Figure<'_>> {
 
 fn ratios<'a>(material: &'a Material<'_>) -> Vec<Ratio<'a>> {
     let name = |index: usize| material.models[index].runs.model;
-    let row = |row: sections::RatioRow| {
+    let row = |row: timing::RatioRow| {
         let (quantity, batch_size) = row.quantity;
         let found = row.comparison.as_ref().ok();
         let ends = |interval: Interval| [interval.low.exp(), interval.high.exp()];
@@ -168,7 +168,7 @@ fn ratios<'a>(material: &'a Material<'_>) -> Vec<Ratio<'a>> {
             no_verdict: row.comparison.as_ref().err().map(ToString::to_string),
         }
     };
-    sections::ratios(material).into_iter().map(row).collect()
+    timing::ratios(material).into_iter().map(row).collect()
 }
 
 fn differences<'a>(material: &'a Material<'_>, leads: &Leads) -> Vec<Difference<'a>> {

@@ -20,6 +20,7 @@ mod reference;
 mod sections;
 mod speeds;
 mod terminal;
+mod timing;
 mod verdict;
 mod verdicts;
 

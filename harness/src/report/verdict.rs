@@ -103,7 +103,16 @@ impl Question<'_> {
         if !has_winner {
             pieces.push(Piece::Text(NO_WINNER.to_owned()));
         }
-        pieces.extend([name(*leader), Piece::Text(format!(", {}", text(best)))]);
+        let figure = text(best);
+        let next = others.first().filter(|_| has_winner);
+        match next {
+            // A ratio says more of a speed than the rate of one hour, so it comes first.
+            Some((next, _)) if self.quantity != Quantity::Accuracy => {
+                pieces.extend([name(*leader), Piece::Text(format!(", {} ", self.lead(*leader, *next))), name(*next)]);
+                pieces.push(Piece::Text(format!("{}; {figure}", self.lead_interval(*leader, *next))));
+            }
+            _ => pieces.extend([name(*leader), Piece::Text(format!(", {figure}"))]),
+        }
         for (indices, what) in [
             (&equal, format!(", equal within {:.0} % to ", 100.0 * MARGIN)),
             (&close, ", not distinguishable from ".to_owned()),
@@ -118,7 +127,7 @@ impl Question<'_> {
             pieces.extend(names(&apart));
             pieces.push(Piece::Text(format!(": {why}")));
         }
-        if let (true, Some((next, _))) = (has_winner, others.first()) {
+        if let Some((next, _)) = next.filter(|_| self.quantity == Quantity::Accuracy) {
             pieces.push(Piece::Text(format!("; {} ", self.lead(*leader, *next))));
             pieces.push(name(*next));
             pieces.push(Piece::Text(self.lead_interval(*leader, *next)));

@@ -31,6 +31,7 @@ use super::plots::data::Shown;
 use super::plots::page::Colors;
 use super::plots::{Content, Section};
 use super::sections;
+use super::timing;
 use super::verdict::{self, Piece};
 use crate::error::Result;
 use crate::results::RunRecord;
@@ -43,8 +44,7 @@ const SCRIPT: &str = include_str!("../../../templates/report.js");
 pub(crate) fn page(material: &Material<'_>) -> Result<String> {
     let mut content = Content::new(&material.models, material.references);
     let models = content.models.clone();
-    let looks: Vec<_> = models.iter().map(|(_, look)| *look).collect();
-    let colors = Colors::of(&looks);
+    let colors = Colors::of(&models.iter().map(|(_, look)| *look).collect::<Vec<_>>());
     let chosen = mistakes::chosen(material, &models);
     let calibrations: Vec<_> = chosen
         .iter()
@@ -56,10 +56,7 @@ pub(crate) fn page(material: &Material<'_>) -> Result<String> {
     let figures = |section| charts::figures(section, &content, &colors);
     let surest =
         chosen.iter().map(|(index, (model, _))| mistakes::surest(*index, model)).collect::<Result<Vec<_>>>()?;
-    let (notices, notes) = comparability::notes(&material.runs.ended, &material.runs.disputed, &material.models)
-        .iter()
-        .map(|note| note.trim().trim_start_matches("- ").to_owned())
-        .partition::<Vec<_>, _>(|note| note.starts_with("**"));
+    let (notices, notes) = notes(material);
     let leads = leads::in_accuracy(&material.models, &material.evidence);
     let page = Page {
         style: STYLE,
@@ -69,8 +66,8 @@ pub(crate) fn page(material: &Material<'_>) -> Result<String> {
         title: sections::title(&material.models),
         summary: summary(material),
         answers: answers(material),
-        notices: notices.iter().map(|note| inline::html(note)).collect(),
-        notes: notes.iter().map(|note| inline::html(note)).collect(),
+        notices,
+        notes,
         unfinished: unfinished(material),
         columns: &table::COLUMNS,
         rows: table::rows(&models),
@@ -103,6 +100,14 @@ pub(crate) fn page(material: &Material<'_>) -> Result<String> {
         runs_left_out: runs::left_out(material.runs.ended.len()),
     };
     Ok(page.render().expect("the template writes to memory"))
+}
+
+/// Why rows are not directly comparable, and what they have in common, as HTML.
+fn notes(material: &Material<'_>) -> (Vec<String>, Vec<String>) {
+    comparability::notes(&material.runs.ended, &material.runs.disputed, &material.models)
+        .iter()
+        .map(|note| inline::html(note.trim().trim_start_matches("- ")))
+        .partition(|note| note.starts_with("<strong>"))
 }
 
 /// Maximum number of rows of the table of leads.
@@ -217,13 +222,13 @@ fn lead_rows(material: &Material<'_>, leads: Option<&Leads>) -> Vec<LeadRow> {
 /// What a reader has to know about how speeds were measured.
 fn speed_remarks(material: &Material<'_>) -> Vec<String> {
     let mut remarks = super::speeds::stage_remarks(material.stage);
-    remarks.extend(sections::run_wise(&material.models).map(str::to_owned));
+    remarks.extend(timing::run_wise(&material.models).map(str::to_owned));
     remarks
 }
 
 /// The ratios of the models' rates to those of the fastest.
 fn ratios(material: &Material<'_>) -> Vec<RatioRow> {
-    let row = |row: sections::RatioRow| RatioRow {
+    let row = |row: timing::RatioRow| RatioRow {
         index: row.model,
         name: name_of(material, row.model),
         timed: row.timed,
@@ -232,7 +237,7 @@ fn ratios(material: &Material<'_>) -> Vec<RatioRow> {
         adjusted: row.adjusted,
         verdict: row.verdict,
     };
-    sections::ratios(material).into_iter().map(row).collect()
+    timing::ratios(material).into_iter().map(row).collect()
 }
 
 /// The comparison with reported results as HTML.

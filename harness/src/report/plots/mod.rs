@@ -41,6 +41,20 @@ pub(crate) enum Format {
     Png,
 }
 
+/// Links to those plots of a section that were drawn.
+pub(crate) fn images(drawn: Option<&[&str]>, section: Section) -> String {
+    let Some(drawn) = drawn else { return String::new() };
+    let mut text = String::new();
+    for plot in Plot::in_markdown(section) {
+        text += &if drawn.contains(&plot.id) {
+            format!("\n![{}](plots/{})\n", plot.title, plot.file(Format::Png))
+        } else {
+            format!("\n*There is no plot of {}: the runs have no data for it.*\n", plot.title.to_lowercase())
+        };
+    }
+    text
+}
+
 impl Format {
     /// Both formats.
     pub(crate) const ALL: [Self; 2] = [Self::Svg, Self::Png];

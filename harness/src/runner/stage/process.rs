@@ -14,7 +14,7 @@ use crate::config::TimedModel;
 use crate::device::DeviceName;
 use crate::error::Result;
 use crate::lanes::Lanes;
-use crate::measure::{Period, memory_bytes, peak_gflop_per_s};
+use crate::measure::{OtherWork, Period, memory_bytes, peak_gflop_per_s};
 use crate::results::{BlockRecord, StageModel, Timed, TimingMode};
 use crate::stats::median;
 use crate::train::{TimingBench, model_size};
@@ -71,16 +71,8 @@ pub fn time_blocks(
     }
     let models = job.models();
     let mut benches = Benches::new(job.device, &models, device);
+    say(StageMessage::Models(described(&models, &mut benches)?));
     let mut subjects = subjects(&models);
-    let described = (0..models.len()).map(|index| {
-        benches.with(index, |bench| {
-            let timed = &models[index].model;
-            let macs = model_size(&timed.architecture).macs();
-            Ok(StageModel { model: timed.name.clone(), micro_batch: bench.micro_batch(), macs })
-        })
-    });
-    say(StageMessage::Models(described.collect::<Result<_>>()?));
-
     let started = Instant::now();
     for subject in &mut subjects {
         if stop.load(Ordering::Relaxed) {
@@ -90,9 +82,7 @@ pub fn time_blocks(
     }
     let sample_s = (job.seconds / BLOCKS / subjects.len() as f64).clamp(SAMPLE_SECONDS.0, SAMPLE_SECONDS.1);
     let mut rng = ChaCha8Rng::seed_from_u64(job.process.into());
-    let mut block = 0;
-    loop {
-        block += 1;
+    for number in 1.. {
         let (block_start, period) = (Instant::now(), Period::begin());
         let mut samples = Vec::with_capacity(subjects.len());
         for index in order(&subjects, &mut rng) {
@@ -102,33 +92,51 @@ pub fn time_blocks(
             let subject = &mut subjects[index];
             let kept = benches.is_kept(subject.model);
             let steps = benches.with(subject.model, |bench| sample(bench, subject, lanes, sample_s, kept))?;
-            samples.push((index, steps, subject.step_s));
+            samples.push((subject.model, subject.timed, steps, subject.step_s));
         }
-        let other = period.end();
-        let record = |(position, (index, steps, step_s)): (usize, (usize, u32, f64))| {
-            let Subject { model, timed, .. } = subjects[index];
-            BlockRecord {
-                model: models[model].model.name.clone(),
-                mode: timed.mode,
-                batch_size: timed.batch_size,
-                precision: "f32".to_owned(),
-                process: job.process,
-                block,
-                position: position as u32 + 1,
-                steps,
-                step_s,
-                steal_percent: other.steal_percent,
-                load: other.load,
-                mhz: other.mhz,
-                disturbed: other.is_disturbing(),
-            }
-        };
-        say(StageMessage::Block(samples.into_iter().enumerate().map(record).collect()));
+        say(StageMessage::Block(records(job.process, number, &models, &samples, period.end())));
         // The block that would mostly lie beyond the time is left out.
         if started.elapsed().as_secs_f64() + block_start.elapsed().as_secs_f64() / 2.0 > job.seconds {
-            return Ok(());
+            break;
         }
     }
+    Ok(())
+}
+
+/// Names, micro-batches and multiply-accumulates of the models.
+fn described(models: &[TimedModel], benches: &mut Benches<'_>) -> Result<Vec<StageModel>> {
+    let described = |(index, timed): (usize, &TimedModel)| {
+        let macs = model_size(&timed.model.architecture).macs();
+        let micro_batch = benches.with(index, |bench| Ok(bench.micro_batch()))?;
+        Ok(StageModel { model: timed.model.name.clone(), micro_batch, macs })
+    };
+    models.iter().enumerate().map(described).collect()
+}
+
+/// The rows of a block, from its samples in order: model, what was timed, number of steps, seconds of a step.
+fn records(
+    process: u32,
+    block: u32,
+    models: &[TimedModel],
+    samples: &[(usize, Timed, u32, f64)],
+    other: OtherWork,
+) -> Vec<BlockRecord> {
+    let record = |(position, (model, timed, steps, step_s)): (usize, &(usize, Timed, u32, f64))| BlockRecord {
+        model: models[*model].model.name.clone(),
+        mode: timed.mode,
+        batch_size: timed.batch_size,
+        precision: "f32".to_owned(),
+        process,
+        block,
+        position: position as u32 + 1,
+        steps: *steps,
+        step_s: *step_s,
+        steal_percent: other.steal_percent,
+        load: other.load,
+        mhz: other.mhz,
+        disturbed: other.is_disturbing(),
+    };
+    samples.iter().enumerate().map(record).collect()
 }
 
 /// Training at each batch size, inference at each, and inference of one image.

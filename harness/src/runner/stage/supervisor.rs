@@ -14,7 +14,7 @@ use crate::measure::{Machine, command_line, machine_record};
 use crate::results::{
     BlockRecord, MIN_PROCESSES, SCHEMA, Stage, StageModel, StageRecord, StretchRecord, Timed, TimingMode,
 };
-use crate::runner::Stop;
+use crate::runner::signals::Stop;
 
 /// Most processes of a stretch; each takes an equal part of the stretch's time.
 const MAX_PROCESSES: usize = 10;
