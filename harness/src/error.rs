@@ -79,6 +79,14 @@ pub enum Error {
         /// The limits that are broken.
         limits: String,
     },
+    /// A repeated plan came out differently.
+    #[error("{different} of {total} repeated runs have a test accuracy outside their model's 95 % interval")]
+    NotReproduced {
+        /// Number of such runs.
+        different: usize,
+        /// Of how many.
+        total: usize,
+    },
 }
 
 /// A result whose error is for the user.
@@ -113,7 +121,11 @@ impl Error {
     /// a file is damaged, 130 or 143 when it was asked to stop.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::RunsFailed { .. } | Self::RunsBusy { .. } | Self::Disagreement { .. } | Self::Regressed { .. } => 1,
+            Self::RunsFailed { .. }
+            | Self::RunsBusy { .. }
+            | Self::Disagreement { .. }
+            | Self::Regressed { .. }
+            | Self::NotReproduced { .. } => 1,
             Self::Input { .. } | Self::Io { .. } => 2,
             Self::RunNotRecorded { code, .. } | Self::Interrupted { code } => *code,
             Self::Damaged { .. } => 3,

@@ -579,6 +579,25 @@ fn results_are_compared_and_a_regression_fails() {
 }
 
 #[test]
+fn a_plan_is_reproduced_and_differences_are_said() {
+    let bench = Bench::new(CONFIG);
+    bench.succeed(&["run", "plan.toml", "--out", "out"]);
+    let said = bench.succeed(&["reproduce", "out", "--threads", "1"]);
+    assert!(said.trim_end().ends_with("2 of 2 runs are bit-identical"), "{said}");
+    assert!(bench.path("out-again/report.html").is_file());
+    // A record that says otherwise: 0 % and 100 % are outside any interval of one run.
+    let done = only_run(&bench.path("out"), "vit").join("done.json");
+    let mut record: serde_json::Value = serde_json::from_slice(&fs::read(&done).unwrap()).unwrap();
+    record["test_top1"] = if record["test_top1"].as_f64() > Some(0.5) { 0.0 } else { 1.0 }.into();
+    record["data_fingerprint"] = "other images".into();
+    fs::write(&done, serde_json::to_vec(&record).unwrap()).unwrap();
+    let output = bench.vitbench(&["reproduce", "out"]);
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
+    assert!(text(&output.stdout).contains("data: other images then"), "{}", text(&output.stdout));
+    assert!(text(&output.stderr).contains("1 of 2 repeated runs"), "{}", text(&output.stderr));
+}
+
+#[test]
 fn single_runs_get_no_verdict() {
     let bench = Bench::new(CONFIG);
     bench.succeed(&["run", "plan.toml", "--out", "out"]);

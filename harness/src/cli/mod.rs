@@ -10,6 +10,7 @@ mod parity;
 mod plan;
 mod progress;
 mod report;
+mod reproduce;
 mod run;
 mod shared;
 mod slurm;
@@ -75,6 +76,11 @@ enum Command {
         after_long_help = "Examples:\n  vitbench compare results/before results/after\n  vitbench compare --rerun results/before results/after\n  vitbench compare results/quick:vit results/quick:linformer\n  vitbench compare results/before results/after --fail-if slower=5%,accuracy=-0.5"
     )]
     Compare(compare::CompareArgs),
+    /// Repeat the plan of a results folder in a new folder, and say which runs come out the same
+    #[command(
+        after_long_help = "Examples:\n  vitbench reproduce results/published/quick\n  vitbench reproduce results/photos --data-dir ~/photos --out results/photos-again"
+    )]
+    Reproduce(reproduce::ReproduceArgs),
     /// Export the trained weights of a run for other programs
     #[command(after_long_help = "Example:\n  vitbench export results/quick/runs/RUN --layout huggingface")]
     Export(export::ExportArgs),
@@ -125,6 +131,7 @@ impl Cli {
             Command::Summary(args) => summary::execute(&args),
             Command::Report(args) => report::execute(&args),
             Command::Compare(args) => compare::execute(&args),
+            Command::Reproduce(args) => reproduce::execute(args),
             Command::Export(args) => export::execute(&args),
             Command::Data(args) => data::execute(&args),
             Command::Parity(args) => parity::execute(&args),

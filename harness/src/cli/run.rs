@@ -1,6 +1,6 @@
 //! `vitbench run`: does the missing runs of a config, times its models side by side, then writes tables, plots and the report.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use jiff::SignedDuration;
 
 use super::progress::Progress;
 use super::report::write_and_print;
-use super::shared::{ConfigArgs, DataDirArgs, OutArgs, ThreadsArgs};
+use super::shared::{ConfigArgs, DataDirArgs, DeviceArgs, OutArgs, SetArgs, ThreadsArgs};
 use super::stage::{self, Kept};
 use crate::config::Plan;
 use crate::error::{Error, Result};
@@ -48,6 +48,29 @@ pub(super) struct RunArgs {
     /// Do all runs in this process instead of a process per run
     #[arg(long, conflicts_with_all = ["jobs", "max_memory", "max_time"])]
     in_process: bool,
+}
+
+impl RunArgs {
+    /// For repeating the plan of a results folder in the folder `out`.
+    pub(super) fn repeating(
+        plan: PathBuf,
+        out: PathBuf,
+        data: DataDirArgs,
+        device: DeviceArgs,
+        threads: ThreadsArgs,
+    ) -> Self {
+        Self {
+            source: ConfigArgs { config: plan, set: SetArgs::default(), device },
+            out: OutArgs::at(out),
+            data,
+            threads,
+            jobs: 1,
+            only: Vec::new(),
+            shard: None,
+            limits: LimitArgs { retry: None, max_memory: None, max_time: None },
+            in_process: false,
+        }
+    }
 }
 
 /// Limits of a run, and whether a failed one is repeated.

@@ -111,6 +111,11 @@ pub(super) struct OutArgs {
 }
 
 impl OutArgs {
+    /// This folder.
+    pub(super) fn at(folder: PathBuf) -> Self {
+        Self { out: Some(folder) }
+    }
+
     /// The folder for the results of `config`.
     pub(super) fn folder(&self, config: &Path) -> PathBuf {
         self.out.clone().unwrap_or_else(|| Path::new("results").join(config.file_stem().unwrap_or_default()))

@@ -17,6 +17,7 @@ mod pairs;
 mod plots;
 mod power;
 mod reference;
+mod reproduction;
 mod sections;
 mod speeds;
 mod terminal;
@@ -46,6 +47,7 @@ pub use format::{count, magnitude};
 pub use material::Source;
 pub use pairs::{Quantity, Verdict};
 pub use power::Variation;
+pub use reproduction::{Repeated, Repetition, repetitions};
 pub use speeds::{ratio_to, stage_remarks};
 pub use terminal::{short_name, terminal_table};
 
