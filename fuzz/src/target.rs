@@ -224,6 +224,7 @@ fn record(name: &str, bytes: &[u8], place: &Path) -> Result<()> {
         "predictions.csv" => run.read_compact_predictions().and_then(|_| run.read_predictions()).map(drop),
         "parts.csv" => run.read_parts().map(drop),
         "excluded.csv" => run.read_excluded().map(drop),
+        "files.csv" => run.read_files().map(drop),
         "images.csv" => {
             write(&place.join("runs/run/images.png"), GOOD_IMAGE);
             run.read_images().map(drop)

@@ -8,12 +8,14 @@ use toml::Table;
 
 use crate::bounded;
 use crate::config::{self, DataConfig, MeasureConfig, Plan, RunConfig, TimedModel, TimingPlan, TrainConfig};
-use crate::data::BadFile;
+use crate::data::{BadFile, ImageFile};
 use crate::device::DeviceName;
 use crate::error::{Error, Result};
 use crate::measure::{command_line, machine_record};
 use crate::noise;
-use crate::results::{ExcludedRecord, ResultsFolder, RunFolder, RunIdentity, SCHEMA, WRITING, write_atomic};
+use crate::results::{
+    ExcludedRecord, FileRecord, ResultsFolder, RunFolder, RunIdentity, SCHEMA, WRITING, write_atomic,
+};
 use crate::{NUMERICS_VERSION, VERSION};
 
 /// A run's config as it enters the digest in its name: initial weights by their digest, whatever their path, and keys by their first names.
@@ -95,6 +97,18 @@ pub fn write_excluded(folder: &RunFolder, excluded: &[BadFile]) -> Result<()> {
     }
     let record = |bad: &BadFile| ExcludedRecord { file: bad.file.clone(), reason: bad.reason.clone() };
     folder.write_excluded(&excluded.iter().map(record).collect::<Vec<_>>())
+}
+
+/// Writes the list of an image folder's files beside the run's config.
+///
+/// # Errors
+/// If a file cannot be read or written.
+pub fn write_files(folder: &RunFolder, files: Vec<ImageFile>) -> Result<()> {
+    if files.is_empty() {
+        return Ok(());
+    }
+    let record = |ImageFile { path, class, split, blake3 }| FileRecord { path, class, split: split.to_owned(), blake3 };
+    folder.write_files(&files.into_iter().map(record).collect::<Vec<_>>())
 }
 
 /// Writes the run's `config.toml`.

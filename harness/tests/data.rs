@@ -86,6 +86,12 @@ fn a_bad_file_stops_a_run_or_is_left_out_and_recorded() {
     assert_eq!(list, "schema,file,reason\n2,train/cat/3.png,\"not a JPEG, PNG or WebP file\"\n");
     let done: serde_json::Value = serde_json::from_slice(&fs::read(runs[0].join("done.json")).unwrap()).unwrap();
     assert_eq!((done["train_images"].as_u64(), done["test_images"].as_u64()), (Some(11), Some(12)));
+    // Every file that was used, with its digest.
+    let files = fs::read_to_string(runs[0].join("files.csv")).unwrap();
+    assert_eq!(files.lines().count(), 1 + 11 + 12, "{files}");
+    let first: Vec<&str> = files.lines().nth(1).unwrap().split(',').collect();
+    let content = fs::read(dir.path().join("pets").join(first[1])).unwrap();
+    assert_eq!((first[2], first[3], first[4]), ("cat", "train", blake3::hash(&content).to_hex().as_str()));
 }
 
 #[test]

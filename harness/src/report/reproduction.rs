@@ -106,14 +106,14 @@ fn causes((a, record_a): (&Run, &RunRecord), (b, record_b): (&Run, &RunRecord)) 
     compare("batches", Some(record_a.batch_digest.clone()), Some(record_b.batch_digest.clone()));
     compare("device", Some(before.device.clone()), Some(now.device.clone()));
     compare("CPU", machine(a, |machine| Some(machine.cpu.clone())), machine(b, |machine| Some(machine.cpu.clone())));
-    if machine(a, flags) != machine(b, flags) {
-        causes.push("the CPU's instruction sets differ, or were not recorded".to_owned());
-    }
     compare(
         "revision",
         machine(a, |machine| Some(machine.version.clone())),
         machine(b, |machine| Some(machine.version.clone())),
     );
+    if machine(a, flags) != machine(b, flags) {
+        causes.push("the CPU's instruction sets differ, or were not recorded".to_owned());
+    }
     causes
 }
 

@@ -8,7 +8,7 @@ use super::files::{WRITING, csv_text, read_csv, read_json, write_atomic, write_j
 use super::noise::NoiseRecord;
 use super::predictions::{self, Predictions};
 use super::records::{
-    EpochRecord, ExcludedRecord, FailureRecord, KeptImage, MachineRecord, PredictionRecord, RunRecord,
+    EpochRecord, ExcludedRecord, FailureRecord, FileRecord, KeptImage, MachineRecord, PredictionRecord, RunRecord,
 };
 use super::samples::{PartSample, TimingSample};
 use crate::bounded;
@@ -255,6 +255,16 @@ impl RunFolder {
     /// Reads `excluded.csv`, if it is there.
     pub fn read_excluded(&self) -> Result<Option<Vec<ExcludedRecord>>> {
         read_csv(&self.path.join("excluded.csv"))
+    }
+
+    /// Writes `files.csv`.
+    pub fn write_files(&self, files: &[FileRecord]) -> Result<()> {
+        write_atomic(&self.path.join("files.csv"), &csv_text(files))
+    }
+
+    /// Reads `files.csv`, if it is there.
+    pub fn read_files(&self) -> Result<Option<Vec<FileRecord>>> {
+        read_csv(&self.path.join("files.csv"))
     }
 
     /// Writes `done.json`, the run's last file.

@@ -9,6 +9,7 @@
 //!             predictions.csv  a `PredictionRecord` per test image
 //!             images.csv       a `KeptImage` per picture in `images.png`, if the run kept any
 //!             images.png       the pictures, side by side
+//!             files.csv        a `FileRecord` per file of an image folder
 //!             excluded.csv     an `ExcludedRecord` per file left out of the data, if there are any
 //!             run.log          the output of the run's process, with the time
 //!             checkpoint/      the trained weights; until the run is complete, its state
@@ -280,6 +281,21 @@ pub struct ExcludedRecord {
     pub file: String,
     /// What is wrong with it.
     pub reason: String,
+}
+
+/// A row of `files.csv`: a file of an image folder that the run used.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileRecord {
+    /// Its path within the dataset's folder.
+    #[serde(with = "super::cells")]
+    pub path: String,
+    /// Its class.
+    #[serde(with = "super::cells")]
+    pub class: String,
+    /// `train`, `val` or `test`.
+    pub split: String,
+    /// BLAKE3 digest of its content.
+    pub blake3: String,
 }
 
 /// A row of `predictions.csv`: the prediction for one test image after the last epoch.

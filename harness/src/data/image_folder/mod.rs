@@ -31,7 +31,7 @@ use crate::error::{Error, Result};
 
 /// Lists the files, draws the splits, applies the limits, and decodes the files that remain.
 pub(super) fn load(config: &DataConfig, folders: &Folders) -> Result<Source> {
-    let root = find(config.path.as_deref().unwrap_or(Path::new("")), &folders.data)?;
+    let root = root(config, folders)?;
     let Splits { classes, mut train, val, mut test } = list_splits(&root, config)?;
     train.keep(&limit(&train.labels, config.train_limit, config.split_seed, Purpose::TrainLimit));
     test.keep(&limit(&test.labels, config.test_limit, config.split_seed, Purpose::TestLimit));
@@ -49,9 +49,17 @@ pub(super) fn load(config: &DataConfig, folders: &Folders) -> Result<Source> {
 /// Number of files in the training, validation and test split, before limits. The validation count is `None` if the folder has no
 /// validation images of its own.
 pub(super) fn counts(config: &DataConfig, folders: &Folders) -> Result<(usize, Option<usize>, usize)> {
-    let root = find(config.path.as_deref().unwrap_or(Path::new("")), &folders.data)?;
+    let root = root(config, folders)?;
     let Splits { train, val, test, .. } = list_splits(&root, config)?;
     Ok((train.labels.len(), val.map(|val| val.labels.len()), test.labels.len()))
+}
+
+/// The folder of a config.
+///
+/// # Errors
+/// If it does not exist.
+pub(super) fn root(config: &DataConfig, folders: &Folders) -> Result<PathBuf> {
+    find(config.path.as_deref().unwrap_or(Path::new("")), &folders.data)
 }
 
 /// Finds the config's folder in the first data folder that contains it.
