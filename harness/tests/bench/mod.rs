@@ -3,10 +3,56 @@
 #![allow(dead_code, reason = "not every test needs all of it")]
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use tempfile::TempDir;
+
+/// Two tiny models on few generated images; a run takes about a second.
+pub(crate) const CONFIG: &str = r#"
+seeds = [0]
+
+[data]
+dataset = "shapes"
+image_size = 16
+train_limit = 60
+test_limit = 20
+
+[data.augment]
+random_resized_crop = { scale = [0.8, 1.0] }
+horizontal_flip = true
+
+[train]
+epochs = 2
+batch_size = 16
+optimizer = { kind = "adamw" }
+lr = 0.001
+clip_norm = 1.0
+
+[measure]
+warmup_seconds = 0.0
+min_samples = 3
+min_seconds = 0.0
+max_seconds = 0.0
+
+[[model]]
+name = "vit"
+architecture = "vit"
+patch_size = 4
+d_model = 16
+depth = 1
+heads = 2
+d_ff = 32
+
+[[model]]
+name = "conv"
+architecture = "conv_vit"
+patch_size = 4
+d_model = 16
+depth = 1
+head_channels = 8
+d_ff = 32
+"#;
 
 /// A folder of its own for every test, with the config in it.
 pub(crate) struct Bench {
@@ -67,4 +113,13 @@ impl Bench {
 /// What a program said.
 pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// The folder of a model's only run.
+pub(crate) fn only_run(folder: &Path, model: &str) -> PathBuf {
+    let runs = fs::read_dir(folder.join("runs")).unwrap().map(|entry| entry.unwrap().path());
+    let mut runs = runs.filter(|path| path.file_name().unwrap().to_string_lossy().starts_with(model));
+    let run = runs.next().unwrap();
+    assert_eq!(runs.next(), None);
+    run
 }
