@@ -60,38 +60,46 @@ pub fn stage_remarks(stage: &Stage) -> Vec<String> {
 
 /// The ratios that differ by more than 5 % between stretches of timing, a sentence each.
 fn unsteady(stage: &Stage) -> Vec<String> {
-    const LIMIT: f64 = 0.05;
     const SHOWN: usize = 6;
     let (Some(first), true) = (stage.stretches.first(), stage.stretches.len() > 1) else { return Vec::new() };
     let names: Vec<&str> = first.models.iter().map(|model| model.model.as_str()).collect();
-    let Some((reference, others)) = names.split_first() else { return Vec::new() };
     let by_stretch: Vec<(&StretchRecord, Stage)> =
         stage.stretches.iter().map(|stretch| (stretch, stage.of_stretch(stretch))).collect();
+    // Of many models, only the ratios to the first.
+    let references = if names.len() < MANY { names.len() } else { 1 };
     let mut sentences = Vec::new();
-    for model in others {
-        for timed in stage.timed(model) {
-            let ratios: Vec<(f64, &str)> = by_stretch
-                .iter()
-                .filter_map(|(stretch, stage)| {
-                    let ratio = stage.log_ratio(model, reference, timed)?.value.exp();
-                    Some((ratio, stretch.started.as_str()))
-                })
-                .collect();
-            let least = ratios.iter().map(|(ratio, _)| *ratio).fold(f64::INFINITY, f64::min);
-            let greatest = ratios.iter().map(|(ratio, _)| *ratio).fold(0.0, f64::max);
-            if greatest > least * (1.0 + LIMIT) {
-                let listed: Vec<String> =
-                    ratios.iter().map(|(ratio, started)| format!("{ratio:.2} ({started})")).collect();
-                sentences.push(format!(
-                    "The ratio of {model} to {reference} in {} differs between stretches of timing: {}.",
-                    title(timed),
-                    listed.join(", ")
-                ));
-            }
+    for (index, reference) in names.iter().take(references).enumerate() {
+        for model in &names[index + 1..] {
+            let timed = stage.timed(model);
+            sentences.extend(timed.filter_map(|timed| unsteady_ratio(&by_stretch, model, reference, timed)));
         }
     }
     sentences.truncate(SHOWN);
     sentences
+}
+
+/// The ratio of two models in each stretch, if it differs between them.
+fn unsteady_ratio(
+    by_stretch: &[(&StretchRecord, Stage)],
+    model: &str,
+    reference: &str,
+    timed: Timed,
+) -> Option<String> {
+    const LIMIT: f64 = 0.05;
+    let ratio = |(stretch, stage): &(&StretchRecord, Stage)| {
+        Some((stage.log_ratio(model, reference, timed)?.value.exp(), stretch.started.clone()))
+    };
+    let ratios: Vec<(f64, String)> = by_stretch.iter().filter_map(ratio).collect();
+    let least = ratios.iter().map(|(ratio, _)| *ratio).fold(f64::INFINITY, f64::min);
+    let greatest = ratios.iter().map(|(ratio, _)| *ratio).fold(0.0, f64::max);
+    let listed: Vec<String> = ratios.iter().map(|(ratio, started)| format!("{ratio:.2} ({started})")).collect();
+    (greatest > least * (1.0 + LIMIT)).then(|| {
+        format!(
+            "The ratio of {model} to {reference} in {} differs between stretches of timing: {}.",
+            title(timed),
+            listed.join(", ")
+        )
+    })
 }
 
 /// What was timed, in words.
@@ -100,5 +108,33 @@ pub(super) fn title(timed: Timed) -> String {
         (TimingMode::TrainStep, size) => format!("training at batch {size}"),
         (TimingMode::Inference, 1) => "inference of one image".to_owned(),
         (TimingMode::Inference, size) => format!("inference at batch {size}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::results::fixture::{self, Model};
+
+    #[test]
+    fn ratios_that_differ_between_stretches_are_shown_with_both() {
+        let [first, second, third] = fixture::models();
+        let stage = |models: &[&Model]| {
+            let (blocks, stretches) = fixture::stage(models);
+            Stage::new(&blocks, stretches)
+        };
+        let mut both = stage(&[&first, &second, &third]);
+        both.merge(stage(&[&first, &second, &third]));
+        assert!(unsteady(&both).is_empty(), "{:?}", unsteady(&both));
+        let slower = Model { images_per_s: 0.9 * second.images_per_s, ..fixture::models().into_iter().nth(1).unwrap() };
+        both.merge(stage(&[&first, &slower, &third]));
+        let sentences = unsteady(&both);
+        // Two pairs have the model, in three timings.
+        assert_eq!(sentences.len(), 6, "{sentences:?}");
+        assert!(
+            sentences[0].contains("The ratio of linformer-tiny to vit-tiny in training at batch 64"),
+            "{sentences:?}"
+        );
+        assert!(sentences[0].contains("1.31 (2026") && sentences[0].contains("1.18 (2026"), "{sentences:?}");
     }
 }

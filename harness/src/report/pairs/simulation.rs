@@ -246,8 +246,8 @@ struct Timings {
     stops: bool,
 }
 
-/// As in the timing stage.
-const MOST_PROCESSES: usize = 10;
+/// As many as a timing stage of three minutes has.
+const MOST_PROCESSES: usize = 30;
 
 impl Timings {
     /// The medians of log ratios, by timing, pair and process.

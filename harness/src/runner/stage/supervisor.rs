@@ -16,8 +16,12 @@ use crate::results::{
 };
 use crate::runner::signals::Stop;
 
-/// Most processes of a stretch; each takes an equal part of the stretch's time.
-const MAX_PROCESSES: usize = 10;
+/// Processes that the time of a stretch has to be enough for.
+const PROCESSES: f64 = 10.0;
+
+/// Longest time of a process, in seconds. Where there is more time it goes to more processes, because what differs between processes does
+/// not become known from longer ones.
+const PROCESS_SECONDS: f64 = 6.0;
 
 /// With this many models, the precision is that of the ratios to the first model alone.
 const MANY: usize = 40;
@@ -93,7 +97,7 @@ pub fn time_stage(
     let Some(_alone) = machine.alone(stop.flag())? else { return Ok(false) };
     let budget = plan.measure.max_seconds * plan.models.len() as f64;
     let about = machine_record(plan.device, command_line(), threads);
-    let process_s = repetitions.map_or(budget / MAX_PROCESSES as f64, |fixed| fixed.seconds);
+    let process_s = repetitions.map_or((budget / PROCESSES).min(PROCESS_SECONDS), |fixed| fixed.seconds);
     let first = record.stretches.iter().map(|stretch| stretch.last_process).max().unwrap_or_default() + 1;
     let started = Instant::now();
     let mut stretch = StretchRecord {
