@@ -8,11 +8,13 @@ use clap::{Args, ValueEnum};
 use comfy_table::CellAlignment;
 use serde::Serialize;
 
-use super::shared::ThreadsArgs;
+use super::shared::{ThreadsArgs, csv};
 use super::stage::{self, Kept};
 use crate::config::{self, Plan, ReportConfig, TimingPlan};
 use crate::error::{Error, Result};
-use crate::report::{Compared, Comparison, Quantity, Verdict, compare, rerun_names, terminal_table};
+use crate::report::{
+    Compared, Comparison, Quantity, Verdict, compare, comparisons_markdown, rerun_names, terminal_table,
+};
 use crate::results::{ResultsFolder, Stage};
 use crate::run_folder;
 use crate::runner::Stop;
@@ -140,7 +142,7 @@ pub(super) fn execute(args: &CompareArgs) -> Result<()> {
         }
         Format::Csv => print!("{}", csv(&rows(&pairs, &compared))),
         Format::Json => println!("{}", serde_json::to_string_pretty(&rows(&pairs, &compared)).expect("rows are JSON")),
-        Format::Md => print!("{}", markdown(&rows(&pairs, &compared))),
+        Format::Md => print!("{}", comparisons_markdown(&pairs, &compared)),
     }
     let lacks = lacks((&args.first, &first), (&args.second, &second), &pairs);
     if args.format == Format::Table {
@@ -255,37 +257,6 @@ fn rows<'a>(pairs: &[(&'a str, &'a str)], compared: &'a [Vec<Comparison>]) -> Ve
         }));
     }
     rows
-}
-
-fn csv(rows: &[Row<'_>]) -> String {
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    for row in rows {
-        writer.serialize(row).expect("rows are flat, and memory takes every byte");
-    }
-    String::from_utf8(writer.into_inner().expect("memory takes every byte")).expect("names are UTF-8")
-}
-
-fn markdown(rows: &[Row<'_>]) -> String {
-    let mut text =
-        "| Model | Quantity | First | Second | Gain [95 %] | Verdict |\n| --- | --- | ---: | ---: | ---: | --- |\n"
-            .to_owned();
-    for row in rows {
-        let name = match row.first_model == row.second_model {
-            true => row.first_model.to_owned(),
-            false => format!("{} vs {}", row.second_model, row.first_model),
-        };
-        let percent = |value: f64| format!("{:+.2}", 100.0 * value);
-        let gain = match (row.gain, row.low, row.high) {
-            (Some(gain), Some(low), Some(high)) => format!("{} [{}, {}]", percent(gain), percent(low), percent(high)),
-            _ => "–".to_owned(),
-        };
-        let verdict =
-            if row.reason.is_empty() { row.verdict.to_owned() } else { format!("no verdict: {}", row.reason) };
-        let cells = [name.as_str(), row.quantity, row.first, row.second, &gain, &verdict];
-        let cells: Vec<String> = cells.iter().map(|cell| cell.replace('|', "\\|")).collect();
-        text += &format!("| {} |\n", cells.join(" | "));
-    }
-    text + "\nGains are percentage points of accuracy, and percent of the first's rate for speeds.\n"
 }
 
 /// The pairs of models to compare.

@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use comfy_table::{CellAlignment, ColumnConstraint};
 use serde::Serialize;
 
-use super::shared::{ConfigArgs, DataDirArgs, OutArgs, ThreadsArgs};
+use super::shared::{ConfigArgs, DataDirArgs, OutArgs, ThreadsArgs, csv};
 use crate::config::{DataConfig, Plan, RunConfig, TimedModel};
 use crate::data::{self, SplitSizes};
 use crate::error::{Error, Result};
@@ -266,14 +266,6 @@ fn duration(seconds: f64) -> String {
 /// The same without spaces, for columns: "1h5m".
 fn short_duration(seconds: f64) -> String {
     duration(seconds).replace(" min", "m").replace(' ', "")
-}
-
-fn csv(rows: &[Row]) -> String {
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    for row in rows {
-        writer.serialize(row).expect("rows are flat, and memory takes every byte");
-    }
-    String::from_utf8(writer.into_inner().expect("memory takes every byte")).expect("names are UTF-8")
 }
 
 #[cfg(test)]

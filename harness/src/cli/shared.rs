@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 
 use clap::Args;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::config::{self, Plan};
@@ -98,6 +99,15 @@ impl ThreadsArgs {
 pub(super) fn limit_global_threads(threads: usize) {
     // Has no effect if there is a pool already, as in a test that runs several plans.
     let _ = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
+}
+
+/// Rows as CSV for standard output, which has no `schema` column.
+pub(super) fn csv<T: Serialize>(rows: &[T]) -> String {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    for row in rows {
+        writer.serialize(row).expect("rows are flat, and memory takes every byte");
+    }
+    String::from_utf8(writer.into_inner().expect("memory takes every byte")).expect("names are UTF-8")
 }
 
 /// Where results go.

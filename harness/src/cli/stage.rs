@@ -28,13 +28,9 @@ pub(super) fn time(plan: &TimingPlan, threads: usize, stop: &Stop, in_process: b
     let most = plan.measure.max_seconds * models as f64;
     let plural = if models == 1 { "" } else { "s side by side" };
     eprintln!("Timing {models} model{plural}: five processes or more, about {most:.0} s at most.");
-    let mut all = (blocks.clone(), record.clone());
-    let mut save = |blocks: &[BlockRecord], record: &StageRecord| {
-        if let Kept::In(folder) = kept {
-            folder.write_stage(blocks, record)?;
-        }
-        all = (blocks.to_vec(), record.clone());
-        Ok(())
+    let mut save = |blocks: &[BlockRecord], record: &StageRecord| match kept {
+        Kept::In(folder) => folder.write_stage(blocks, record),
+        Kept::Nowhere => Ok(()),
     };
     let mut tell = |Progress { processes, precision }: Progress| {
         let known = precision.map_or_else(String::new, |precision| {
@@ -43,10 +39,8 @@ pub(super) fn time(plan: &TimingPlan, threads: usize, stop: &Stop, in_process: b
         eprintln!("  process {processes} has ended{known}");
     };
     let options = StageOptions { plan, threads, stop, in_process, repetitions: None };
-    match time_stage(&options, blocks, record, &mut save, &mut tell)? {
-        true => Ok(Stage::new(&all.0, all.1.stretches)),
-        false => Err(Error::Interrupted { code: stop.exit_code() }),
-    }
+    let timed = time_stage(&options, blocks, record, &mut save, &mut tell)?;
+    timed.ok_or_else(|| Error::Interrupted { code: stop.exit_code() })
 }
 
 /// Times the models of `plan` in a fixed number of processes.
@@ -54,16 +48,9 @@ pub(super) fn time(plan: &TimingPlan, threads: usize, stop: &Stop, in_process: b
 /// # Errors
 /// If a process fails, or if `stop` was set.
 pub(super) fn repeat(plan: &TimingPlan, threads: usize, stop: &Stop, repetitions: Repetitions) -> Result<Stage> {
-    let mut all = (Vec::new(), StageRecord { schema: SCHEMA, stretches: Vec::new() });
     let options = StageOptions { plan, threads, stop, in_process: false, repetitions: Some(repetitions) };
     let mut tell = |progress: Progress| eprintln!("{} of {}", progress.processes, repetitions.processes);
-    let (blocks, record) = all.clone();
-    let mut save = |blocks: &[BlockRecord], record: &StageRecord| {
-        all = (blocks.to_vec(), record.clone());
-        Ok(())
-    };
-    match time_stage(&options, blocks, record, &mut save, &mut tell)? {
-        true => Ok(Stage::new(&all.0, all.1.stretches)),
-        false => Err(Error::Interrupted { code: stop.exit_code() }),
-    }
+    let record = StageRecord { schema: SCHEMA, stretches: Vec::new() };
+    let timed = time_stage(&options, Vec::new(), record, &mut |_, _| Ok(()), &mut tell)?;
+    timed.ok_or_else(|| Error::Interrupted { code: stop.exit_code() })
 }

@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 use comfy_table::CellAlignment;
 
 use super::report::write_and_print;
-use super::shared::{DeviceArgs, SetArgs, ThreadsArgs};
+use super::shared::{DeviceArgs, SetArgs, ThreadsArgs, csv};
 use super::stage::{self, Kept};
 use crate::config::{self, TimingPlan};
 use crate::error::{Error, Result};
@@ -73,14 +73,10 @@ fn again(args: &TimeArgs, stop: &Stop) -> Result<()> {
     }
     adjust(args, &mut timing);
     let out = args.out.as_ref().map(ResultsFolder::create_or_open).transpose()?;
-    stage::time(&timing, args.threads.count(), stop, false, &Kept::In(out.as_ref().unwrap_or(&folder)))?;
-    match &out {
-        Some(out) => show(args, &timing, &Stage::read(out)?, Some(out.path())),
-        None => {
-            show(args, &timing, &Stage::read(&folder)?, None)?;
-            if args.format == Format::Table { write_and_print(&folder, &plan) } else { Ok(()) }
-        }
-    }
+    let kept = Kept::In(out.as_ref().unwrap_or(&folder));
+    let stage = stage::time(&timing, args.threads.count(), stop, false, &kept)?;
+    show(args, &timing, &stage, out.as_ref().map(ResultsFolder::path))?;
+    if out.is_none() && args.format == Format::Table { write_and_print(&folder, &plan) } else { Ok(()) }
 }
 
 /// Times the models of a config.
@@ -88,14 +84,9 @@ fn config(args: &TimeArgs, stop: &Stop) -> Result<()> {
     let mut plan = config::load_timing(&args.source, &args.set.assignments)?;
     adjust(args, &mut plan);
     plan.device.open()?;
-    let stage = match &args.out {
-        Some(out) => {
-            let folder = ResultsFolder::create_or_open(out)?;
-            stage::time(&plan, args.threads.count(), stop, false, &Kept::In(&folder))?;
-            Stage::read(&folder)?
-        }
-        None => stage::time(&plan, args.threads.count(), stop, false, &Kept::Nowhere)?,
-    };
+    let out = args.out.as_ref().map(ResultsFolder::create_or_open).transpose()?;
+    let kept = out.as_ref().map_or(Kept::Nowhere, Kept::In);
+    let stage = stage::time(&plan, args.threads.count(), stop, false, &kept)?;
     show(args, &plan, &stage, args.out.as_deref())
 }
 
@@ -167,12 +158,4 @@ fn wrapped(text: &str) -> String {
         }
     }
     lines.join("\n")
-}
-
-fn csv(rows: &[ThroughputRow]) -> String {
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    for row in rows {
-        writer.serialize(row).expect("rows are flat, and memory takes every byte");
-    }
-    String::from_utf8(writer.into_inner().expect("memory takes every byte")).expect("names are UTF-8")
 }

@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use super::dataset::Dataset;
 use super::folders::Folders;
-use super::image_folder;
+use super::image_folder::{self, decode};
 use crate::config::data::{DataConfig, DatasetName};
 use crate::error::{Error, Result};
 
@@ -36,12 +36,13 @@ pub fn files(dataset: &Dataset, config: &DataConfig, data_dir: Option<&Path>) ->
     for (split, images) in [("train", &dataset.train), ("val", &dataset.val), ("test", &dataset.test)] {
         let file = |(name, label): (&String, &u32)| {
             let path = root.join(name);
-            let content = std::fs::read(&path).map_err(Error::io("read", &path))?;
+            let help = "restore the file, or start again with the files that are there";
+            let content = decode::read(&path).map_err(|problem| Error::damaged(path.display(), problem, help))?;
             Ok(ImageFile {
                 path: name.clone(),
                 class: dataset.classes[*label as usize].clone(),
                 split,
-                blake3: blake3::hash(&content).to_hex().to_string(),
+                blake3: blake3::hash(&content.bytes).to_hex().to_string(),
             })
         };
         files.extend(images.names().par_iter().zip(images.labels()).map(file).collect::<Result<Vec<_>>>()?);

@@ -1,8 +1,9 @@
 //! Describes the machine for the records.
 
 use jiff::Timestamp;
-use sysinfo::{CpuRefreshKind, MemoryRefreshKind, RefreshKind, System};
+use sysinfo::{CpuRefreshKind, RefreshKind, System};
 
+use super::memory::memory_bytes;
 use crate::VERSION;
 use crate::allocator;
 use crate::device::DeviceName;
@@ -11,8 +12,7 @@ use crate::results::{MachineDetails, MachineRecord, SCHEMA};
 /// Describes this machine, with the command that uses it.
 pub(crate) fn machine_record(device: DeviceName, command: String, threads: usize) -> MachineRecord {
     // If the system does not reveal something, the record says so. Measuring goes ahead regardless.
-    let what =
-        RefreshKind::nothing().with_memory(MemoryRefreshKind::nothing().with_ram()).with_cpu(CpuRefreshKind::nothing());
+    let what = RefreshKind::nothing().with_cpu(CpuRefreshKind::nothing());
     let system = System::new_with_specifics(what).ok();
     let cpus = system.as_ref().map_or(&[] as &[_], System::cpus);
     let os = System::long_os_version().unwrap_or_else(|_| std::env::consts::OS.to_owned());
@@ -25,7 +25,7 @@ pub(crate) fn machine_record(device: DeviceName, command: String, threads: usize
         command,
         cpu: cpus.first().map_or_else(|| "unknown".to_owned(), |cpu| cpu.brand().trim().to_owned()),
         cpu_cores: cpus.len(),
-        memory_bytes: system.as_ref().map_or(0, System::total_memory),
+        memory_bytes: memory_bytes(),
         os: format!("{os} ({})", std::env::consts::ARCH),
         device: device.as_str().to_owned(),
         threads,

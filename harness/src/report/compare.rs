@@ -3,9 +3,11 @@
 use super::evidence::AllPredictions;
 use super::figures::{self, Estimate as Figure, ModelFigures};
 use super::format::{NONE, counted, magnitude, or_none, percent, points};
+use super::markdown::{Align, table};
+use super::names::{markdown, markdown_name};
 use super::pairs::{self, Comparison as Tested, CorrectCounts, Incomparable, LEVEL, Quantity, Verdict};
 use crate::error::Result;
-use crate::results::{NoiseRecord, ResultsFolder, Runs, Stage, StretchRecord, Timed, TimingMode};
+use crate::results::{NoiseRecord, ResultsFolder, Runs, Stage, StretchRecord};
 use crate::stats::{Estimate, Interval, Spread, holm};
 
 /// The records of a results folder, as far as a comparison needs them.
@@ -87,6 +89,35 @@ impl Comparison {
     }
 }
 
+/// The comparisons as a Markdown table.
+pub fn comparisons_markdown(pairs: &[(&str, &str)], compared: &[Vec<Comparison>]) -> String {
+    use Align::{Left, Right};
+    let columns = [
+        ("Model", Left),
+        ("Quantity", Left),
+        ("First", Right),
+        ("Second", Right),
+        ("Gain [95 %]", Right),
+        ("Verdict", Left),
+    ];
+    let row = |(first, second): (&str, &str), comparison: &Comparison| {
+        let name = match first == second {
+            true => markdown_name(first),
+            false => format!("{} vs {}", markdown_name(second), markdown_name(first)),
+        };
+        let verdict = match &comparison.verdict {
+            Ok(verdict) => verdict.name().to_owned(),
+            Err(why) => format!("no verdict: {}", markdown(why)),
+        };
+        let Comparison { quantity, first, second, .. } = comparison;
+        vec![name, quantity.title().to_owned(), first.clone(), second.clone(), comparison.change(), verdict]
+    };
+    let of_pair = |(pair, comparisons): (&(&str, &str), &Vec<Comparison>)| -> Vec<Vec<String>> {
+        comparisons.iter().map(|comparison| row(*pair, comparison)).collect()
+    };
+    table(&columns, &pairs.iter().zip(compared).flat_map(of_pair).collect::<Vec<_>>())
+}
+
 /// One side of a comparison.
 struct Side<'a> {
     of: &'a Compared,
@@ -133,8 +164,7 @@ fn side<'a>(
     predictions: &AllPredictions<'_>,
 ) -> Side<'a> {
     let figures = models.iter().find(|model| model.runs.model == name).expect("the results have the model");
-    let of_runs: Vec<_> = figures.runs.done().map(|(run, _)| predictions.of(run)).collect();
-    Side { of, figures, correct: CorrectCounts::of(&of_runs) }
+    Side { of, figures, correct: predictions.correct(&figures.runs) }
 }
 
 /// The names under which the models of a pair are timed again, side by side.
@@ -151,13 +181,10 @@ fn comparison(
     rerun: Option<&Stage>,
 ) -> (Comparison, Option<Tested>) {
     let found = match quantity {
-        Quantity::Accuracy => {
-            let correct = |side: &'_ Side<'_>| side.correct.as_ref().map_err(Clone::clone).map(|_| ());
-            correct(first).and(correct(second)).and_then(|()| {
-                let (Ok(first), Ok(second)) = (&first.correct, &second.correct) else { unreachable!("checked above") };
-                pairs::accuracy(second, first, min_runs)
-            })
-        }
+        Quantity::Accuracy => match (&first.correct, &second.correct) {
+            (Ok(first), Ok(second)) => pairs::accuracy(second, first, min_runs),
+            (Err(why), _) | (_, Err(why)) => Err(why.clone()),
+        },
         speed => log_speed(speed, first, second, rerun),
     };
     let figure = |side: &Side<'_>| {
@@ -191,32 +218,26 @@ fn log_speed(
     second: &Side<'_>,
     rerun: Option<&Stage>,
 ) -> std::result::Result<Estimate, Incomparable> {
-    let mode = if quantity == Quantity::Training { TimingMode::TrainStep } else { TimingMode::Inference };
-    let largest = |stage: &Stage, [a, b]: [&str; 2]| {
-        let common = stage.timed(a).filter(|timed| timed.mode == mode && stage.timed(b).any(|other| other == *timed));
-        common.filter(|timed| quantity != Quantity::Latency || timed.batch_size == 1).max()
+    let common = |first: (&Stage, &str), second: (&Stage, &str)| {
+        let apart = || Incomparable::Different("they were timed with different batch sizes".to_owned());
+        pairs::common(quantity, first, second).ok_or_else(apart)
     };
     if let Some(stage) = rerun {
-        let names = rerun_names(first.name(), second.name());
-        let [a, b] = [names[0].as_str(), names[1].as_str()];
-        let timed = largest(stage, [a, b]).ok_or_else(different_batches)?;
-        return pairs::log_speed(stage, b, a, timed);
+        let [a, b] = &rerun_names(first.name(), second.name());
+        return pairs::log_speed(stage, b, a, common((stage, a), (stage, b))?);
     }
     let (stage_a, stage_b) = (&first.of.stage, &second.of.stage);
     if is_the_same(stage_a, stage_b) {
-        let timed = largest(stage_a, [first.name(), second.name()]).ok_or_else(different_batches)?;
+        let timed = common((stage_a, first.name()), (stage_a, second.name()))?;
         return pairs::log_speed(stage_a, second.name(), first.name(), timed);
     }
-    let was_timed = |stage: &Stage, model: &str| stage.largest(model, mode).is_some();
+    let was_timed = |stage: &Stage, model: &str| stage.largest(model, quantity.mode()).is_some();
     if !was_timed(stage_a, first.name()) || !was_timed(stage_b, second.name()) {
         return Err(Incomparable::NotRecorded(
             "not timed side by side: the speeds are run-wise, and decide nothing (`vitbench time DIR` measures them)",
         ));
     }
-    let of_second: Vec<Timed> = stage_b.timed(second.name()).collect();
-    let common = stage_a.timed(first.name()).filter(|timed| timed.mode == mode && of_second.contains(timed));
-    let timed = common.filter(|timed| quantity != Quantity::Latency || timed.batch_size == 1).max();
-    let timed = timed.ok_or_else(different_batches)?;
+    let timed = common((stage_a, first.name()), (stage_b, second.name()))?;
     let machine = same_machine(stage_a, stage_b)?;
     let noise = [&first.of.noise, &second.of.noise].into_iter().flatten().find(|noise| {
         (noise.cpu.as_str(), noise.cpu_cores) == (machine.cpu.as_str(), machine.cpu_cores)
@@ -239,10 +260,6 @@ fn log_speed(
     let (a, b) = a.zip(b).ok_or_else(not_a_number)?;
     let between = Spread { variance: 2.0 * noise.log_std.powi(2), degrees: noise.degrees as f64 };
     Estimate::new(b.value - a.value, Spread::sum(&[a.spread, b.spread, between])).ok_or_else(not_a_number)
-}
-
-fn different_batches() -> Incomparable {
-    Incomparable::Different("they were timed with different batch sizes".to_owned())
 }
 
 /// Whether two folders have the samples of the same processes, as a folder and its copy do.

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use super::figures::ModelFigures;
 use super::pairs::{self, Comparison, CorrectCounts, Incomparable, LEVEL, Quantity, Verdict};
 use crate::error::{Error, Result};
-use crate::results::{Predictions, Run, Stage, Timed, TimingMode};
+use crate::results::{MANY_MODELS, ModelRuns, Predictions, Run, Stage, Timed};
 use crate::stats::{Estimate, holm};
 
 /// The predictions of the completed runs, as far as they were recorded.
@@ -46,6 +46,15 @@ impl<'a> AllPredictions<'a> {
         };
         let read = runs.par_iter().map(read).collect::<Result<Vec<_>>>()?;
         Ok(Self(read.into_iter().flatten().collect()))
+    }
+
+    /// The correct predictions of a model's completed runs.
+    ///
+    /// # Errors
+    /// The reason why they are not known.
+    pub(crate) fn correct(&self, runs: &ModelRuns<'_>) -> Result<CorrectCounts, Incomparable> {
+        let predictions: Vec<_> = runs.done().map(|(run, _)| self.of(run)).collect();
+        CorrectCounts::of(&predictions)
     }
 
     /// The predictions of a run.
@@ -101,8 +110,19 @@ fn all_pairs(models: usize) -> Vec<(usize, usize)> {
     (0..models).flat_map(|i| (i + 1..models).map(move |j| (i, j))).collect()
 }
 
-/// With this many models or more, the speeds of only some pairs are compared: of each model with the fastest and with the baseline.
-pub(crate) const MANY: usize = 40;
+/// The comparisons of rates in one mode at one batch size.
+struct Speeds {
+    timed: Timed,
+    /// Of many models, those that every model is compared with. Otherwise all pairs are compared.
+    references: Option<BTreeSet<usize>>,
+    pairs: Pairs,
+}
+
+impl Speeds {
+    fn is_selected(&self, first: usize, second: usize) -> bool {
+        self.references.as_ref().is_none_or(|models| models.contains(&first) || models.contains(&second))
+    }
+}
 
 /// The comparisons of the models of a report.
 pub(crate) struct Evidence<'a> {
@@ -113,8 +133,8 @@ pub(crate) struct Evidence<'a> {
     names: Vec<&'a str>,
     min_runs: usize,
     accuracy: Pairs,
-    /// What any two models were timed in, with the comparisons.
-    speeds: Vec<(Timed, Pairs)>,
+    /// For everything that models were timed in.
+    speeds: Vec<Speeds>,
 }
 
 impl<'a> Evidence<'a> {
@@ -125,11 +145,7 @@ impl<'a> Evidence<'a> {
         stage: &'a Stage,
         min_runs: usize,
     ) -> Self {
-        let correct = |model: &ModelFigures<'a>| {
-            let predictions: Vec<_> = model.runs.done().map(|(run, _)| predictions.of(run)).collect();
-            CorrectCounts::of(&predictions)
-        };
-        let correct: Vec<_> = models.par_iter().map(correct).collect();
+        let correct: Vec<_> = models.par_iter().map(|model| predictions.correct(&model.runs)).collect();
         let accuracy = family(1, &all_pairs(models.len()), |_, i, j| {
             pairs::accuracy(correct[i].as_ref().ok()?, correct[j].as_ref().ok()?, min_runs).ok()
         });
@@ -156,11 +172,19 @@ impl<'a> Evidence<'a> {
     /// # Errors
     /// The reason why there is no verdict.
     pub(crate) fn at(&self, timed: Timed, first: usize, second: usize) -> Result<Comparison, Incomparable> {
-        let pairs = self.speeds.iter().find(|(other, _)| *other == timed).map(|(_, pairs)| pairs);
-        pairs.and_then(|pairs| pairs.get(first, second)).ok_or_else(|| {
+        let speeds = self.speeds.iter().find(|speeds| speeds.timed == timed);
+        if speeds.is_some_and(|speeds| !speeds.is_selected(first, second)) {
+            return Err(Incomparable::NotRecorded(NOT_SELECTED));
+        }
+        speeds.and_then(|speeds| speeds.pairs.get(first, second)).ok_or_else(|| {
             let why = pairs::log_speed(self.stage, self.names[first], self.names[second], timed).err();
-            why.unwrap_or(Incomparable::NotRecorded(NOT_SELECTED))
+            why.unwrap_or(Incomparable::NotRecorded("a time is not a number"))
         })
+    }
+
+    /// Whether two models are among those that are compared in this mode at this batch size: of many, not all are.
+    pub(crate) fn is_selected(&self, timed: Timed, first: usize, second: usize) -> bool {
+        self.speeds.iter().any(|speeds| speeds.timed == timed && speeds.is_selected(first, second))
     }
 
     /// The verdict on the first of two models.
@@ -179,12 +203,9 @@ impl<'a> Evidence<'a> {
 
     /// The largest batch that both models were timed with.
     fn timed(&self, quantity: Quantity, first: usize, second: usize) -> Result<Timed, Incomparable> {
-        let mode = if quantity == Quantity::Training { TimingMode::TrainStep } else { TimingMode::Inference };
+        let mode = quantity.mode();
         let [first, second] = [first, second].map(|index| self.names[index]);
-        let is_wanted = |timed: &Timed| timed.mode == mode && (quantity != Quantity::Latency || timed.batch_size == 1);
-        let of_second: BTreeSet<Timed> = self.stage.timed(second).filter(is_wanted).collect();
-        let common = self.stage.timed(first).filter(|timed| of_second.contains(timed)).max();
-        common.ok_or_else(|| {
+        pairs::common(quantity, (self.stage, first), (self.stage, second)).ok_or_else(|| {
             let batch_size = self.stage.largest(first, mode).map_or(1, |timed| timed.batch_size);
             pairs::log_speed(self.stage, first, second, Timed { mode, batch_size })
                 .err()
@@ -194,7 +215,7 @@ impl<'a> Evidence<'a> {
 
     /// Every mode and batch size that models were timed in.
     pub(crate) fn all_timed(&self) -> impl Iterator<Item = Timed> + '_ {
-        self.speeds.iter().map(|(timed, _)| *timed)
+        self.speeds.iter().map(|speeds| speeds.timed)
     }
 }
 
@@ -203,29 +224,27 @@ const NOT_SELECTED: &str =
     "with this many models, each is compared in speed only with the fastest and with the first of the plan";
 
 /// Compares the speeds of models, in everything that they were timed in.
-fn speeds(names: &[&str], stage: &Stage) -> Vec<(Timed, Pairs)> {
+fn speeds(names: &[&str], stage: &Stage) -> Vec<Speeds> {
     let timed: BTreeSet<Timed> = names.iter().flat_map(|name| stage.timed(name)).collect();
-    let timed: Vec<Timed> = timed.into_iter().collect();
     let fastest = |timed: Timed| {
-        let rate = |name: &&str| stage.rate(name, timed).map_or(0.0, |rate| rate.images_per_s);
-        (0..names.len()).max_by(|a, b| rate(&names[*a]).total_cmp(&rate(&names[*b])))
+        let rates = names.iter().map(|name| stage.rate(name, timed).map_or(0.0, |rate| rate.images_per_s));
+        rates.enumerate().max_by(|(_, a), (_, b)| a.total_cmp(b)).map(|(index, _)| index)
     };
-    let selected: Vec<BTreeSet<usize>> = timed
-        .iter()
-        .map(|timed| {
-            if names.len() < MANY {
-                BTreeSet::new()
-            } else {
-                [Some(0), fastest(*timed)].into_iter().flatten().collect()
-            }
-        })
-        .collect();
-    let families = family(timed.len(), &all_pairs(names.len()), |respect, i, j| {
-        let selected = &selected[respect];
-        let is_selected = selected.is_empty() || selected.contains(&i) || selected.contains(&j);
-        is_selected.then(|| pairs::log_speed(stage, names[i], names[j], timed[respect]).ok())?
+    let references = |timed: Timed| [Some(0), fastest(timed)].into_iter().flatten().collect();
+    let empty = |timed: Timed| Speeds {
+        timed,
+        references: (names.len() >= MANY_MODELS).then(|| references(timed)),
+        pairs: Pairs::default(),
+    };
+    let mut all: Vec<Speeds> = timed.into_iter().map(empty).collect();
+    let families = family(all.len(), &all_pairs(names.len()), |respect, i, j| {
+        let speeds = &all[respect];
+        speeds.is_selected(i, j).then(|| pairs::log_speed(stage, names[i], names[j], speeds.timed).ok())?
     });
-    timed.into_iter().zip(families).collect()
+    for (speeds, pairs) in all.iter_mut().zip(families) {
+        speeds.pairs = pairs;
+    }
+    all
 }
 
 /// The comparisons of speeds alone, for models that were timed without being trained.

@@ -42,7 +42,7 @@ use plots::{Content, Format, PLOTS, Plot};
 #[cfg(test)]
 pub(crate) use plots::look::COLORS;
 
-pub use compare::{Compared, Comparison, Judgement, compare, rerun_names};
+pub use compare::{Compared, Comparison, Judgement, compare, comparisons_markdown, rerun_names};
 pub use format::{count, magnitude};
 pub use material::Source;
 pub use pairs::{Quantity, Verdict};

@@ -43,6 +43,11 @@ impl Quantity {
         }
     }
 
+    /// The mode in which a speed is timed.
+    pub(crate) fn mode(self) -> TimingMode {
+        if self == Self::Training { TimingMode::TrainStep } else { TimingMode::Inference }
+    }
+
     /// The quantity that a timing measures.
     pub(crate) fn of(timed: Timed) -> Self {
         match (timed.mode, timed.batch_size) {
@@ -193,6 +198,14 @@ pub(crate) fn log_speed(stage: &Stage, first: &str, second: &str, timed: Timed) 
         ))),
         _ => Estimate::of_mean(&logs).ok_or(Incomparable::NotRecorded("a time is not a number")),
     }
+}
+
+/// The largest batch at which both models were timed for a speed, each in its own stage or both in the same.
+pub(crate) fn common(quantity: Quantity, first: (&Stage, &str), second: (&Stage, &str)) -> Option<Timed> {
+    let is_wanted =
+        |timed: &Timed| timed.mode == quantity.mode() && (quantity != Quantity::Latency || timed.batch_size == 1);
+    let was_timed = |timed: &Timed| second.0.timed(second.1).any(|other| other == *timed);
+    first.0.timed(first.1).filter(|timed| is_wanted(timed) && was_timed(timed)).max()
 }
 
 fn why_not_side_by_side(stage: &Stage, first: &str, second: &str, timed: Timed) -> Incomparable {

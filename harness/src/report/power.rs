@@ -53,10 +53,7 @@ impl Variation {
         let predictions = super::evidence::AllPredictions::read(&runs.ended)?;
         let correct: Vec<CorrectCounts> = crate::results::by_model(&runs.ended)
             .into_iter()
-            .filter_map(|model| {
-                let of_runs: Vec<_> = model.done().map(|(run, _)| predictions.of(run)).collect();
-                CorrectCounts::of(&of_runs).ok()
-            })
+            .filter_map(|model| predictions.correct(&model).ok())
             .collect();
         Ok(Self::measured(&correct.iter().collect::<Vec<_>>()))
     }

@@ -1,9 +1,8 @@
 //! What the timing stage says, for the terminal and the report: ratios of rates, and how precise they are.
 
-use super::evidence::MANY;
 use super::format::{counted, magnitude};
 use super::pairs;
-use crate::results::{Stage, StretchRecord, Timed, TimingMode};
+use crate::results::{MANY_MODELS, Stage, StretchRecord, Timed, TimingMode, references};
 use crate::stats::Interval;
 
 /// How many times as fast a model is as another, with the 95 % interval: `2.31 (2.27 to 2.35)`. `None` if the two were not timed side by
@@ -48,7 +47,7 @@ pub fn stage_remarks(stage: &Stage) -> Vec<String> {
         };
         remarks.push(format!("Every ratio of speeds is known to within {} %{wanted}.", percent(reached)));
     }
-    if last.models.len() >= MANY {
+    if last.models.len() >= MANY_MODELS {
         remarks.push(format!(
             "With {} models, each is compared in speed only with the fastest and with the first of the plan.",
             last.models.len()
@@ -65,10 +64,8 @@ fn unsteady(stage: &Stage) -> Vec<String> {
     let names: Vec<&str> = first.models.iter().map(|model| model.model.as_str()).collect();
     let by_stretch: Vec<(&StretchRecord, Stage)> =
         stage.stretches.iter().map(|stretch| (stretch, stage.of_stretch(stretch))).collect();
-    // Of many models, only the ratios to the first.
-    let references = if names.len() < MANY { names.len() } else { 1 };
     let mut sentences = Vec::new();
-    for (index, reference) in names.iter().take(references).enumerate() {
+    for (index, reference) in names.iter().enumerate().take(references(names.len())) {
         for model in &names[index + 1..] {
             let timed = stage.timed(model);
             sentences.extend(timed.filter_map(|timed| unsteady_ratio(&by_stretch, model, reference, timed)));

@@ -2,10 +2,10 @@
 
 use serde::Serialize;
 
-use super::evidence::{self, Evidence, MANY};
+use super::evidence::{self, Evidence};
 use super::figures::ModelFigures;
-use super::pairs::{self, Comparison, Incomparable, NO_VERDICT, Quantity};
-use crate::results::{Stage, Timed, csv_text, text_cell};
+use super::pairs::{self, Comparison, NO_VERDICT, Quantity};
+use crate::results::{MANY_MODELS, Stage, csv_text, text_cell};
 use crate::stats::Interval;
 
 /// A row. Differences of accuracies are fractions of the test images; speeds are ratios of rates, the model's over the reference's.
@@ -47,7 +47,7 @@ pub(super) fn csv(models: &[ModelFigures<'_>], evidence: &Evidence<'_>) -> Vec<u
     let leader = (0..models.len()).max_by(|a, b| top1(*a).total_cmp(&top1(*b)));
     for (reference, model) in pairs_of(models.len()) {
         let is_selected = reference == 0 || Some(reference) == leader || Some(model) == leader;
-        if models.len() < MANY || is_selected {
+        if models.len() < MANY_MODELS || is_selected {
             rows.push(accuracy(&names, evidence, model, reference));
         }
     }
@@ -97,14 +97,13 @@ fn accuracy(names: &[&str], evidence: &Evidence<'_>, model: usize, reference: us
 }
 
 fn speeds(names: &[&str], evidence: &Evidence<'_>) -> Vec<Row> {
-    let processes =
-        |index: usize, timed: Timed| evidence.stage.rate(names[index], timed).map_or(0, |rate| rate.processes);
     let mut rows = Vec::new();
     for timed in evidence.all_timed() {
         let quantity = Quantity::of(timed);
+        let processes: Vec<usize> = names.iter().map(|name| evidence.stage.log_rates(name, timed).len()).collect();
         for (reference, model) in pairs_of(names.len()) {
-            let (runs_model, runs_reference) = (processes(model, timed), processes(reference, timed));
-            if runs_model == 0 || runs_reference == 0 {
+            let (runs_model, runs_reference) = (processes[model], processes[reference]);
+            if runs_model == 0 || runs_reference == 0 || !evidence.is_selected(timed, model, reference) {
                 continue;
             }
             let row = Row {
@@ -117,8 +116,6 @@ fn speeds(names: &[&str], evidence: &Evidence<'_>) -> Vec<Row> {
             };
             match evidence.at(timed, model, reference) {
                 Ok(comparison) => rows.push(judged(row, &comparison, quantity, f64::exp)),
-                // The pairs that were left out because there are too many.
-                Err(Incomparable::NotRecorded(_)) if names.len() >= MANY => {}
                 Err(why) => rows.push(Row { reason: why.to_string(), ..row }),
             }
         }

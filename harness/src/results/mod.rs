@@ -40,7 +40,7 @@ pub use records::*;
 pub use run_timing::run_throughput;
 pub use runs::{Outcome, Run, Runs};
 pub use samples::{PartSample, StepPart, TimingMode, TimingSample};
-pub use stage::{MIN_PROCESSES, Stage, StageRate, ThroughputRow, Timed, stage_throughput};
+pub use stage::{MANY_MODELS, MIN_PROCESSES, Stage, StageRate, ThroughputRow, Timed, references, stage_throughput};
 pub use tables::{epochs_csv, models_csv, summary_csv, throughput_csv};
 pub use test_reads::TestRead;
 pub use timing::TimingSummary;

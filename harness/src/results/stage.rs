@@ -13,6 +13,14 @@ use crate::stats::{Estimate, Interval, median, quantile};
 /// Fewest processes that a verdict on speed rests on.
 pub const MIN_PROCESSES: usize = 5;
 
+/// With this many models or more, only some pairs are compared in speed: each model with the fastest and with the first of the plan.
+pub const MANY_MODELS: usize = 40;
+
+/// How many of so many models, from the first on, the later ones are compared with before the fastest is known.
+pub fn references(models: usize) -> usize {
+    if models < MANY_MODELS { models } else { 1 }
+}
+
 /// A row of `throughput.csv`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ThroughputRow {
@@ -203,11 +211,6 @@ impl Stage {
             sample.retain(|sample| range.contains(&sample.process));
         }
         Self { stretches: vec![stretch.clone()], samples }
-    }
-
-    /// Whether nothing was timed.
-    pub fn is_empty(&self) -> bool {
-        self.samples.is_empty()
     }
 
     /// The number of blocks, and of those that were disturbed.

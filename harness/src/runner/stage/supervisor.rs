@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::lanes::Lanes;
 use crate::measure::{Machine, command_line, machine_record};
 use crate::results::{
-    BlockRecord, MIN_PROCESSES, SCHEMA, Stage, StageModel, StageRecord, StretchRecord, Timed, TimingMode,
+    BlockRecord, MIN_PROCESSES, SCHEMA, Stage, StageModel, StageRecord, StretchRecord, Timed, TimingMode, references,
 };
 use crate::runner::signals::Stop;
 
@@ -22,9 +22,6 @@ const PROCESSES: f64 = 10.0;
 /// Longest time of a process, in seconds. Where there is more time it goes to more processes, because what differs between processes does
 /// not become known from longer ones.
 const PROCESS_SECONDS: f64 = 6.0;
-
-/// With this many models, the precision is that of the ratios to the first model alone.
-const MANY: usize = 40;
 
 /// How to time.
 pub struct StageOptions<'a> {
@@ -69,7 +66,7 @@ pub fn covers(stage: &Stage, plan: &TimingPlan) -> bool {
             largest(TimingMode::Inference, &timed.inference_batch_sizes),
         ];
         wanted.into_iter().flatten().all(|wanted| {
-            let processes = stage.rate(&timed.model.name, wanted).map_or(0, |rate| rate.processes);
+            let processes = stage.log_rates(&timed.model.name, wanted).len();
             let with_first = stage.timed(&first.model.name).any(|other| other == wanted);
             let paired = stage.log_ratios(&timed.model.name, &first.model.name, wanted).len();
             processes >= MIN_PROCESSES && (!with_first || paired >= MIN_PROCESSES)
@@ -81,7 +78,7 @@ pub fn covers(stage: &Stage, plan: &TimingPlan) -> bool {
 /// what there was before.
 ///
 /// There are at least five processes, and then more until every ratio is known to within `measure.precision` or `measure.max_seconds`
-/// per model are used up. Holds the machine exclusively. Returns whether it came to its end without being asked to stop.
+/// per model are used up. Holds the machine exclusively. Returns all samples, or `None` if it was asked to stop.
 ///
 /// # Errors
 /// If a process fails, or `save` does.
@@ -91,16 +88,17 @@ pub fn time_stage(
     mut record: StageRecord,
     save: &mut dyn FnMut(&[BlockRecord], &StageRecord) -> Result<()>,
     tell: &mut dyn FnMut(Progress),
-) -> Result<bool> {
+) -> Result<Option<Stage>> {
     let StageOptions { plan, threads, stop, in_process, repetitions } = *options;
     let machine = Machine::this()?;
-    let Some(_alone) = machine.alone(stop.flag())? else { return Ok(false) };
+    let Some(_alone) = machine.alone(stop.flag())? else { return Ok(None) };
     let budget = plan.measure.max_seconds * plan.models.len() as f64;
     let about = machine_record(plan.device, command_line(), threads);
     let process_s = repetitions.map_or((budget / PROCESSES).min(PROCESS_SECONDS), |fixed| fixed.seconds);
     let first = record.stretches.iter().map(|stretch| stretch.last_process).max().unwrap_or_default() + 1;
-    let started = Instant::now();
-    let mut stretch = StretchRecord {
+    let (started, earlier) = (Instant::now(), blocks.len());
+    record.schema = SCHEMA;
+    record.stretches.push(StretchRecord {
         version: about.version,
         cpu: about.cpu,
         cpu_cores: about.cpu_cores,
@@ -114,26 +112,23 @@ pub fn time_stage(
         reached_precision: None,
         peak_gflop_per_s: None,
         models: Vec::new(),
-    };
-    record.schema = SCHEMA;
-    record.stretches.push(stretch.clone());
+    });
     for count in 1.. {
         let process = first + count as u32 - 1;
         let job = Job::new(plan, threads, process, process_s, count == 1);
         let outcome = if in_process { here(&job, stop)? } else { elsewhere(&job, stop)? };
-        let Some(outcome) = outcome else { return Ok(false) };
-        stretch.peak_gflop_per_s = stretch.peak_gflop_per_s.or(outcome.peak);
-        stretch.models = outcome.models;
-        stretch.last_process = process;
-        stretch.seconds = started.elapsed().as_secs_f64();
+        let Some(outcome) = outcome else { return Ok(None) };
         blocks.extend(outcome.blocks);
-        let stage = Stage::new(&blocks, vec![stretch.clone()]).of_stretch(&stretch);
-        stretch.reached_precision = precision(&stage, plan);
-        *record.stretches.last_mut().expect("it was added above") = stretch.clone();
+        let reached = precision(&Stage::new(&blocks[earlier..], Vec::new()), plan);
+        let seconds = started.elapsed().as_secs_f64();
+        let stretch = record.stretches.last_mut().expect("it was added above");
+        stretch.peak_gflop_per_s = stretch.peak_gflop_per_s.or(outcome.peak);
+        (stretch.models, stretch.last_process) = (outcome.models, process);
+        (stretch.seconds, stretch.reached_precision) = (seconds, reached);
         save(&blocks, &record)?;
-        tell(Progress { processes: count, precision: stretch.reached_precision });
-        let is_precise = stretch.reached_precision.is_none_or(|reached| reached <= plan.measure.precision);
-        let next_ends = stretch.seconds * (count + 1) as f64 / count as f64;
+        tell(Progress { processes: count, precision: reached });
+        let is_precise = reached.is_none_or(|reached| reached <= plan.measure.precision);
+        let next_ends = seconds * (count + 1) as f64 / count as f64;
         let is_enough = match repetitions {
             Some(fixed) => count >= fixed.processes,
             None => count >= MIN_PROCESSES && (is_precise || next_ends > budget),
@@ -142,15 +137,14 @@ pub fn time_stage(
             break;
         }
     }
-    Ok(true)
+    Ok(Some(Stage::new(&blocks, record.stretches)))
 }
 
 /// Half the width of the widest 95 % interval of a ratio of rates, as a fraction; `None` with one model or one process.
 fn precision(stage: &Stage, plan: &TimingPlan) -> Option<f64> {
     let names: Vec<&str> = plan.models.iter().map(|timed| timed.model.name.as_str()).collect();
-    let references = if names.len() < MANY { names.len() } else { 1 };
     let mut widest: Option<f64> = None;
-    for (i, first) in names[..references].iter().enumerate() {
+    for (i, first) in names.iter().enumerate().take(references(names.len())) {
         for second in &names[i + 1..] {
             for timed in stage.timed(first) {
                 let Some(estimate) = stage.log_ratio(first, second, timed) else { continue };
