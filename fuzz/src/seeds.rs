@@ -38,7 +38,7 @@ pub(crate) fn seeds(target: Target) -> Vec<Seed> {
         }
         Target::Weights => seeds.extend(models()),
         Target::Cifar => seeds.push(Seed { name: "records.bin".into(), bytes: vec![3; 2 * 3073] }),
-        Target::Image | Target::Tar | Target::Zip => {}
+        Target::Image | Target::List | Target::Tar | Target::Zip => {}
     }
     seeds.sort_by(|a, b| (&a.name, &a.bytes).cmp(&(&b.name, &b.bytes)));
     seeds

@@ -21,6 +21,8 @@ pub(crate) enum Target {
     Config,
     /// A photo in an image folder
     Image,
+    /// A list of the files of an image folder
+    List,
     /// The records of a run
     Records,
     /// An archive of CIFAR
@@ -44,8 +46,8 @@ pub(crate) enum Answer {
 const GOOD_IMAGE: &[u8] = include_bytes!("../seeds/image/rgb.png");
 
 impl Target {
-    pub(crate) const ALL: [Self; 7] =
-        [Self::Cifar, Self::Config, Self::Image, Self::Records, Self::Tar, Self::Weights, Self::Zip];
+    pub(crate) const ALL: [Self; 8] =
+        [Self::Cifar, Self::Config, Self::Image, Self::List, Self::Records, Self::Tar, Self::Weights, Self::Zip];
 
     /// As `--target` and the folders of seeds have it.
     pub(crate) fn name(self) -> &'static str {
@@ -53,6 +55,7 @@ impl Target {
             Self::Cifar => "cifar",
             Self::Config => "config",
             Self::Image => "image",
+            Self::List => "list",
             Self::Records => "records",
             Self::Tar => "tar",
             Self::Weights => "weights",
@@ -76,7 +79,7 @@ impl Target {
             Self::Image => mend::image(bytes),
             Self::Tar => mend::tar(bytes),
             Self::Weights => mend::safetensors(bytes),
-            Self::Cifar | Self::Config | Self::Records | Self::Zip => {}
+            Self::Cifar | Self::Config | Self::List | Self::Records | Self::Zip => {}
         }
     }
 
@@ -84,7 +87,7 @@ impl Target {
     pub(crate) fn passes(self) -> u32 {
         match self {
             Self::Image | Self::Weights | Self::Config => 2,
-            Self::Cifar | Self::Records | Self::Tar | Self::Zip => 1,
+            Self::Cifar | Self::List | Self::Records | Self::Tar | Self::Zip => 1,
         }
     }
 
@@ -94,6 +97,7 @@ impl Target {
             Self::Cifar => cifar(bytes, place),
             Self::Config => config(bytes),
             Self::Image => image(bytes, place),
+            Self::List => list(bytes, place),
             Self::Records => Ok(answer(record(name, bytes, place))),
             Self::Tar => fetched(Fetchable::Cifar10, bytes, place),
             Self::Weights => weights(bytes, place),
@@ -132,6 +136,27 @@ fn image(bytes: &[u8], place: &Path) -> Result<Answer, String> {
             Ok(Answer::Refused(bad.reason.clone()))
         }
         (loaded, bad) => Err(format!("loading says {:?}, verifying says {bad:?}", answer(loaded))),
+    }
+}
+
+/// A list brings nothing but images of its folder.
+fn list(bytes: &[u8], place: &Path) -> Result<Answer, String> {
+    let folder = place.join("photos");
+    if !folder.is_dir() {
+        write(&place.join("outside.png"), GOOD_IMAGE);
+        for good in ["a/0.png", "a/1.png", "b/0.png", "b/1.png"] {
+            write(&folder.join(good), GOOD_IMAGE);
+        }
+    }
+    write(&place.join("list.csv"), bytes);
+    let table = "dataset = 'image_folder'\npath = 'photos'\nimage_size = 8\nval_fraction = 0.0";
+    let mut config: config::DataConfig = toml::from_str(table).expect("the table is well-formed");
+    config.files = Some(place.join("list.csv"));
+    match data::load(&config, Some(place)) {
+        Ok(data) if data.train.names().iter().chain(data.test.names()).any(|name| name.contains("outside")) => {
+            Err("a file outside the folder was read".into())
+        }
+        loaded => Ok(answer(loaded)),
     }
 }
 

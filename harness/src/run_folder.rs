@@ -14,16 +14,17 @@ use crate::error::{Error, Result};
 use crate::measure::{command_line, machine_record};
 use crate::noise;
 use crate::results::{
-    ExcludedRecord, FileRecord, ResultsFolder, RunFolder, RunIdentity, SCHEMA, WRITING, write_atomic,
+    ExcludedRecord, FILES_CSV, FileRecord, ResultsFolder, RunFolder, RunIdentity, SCHEMA, WRITING, write_atomic,
 };
 use crate::{NUMERICS_VERSION, VERSION};
 
-/// A run's config as it enters the digest in its name: initial weights by their digest, whatever their path, and keys by their first names.
+/// A run's config as it enters the digest in its name: initial weights by their digest, whatever their path, keys by their first names, and no
+/// list of files, since the data's fingerprint tells which images they are.
 #[derive(Serialize)]
 struct Hashed<'a> {
     seed: u64,
     device: DeviceName,
-    data: &'a DataConfig,
+    data: DataConfig,
     train: &'a TrainConfig,
     measure: MeasureConfig,
     model: Table,
@@ -44,6 +45,7 @@ impl<'a> Hashed<'a> {
         if NUMERICS_VERSION > 1 {
             model.insert("numerics_version".into(), NUMERICS_VERSION.into());
         }
+        let data = DataConfig { files: None, ..data.clone() };
         Self { seed: *seed, device: *device, data, train, measure: measure.of_run(), model }
     }
 }
@@ -114,7 +116,7 @@ pub fn write_files(folder: &RunFolder, files: Vec<ImageFile>) -> Result<()> {
 /// Writes the run's `config.toml`.
 pub fn write_config(folder: &RunFolder, config: &RunConfig) -> Result<()> {
     folder.create()?;
-    let text = toml::to_string(config).expect("a run's config is TOML");
+    let text = toml::to_string(&config.kept()).expect("a run's config is TOML");
     write_atomic(&folder.config_path(), text.as_bytes())
 }
 
@@ -145,7 +147,7 @@ pub fn timing_plan(folder: &ResultsFolder, plan: &Plan) -> Result<TimingPlan> {
 /// # Errors
 /// If it holds the results of another plan, or cannot be written.
 pub fn open(path: &Path, plan: &Plan, runs: &HashSet<&str>, threads: usize) -> Result<ResultsFolder> {
-    let text = toml::to_string(plan).expect("a plan is TOML");
+    let text = toml::to_string(&plan.kept()).expect("a plan is TOML");
     let plan_path = path.join("plan.toml");
     match bounded::read(&plan_path, config::MAX_BYTES) {
         Ok(present) => {
@@ -155,8 +157,10 @@ pub fn open(path: &Path, plan: &Plan, runs: &HashSet<&str>, threads: usize) -> R
             match strange {
                 Some(run) if is_the_same => return Err(changed(path, &run)?),
                 Some(run) => return Err(different(path, &run.name(), &String::from_utf8_lossy(&present), &text)),
-                None if is_the_same => {}
-                None => write_atomic(&plan_path, text.as_bytes())?,
+                None => keep_files(&folder, plan)?,
+            }
+            if !is_the_same {
+                write_atomic(&plan_path, text.as_bytes())?;
             }
         }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
@@ -165,6 +169,7 @@ pub fn open(path: &Path, plan: &Plan, runs: &HashSet<&str>, threads: usize) -> R
             let machine = machine_record(plan.device, command_line(), threads);
             folder.write_machine(&machine)?;
             noise::keep(&folder, &machine)?;
+            keep_files(&folder, plan)?;
             // Last, since its presence says that the folder is this plan's.
             write_atomic(&plan_path, text.as_bytes())?;
         }
@@ -173,11 +178,19 @@ pub fn open(path: &Path, plan: &Plan, runs: &HashSet<&str>, threads: usize) -> R
     ResultsFolder::create_or_open(path)
 }
 
+/// Copies the plan's list of files, if it has one.
+fn keep_files(folder: &ResultsFolder, plan: &Plan) -> Result<()> {
+    let Some(list) = &plan.data.files else { return Ok(()) };
+    let kept = folder.files_path();
+    let text = std::fs::read(list).map_err(Error::io("read", list))?;
+    if std::fs::read(&kept).is_ok_and(|present| present == text) { Ok(()) } else { write_atomic(&kept, &text) }
+}
+
 /// Refuses a folder with files that are not results, which was most likely named by mistake.
 fn refuse_foreign_files(path: &Path) -> Result<()> {
     let Ok(mut entries) = std::fs::read_dir(path) else { return Ok(()) };
     // Other processes that start the same plan at this moment may have written more files.
-    let known = ["runs", "machine.json", "noise.json", "plan.toml", "test_reads.csv"];
+    let known = ["runs", "machine.json", "noise.json", "plan.toml", "test_reads.csv", FILES_CSV];
     let is_ours = |name: &str| known.contains(&name) || name.starts_with(WRITING);
     let foreign = entries.find_map(|entry| entry.ok().filter(|e| !is_ours(&e.file_name().to_string_lossy())));
     match foreign {

@@ -94,6 +94,58 @@ fn a_bad_file_stops_a_run_or_is_left_out_and_recorded() {
     assert_eq!((first[2], first[3], first[4]), ("cat", "train", blake3::hash(&content).to_hex().as_str()));
 }
 
+/// The config's images by a list, in a folder that is laid out differently: no splits, and more files.
+#[test]
+fn a_list_of_files_repeats_a_run_on_the_same_images() {
+    let dir = bench();
+    let path = |name: &str| dir.path().join(name);
+    let only_run = |out: &str| fs::read_dir(path(out).join("runs")).unwrap().next().unwrap().unwrap().path();
+    fs::remove_file(path("pets/train/cat/3.png")).unwrap();
+    let (output, text) = vitbench(dir.path(), &["run", "plan.toml", "--data-dir", ".", "--out", "first"]);
+    assert!(output.status.success(), "{text}");
+
+    let mut list = "split,path,class,blake3\n".to_owned();
+    for row in fs::read_to_string(only_run("first").join("files.csv")).unwrap().lines().skip(1) {
+        let [_, file, class, split, digest] = row.split(',').collect::<Vec<_>>()[..] else { panic!("{row}") };
+        let moved = format!("{class}/{}", file.replace('/', "-"));
+        fs::create_dir_all(path("all").join(class)).unwrap();
+        fs::copy(path("pets").join(file), path("all").join(&moved)).unwrap();
+        list += &format!("{split},{moved},{class},{digest}\n");
+    }
+    fs::copy(path("pets/test/cat/0.png"), path("all/cat/unlisted.png")).unwrap();
+    fs::create_dir(path("lists")).unwrap();
+    fs::write(path("lists/list.csv"), &list).unwrap();
+    let config = CONFIG.replace("path = \"pets\"", "path = \"all\"\nfiles = \"list.csv\"");
+    fs::write(path("lists/listed.toml"), config).unwrap();
+    let (output, text) = vitbench(dir.path(), &["run", "lists/listed.toml", "--data-dir", ".", "--out", "second"]);
+    assert!(output.status.success(), "{text}");
+    let done = |out: &str| -> serde_json::Value {
+        serde_json::from_slice(&fs::read(only_run(out).join("done.json")).unwrap()).unwrap()
+    };
+    for key in ["data_fingerprint", "test_top1", "test_loss", "train_images"] {
+        assert_eq!(done("first")[key], done("second")[key], "{key}");
+        assert!(!done("first")[key].is_null(), "{key}");
+    }
+
+    // The folder keeps the list, so that its plan runs where the first list is gone, and finds its runs done.
+    assert_eq!(fs::read_to_string(path("second/files.csv")).unwrap(), list);
+    let plan = fs::read_to_string(path("second/plan.toml")).unwrap();
+    assert!(plan.contains("files = \"files.csv\"") && !plan.contains("lists"), "{plan}");
+    fs::remove_dir_all(path("lists")).unwrap();
+    let (output, text) = vitbench(dir.path(), &["reproduce", "second", "--data-dir", ".", "--out", "third"]);
+    assert!(output.status.success() && text.contains("1 of 1 runs are bit-identical"), "{text}");
+    assert_eq!(only_run("second").file_name(), only_run("third").file_name());
+
+    // A file with another content is not the one that was listed.
+    fs::copy(path("all/dog/test-dog-0.png"), path("all/cat/train-cat-1.png")).unwrap();
+    let (output, text) = vitbench(dir.path(), &["reproduce", "second", "--data-dir", ".", "--out", "fourth"]);
+    assert_eq!(output.status.code(), Some(3), "{text}");
+    assert!(
+        text.contains("data.files: the content of 1 files differs from its digest there: cat/train-cat-1.png"),
+        "{text}"
+    );
+}
+
 #[test]
 fn verify_lists_bad_files_and_says_so_by_its_exit_code() {
     let dir = bench();

@@ -133,6 +133,10 @@ fn written() -> BTreeMap<String, Vec<String>> {
     fs::write(bench.path("diverging.toml"), CONFIG.replace("lr = 0.001\n", DIVERGING)).unwrap();
     fs::write(bench.path("timed.toml"), TIMED).unwrap();
     bench.succeed(&["run", "plan.toml", "--data-dir", "data", "--out", "done"]);
+    // A run's list of files is one that a plan can be given.
+    let list = bench::only_run(&bench.path("done"), "vit").join("files.csv");
+    let files = format!("data.files={}", list.display());
+    bench.succeed(&["run", "plan.toml", "--data-dir", "data", "--set", &files, "--out", "listed"]);
     bench.succeed(&["noise", "--repetitions", "3", "--seconds", "0", "--into", "done"]);
     bench.succeed(&["slurm", "plan.toml", "--data-dir", "data", "--out", "done"]);
     let failed = bench.vitbench(&["run", "diverging.toml", "--data-dir", "data", "--out", "failed"]);
@@ -140,6 +144,7 @@ fn written() -> BTreeMap<String, Vec<String>> {
 
     let mut found = contents(&bench.path("done"));
     found.extend(contents(&bench.path("failed/runs")).into_iter().map(|(path, names)| (format!("runs/{path}"), names)));
+    found.extend(contents(&bench.path("listed")).remove_entry("files.csv"));
     for (name, arguments) in [
         ("plan", &["plan", "plan.toml", "--data-dir", "data", "--no-estimate"][..]),
         ("time", &["time", "timed.toml"]),

@@ -1,8 +1,10 @@
 //! The `[data]` table: which images, how split, how augmented.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+
+use crate::results::FILES_CSV;
 
 /// A source of labelled images.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,6 +58,11 @@ pub struct DataConfig {
     /// The folder of an `image_folder`, relative to the data folder.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<PathBuf>,
+    /// A CSV file that lists the images of an `image_folder`, with their classes and splits, in place of the folder's layout: the columns
+    /// `path`, `class` and `split`, and `blake3` if their contents are to be checked. A run's `files.csv` is such a list. The path is relative
+    /// to the config. A results folder keeps a copy, and a run's identity contains the images rather than the list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub files: Option<PathBuf>,
     /// What happens if files of an `image_folder` cannot be decoded.
     #[serde(default, skip_serializing_if = "OnBadFile::is_default")]
     pub on_bad_file: OnBadFile,
@@ -104,6 +111,18 @@ impl DataConfig {
 }
 
 impl DataConfig {
+    /// The table as a results folder keeps it, with the copy of the list of files there.
+    pub fn kept(&self) -> Self {
+        Self { files: self.files.as_ref().map(|_| PathBuf::from(FILES_CSV)), ..self.clone() }
+    }
+
+    /// Takes the list of files, if there is one, to be in this folder.
+    pub(super) fn find_files_in(&mut self, folder: &Path) {
+        if let Some(files) = &mut self.files {
+            *files = folder.join(&files);
+        }
+    }
+
     /// The same images without augmentation and normalisation.
     pub fn without_augmentation(&self) -> Self {
         Self { augment: AugmentConfig::default(), mean: default_mean(), std: default_std(), ..self.clone() }

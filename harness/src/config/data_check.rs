@@ -18,6 +18,7 @@ impl DataConfig {
     pub(crate) fn check(&self) -> Result<()> {
         check_size(self)?;
         check_path(self)?;
+        check_files(self)?;
         if self.on_bad_file == OnBadFile::Exclude && self.dataset != DatasetName::ImageFolder {
             let problem = "is `exclude`, but only dataset = \"image_folder\" can exclude single files";
             return refuse("on_bad_file", problem, "remove it; the other datasets are used as a whole");
@@ -138,6 +139,23 @@ fn check_path(config: &DataConfig) -> Result<()> {
     }
 }
 
+fn check_files(config: &DataConfig) -> Result<()> {
+    if config.files.is_none() {
+        return Ok(());
+    }
+    if config.dataset != DatasetName::ImageFolder {
+        let problem = "is set, but only dataset = \"image_folder\" has a list of files";
+        return refuse("files", problem, "remove it, or set dataset = \"image_folder\" and path");
+    }
+    for (key, limit) in [("train_limit", config.train_limit), ("test_limit", config.test_limit)] {
+        if let Some(limit) = limit {
+            let problem = format!("is {limit}, but data.files says which images are used");
+            return refuse(key, problem, "remove it, or shorten the list");
+        }
+    }
+    Ok(())
+}
+
 /// Bounds of areas and aspect ratios.
 fn check_bounds(key: &str, scale: [f32; 2], ratio: [f32; 2]) -> Result<()> {
     let [least, greatest] = scale;
@@ -173,6 +191,7 @@ mod tests {
             "dataset = 'shapes'",
             "dataset = 'cifar10'\nimage_size = 224\nval_fraction = 0.0\ntrain_limit = 1",
             "dataset = 'image_folder'\npath = 'pets'\ntest_fraction = 0.5",
+            "dataset = 'image_folder'\npath = 'pets'\nfiles = 'list.csv'",
             "dataset = 'shapes'\naugment.random_resized_crop = { scale = [0.5, 1.0] }",
             "dataset = 'shapes'\naugment.random_resized_crop = { scale = [1.0, 1.0], ratio = [2.0, 2.0] }",
             "dataset = 'shapes'\naugment.color_jitter = { hue = 0.5 }",
@@ -226,5 +245,8 @@ mod tests {
             assert!(answer.starts_with(start), "{line}: {answer}");
         }
         assert!(answer("dataset = 'image_folder'").starts_with("data.path: is missing"));
+        assert!(answer("dataset = 'shapes'\nfiles = 'list.csv'").starts_with("data.files: is set, but only"));
+        let limited = answer("dataset = 'image_folder'\npath = 'pets'\nfiles = 'list.csv'\ntest_limit = 10");
+        assert!(limited.starts_with("data.test_limit: is 10, but data.files says"), "{limited}");
     }
 }

@@ -85,13 +85,7 @@ impl SweepConfig {
         let base = Table::try_from(&base).expect("a plan is TOML");
         let mut runs = Vec::new();
         let mut seen = HashSet::new();
-        let excluded = self.exclude.iter().filter_map(|rule| rule.get("model").and_then(Value::as_str));
-        if let Some(unknown) = excluded.into_iter().find(|name| plan.models.iter().all(|model| model.name != *name)) {
-            let names: Vec<&str> = plan.models.iter().map(|model| model.name.as_str()).collect();
-            let help = format!("its models are `{}`", names.join("`, `"));
-            let problem = format!("the config has no model `{unknown}` to exclude");
-            return Err(Error::input(format!("{place}: sweep.exclude"), problem, help));
-        }
+        self.check_names(plan, place)?;
         let wrong = |key: &str, problem: String| {
             let help = "give the path of a key of the config, as in `\"train.lr\"` or `\"model.*.depth\"`";
             Error::input(format!("{place}: sweep.{key}"), problem, help)
@@ -136,6 +130,22 @@ impl SweepConfig {
         }
         runs.sort_by_key(|run| seeds.iter().position(|seed| *seed == run.seed));
         Ok(runs)
+    }
+
+    /// Refuses axes that cannot be, and exclusions of models that are not in the plan.
+    fn check_names(&self, plan: &Plan, place: &str) -> Result<()> {
+        if self.axes.iter().any(|(key, _)| key == "data.files") {
+            let help = "give each list a config of its own; a results folder keeps one list";
+            return Err(Error::input(format!("{place}: sweep.data.files"), "cannot be an axis", help));
+        }
+        let excluded = self.exclude.iter().filter_map(|rule| rule.get("model").and_then(Value::as_str));
+        if let Some(unknown) = excluded.into_iter().find(|name| plan.models.iter().all(|model| model.name != *name)) {
+            let names: Vec<&str> = plan.models.iter().map(|model| model.name.as_str()).collect();
+            let help = format!("its models are `{}`", names.join("`, `"));
+            let problem = format!("the config has no model `{unknown}` to exclude");
+            return Err(Error::input(format!("{place}: sweep.exclude"), problem, help));
+        }
+        Ok(())
     }
 
     fn combinations(&self) -> Vec<Combination<'_>> {

@@ -47,7 +47,9 @@ use plan::SOME_CLASSES;
 /// Keys must have their current names, except in the `plan.toml` of a results folder, which an earlier version may have written.
 pub fn load(path: &Path, assignments: &[String]) -> Result<Plan> {
     let place = path.display().to_string();
-    checked_plan(&edited(&read(path)?, &place, assignments, author(path))?, &place)
+    let mut plan = checked_plan(&edited(&read(path)?, &place, assignments, author(path))?, &place)?;
+    plan.data.find_files_in(path.parent().unwrap_or(Path::new("")));
+    Ok(plan)
 }
 
 /// As [`load`], for the sizes of models alone: of a plan, or of a config that names no data.
@@ -119,9 +121,12 @@ fn checked_plan(text: &str, place: &str) -> Result<Plan> {
     Ok(plan)
 }
 
-/// The config in a run's folder.
+/// The config of the run whose folder is `RESULTS/runs/RUN`.
 pub fn load_run(path: &Path) -> Result<RunConfig> {
-    from_toml(&read(path)?, &path.display().to_string())
+    let mut run: RunConfig = from_toml(&read(path)?, &path.display().to_string())?;
+    // The list of files is in the results folder.
+    run.data.find_files_in(path.ancestors().nth(3).unwrap_or(Path::new("")));
+    Ok(run)
 }
 
 fn from_toml<T: serde::de::DeserializeOwned>(text: &str, place: &str) -> Result<T> {

@@ -87,9 +87,14 @@ pub struct RunConfig {
 }
 
 impl RunConfig {
+    /// The config as its folder keeps it.
+    pub fn kept(&self) -> Self {
+        Self { data: self.data.kept(), ..self.clone() }
+    }
+
     /// Digest of the config, the same for all seeds.
     pub fn digest_without_seed(&self) -> String {
-        let text = toml::to_string(&Self { seed: 0, ..self.clone() }).expect("a run's config is TOML");
+        let text = toml::to_string(&Self { seed: 0, ..self.kept() }).expect("a run's config is TOML");
         blake3::hash(text.as_bytes()).to_hex()[..10].to_owned()
     }
 
@@ -102,6 +107,11 @@ impl RunConfig {
 }
 
 impl Plan {
+    /// The plan as a results folder keeps it.
+    pub fn kept(&self) -> Self {
+        Self { data: self.data.kept(), ..self.clone() }
+    }
+
     /// A run of this plan's data and recipe.
     pub(super) fn run(&self, seed: u64, model: &ModelConfig) -> RunConfig {
         RunConfig {

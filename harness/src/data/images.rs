@@ -15,6 +15,8 @@ pub struct Images {
     rows: Vec<u32>,
     labels: Vec<u32>,
     names: Vec<String>,
+    /// Digests of the files that the images come from; empty unless every image has one.
+    digests: Vec<blake3::Hash>,
 }
 
 /// The pixels of many images, one after the other.
@@ -56,7 +58,17 @@ impl Images {
         let count = labels.len();
         assert_eq!(block.bytes().len(), count * image_bytes(size), "pixels of {count} images of size {size}");
         assert_eq!(count, names.len(), "labels and names");
-        Self { size, block: Arc::new(block), rows: (0..count as u32).collect(), labels, names }
+        Self { size, block: Arc::new(block), rows: (0..count as u32).collect(), labels, names, digests: Vec::new() }
+    }
+
+    /// The same images with the digests of their files.
+    ///
+    /// # Panics
+    ///
+    /// Panics if there is not one digest for each image.
+    pub(super) fn with_digests(self, digests: Vec<blake3::Hash>) -> Self {
+        assert_eq!(digests.len(), self.len(), "digests");
+        Self { digests, ..self }
     }
 
     /// An empty set of images of this size.
@@ -100,14 +112,22 @@ impl Images {
         &self.names
     }
 
+    /// BLAKE3 digests of the files that the images come from, in the order of the images; empty if they do not come from files of their
+    /// own.
+    pub fn digests(&self) -> &[blake3::Hash] {
+        &self.digests
+    }
+
     /// Selects the images at these indices, in this order.
     pub(super) fn select(&self, indices: &[usize]) -> Self {
+        let digest = |&i: &usize| self.digests.get(i).copied();
         Self {
             size: self.size,
             block: self.block.clone(),
             rows: indices.iter().map(|&i| self.rows[i]).collect(),
             labels: indices.iter().map(|&i| self.labels[i]).collect(),
             names: indices.iter().map(|&i| self.names[i].clone()).collect(),
+            digests: indices.iter().filter_map(digest).collect(),
         }
     }
 }

@@ -93,7 +93,7 @@ fn inspect_loaded(dataset: &Dataset) -> Result<Info> {
 fn inspect_folder(folder: &Path) -> Result<Info> {
     let given_test = folder.join("train").is_dir() && ["test", "val"].iter().any(|name| folder.join(name).is_dir());
     let config: DataConfig = toml::from_str("dataset = 'image_folder'").expect("the table is well-formed");
-    let Splits { classes, train, val, test } = list_splits(folder, &config)?;
+    let Splits { classes, train, val, test, .. } = list_splits(folder, &config)?;
     // Without a test folder, the files held out for testing depend on the config, so all images are shown as one split.
     let listings = match given_test {
         true => [Some(("train", train)), val.map(|val| ("val", val)), Some(("test", test))],

@@ -16,7 +16,7 @@ fn begins_formula(text: &str) -> bool {
 }
 
 /// The text of a cell that [`text_cell`] made.
-fn cell_text(cell: &str) -> &str {
+pub(crate) fn cell_text(cell: &str) -> &str {
     cell.strip_prefix('\'').filter(|text| begins_formula(text)).unwrap_or(cell)
 }
 

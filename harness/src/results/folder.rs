@@ -17,6 +17,9 @@ use crate::error::{Error, Result};
 /// Largest length of `images.png`, in bytes: ten times what a run's pictures take.
 const MAX_PICTURES: u64 = 4 << 20;
 
+/// A list of the files of an image folder: a run's own, and the one that a plan was given.
+pub(crate) const FILES_CSV: &str = "files.csv";
+
 /// A folder of results: one plan, its machine and its runs.
 #[derive(Debug, Clone)]
 pub struct ResultsFolder {
@@ -83,6 +86,11 @@ impl ResultsFolder {
     /// Reads `machine.json`, if it is there.
     pub fn read_machine(&self) -> Result<Option<MachineRecord>> {
         read_json(&self.machine_path())
+    }
+
+    /// `files.csv`, the copy of the plan's list of files, if it has one.
+    pub fn files_path(&self) -> PathBuf {
+        self.root.join(FILES_CSV)
     }
 
     /// `noise.json`, the machine's A/A variation.
@@ -259,12 +267,12 @@ impl RunFolder {
 
     /// Writes `files.csv`.
     pub fn write_files(&self, files: &[FileRecord]) -> Result<()> {
-        write_atomic(&self.path.join("files.csv"), &csv_text(files))
+        write_atomic(&self.path.join(FILES_CSV), &csv_text(files))
     }
 
     /// Reads `files.csv`, if it is there.
     pub fn read_files(&self) -> Result<Option<Vec<FileRecord>>> {
-        read_csv(&self.path.join("files.csv"))
+        read_csv(&self.path.join(FILES_CSV))
     }
 
     /// Writes `done.json`, the run's last file.

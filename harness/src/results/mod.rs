@@ -27,9 +27,11 @@ pub(crate) mod fixture;
 mod tests;
 
 pub use blocks::{BlockRecord, StageModel, StageRecord, StretchRecord};
+pub(crate) use cells::cell_text;
 pub use cells::text_cell;
 pub use files::write_atomic;
 pub(crate) use files::{WRITING, csv_text, sync_folder};
+pub(crate) use folder::FILES_CSV;
 pub use folder::{ResultsFolder, RunFolder};
 pub use mistakes::surest_mistakes;
 pub use model_size::{ModelSizeRecord, PartMacs};

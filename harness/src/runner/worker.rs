@@ -134,7 +134,7 @@ fn do_run(
 ) -> Result<WorkOutcome> {
     folder.clear_unfinished()?;
     run_folder::write_excluded(folder, &dataset.excluded)?;
-    run_folder::write_files(folder, data::files(dataset, &config.data, options.data_dir.as_deref())?)?;
+    run_folder::write_files(folder, data::files(dataset))?;
     // From here on it no longer counts as failed, even if this attempt is interrupted.
     folder.remove_failed()?;
     folder.write_machine(&machine_record(config.device, "vitbench work".to_owned(), options.threads))?;

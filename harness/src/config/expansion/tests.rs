@@ -85,6 +85,7 @@ fn combinations_are_excluded_by_rules() {
     let unknown = error(&format!("{axes}\nexclude = [{{ \"train.epochs\" = 3 }}]"));
     assert!(unknown.contains("`train.epochs` is not an axis"), "{unknown}");
     assert!(error("seeds = [0]\nexclude = [{ seeds = 0 }]").contains("every combination is excluded"));
+    assert!(error("\"data.files\" = ['a.csv', 'b.csv']").contains("sweep.data.files: cannot be an axis"));
 }
 
 #[test]

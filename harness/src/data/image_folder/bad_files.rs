@@ -4,6 +4,7 @@ use std::path::Path;
 
 use rayon::prelude::*;
 
+use super::SHOWN;
 use super::decode::{decode_into, read, relative};
 use super::listing::Listing;
 use crate::config::data::OnBadFile;
@@ -11,9 +12,6 @@ use crate::data::dataset::BadFile;
 use crate::data::images::{allocate, image_bytes};
 use crate::data::resize::SquareResizer;
 use crate::error::{Error, Result};
-
-/// Maximum number of files that an error names.
-const SHOWN: usize = 10;
 
 /// The pixels of all files in a listing, and the reasons why some could not be decoded. The pixels of those files are black.
 pub(super) struct Decoded {

@@ -41,7 +41,8 @@ pub(super) fn decoded(
     on_bad_file: OnBadFile,
     cache: Option<&Path>,
 ) -> Result<(Images, Vec<BadFile>)> {
-    let path = cache.map(|cache| cache.join(format!("{}.pixels", key(&listing.paths, size).to_hex())));
+    let digests = digests(&listing.paths);
+    let path = cache.map(|cache| cache.join(format!("{}.pixels", key(&digests, size).to_hex())));
     let count = listing.paths.len();
     let cached = path.as_deref().and_then(|path| open(path, size, count));
     let (bad, block) = match cached {
@@ -61,6 +62,7 @@ pub(super) fn decoded(
         Block::Mapped(map, start) => Images::mapped(size, map, start, listing.labels, names),
         Block::Decoded(pixels) => Images::new(size, pixels, listing.labels, names),
     };
+    let images = images.with_digests(digests);
     Ok((if left_out.is_empty() { images } else { images.select(&good) }, left_out))
 }
 
@@ -70,16 +72,20 @@ enum Block {
     Decoded(Vec<u8>),
 }
 
-/// Digest of everything that the pixels depend on. For a file that cannot be read, the reason is hashed instead.
-fn key(paths: &[PathBuf], size: usize) -> blake3::Hash {
+/// Digests of the contents of files. For a file that cannot be read, the reason is hashed instead.
+fn digests(paths: &[PathBuf]) -> Vec<blake3::Hash> {
     let digest = |path: &PathBuf| match read(path) {
         Ok(content) => blake3::hash(&content.bytes),
         Err(reason) => blake3::hash(reason.as_bytes()),
     };
-    let digests: Vec<blake3::Hash> = paths.par_iter().map(digest).collect();
+    paths.par_iter().map(digest).collect()
+}
+
+/// Digest of everything that the pixels depend on.
+fn key(digests: &[blake3::Hash], size: usize) -> blake3::Hash {
     let mut hasher = blake3::Hasher::new();
     hasher.update(MAGIC).update(&(size as u64).to_le_bytes());
-    for digest in &digests {
+    for digest in digests {
         hasher.update(digest.as_bytes());
     }
     hasher.finalize()

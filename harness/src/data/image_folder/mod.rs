@@ -9,15 +9,17 @@
 //! ```
 //!
 //! Flat files may take the place of class folders in the first layout too. Hidden files and files without an image extension
-//! are ignored.
+//! are ignored. A list of files (`data.files`) replaces the layout.
 
 mod bad_files;
 mod budget;
 mod cache;
 pub(super) mod decode;
+mod file_list;
 mod jpeg;
 pub(super) mod listing;
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use layers::random::Purpose;
@@ -29,10 +31,13 @@ use super::split::{limit, set_aside};
 use crate::config::data::DataConfig;
 use crate::error::{Error, Result};
 
+/// Maximum number of files that an error names.
+const SHOWN: usize = 10;
+
 /// Lists the files, draws the splits, applies the limits, and decodes the files that remain.
 pub(super) fn load(config: &DataConfig, folders: &Folders) -> Result<Source> {
     let root = root(config, folders)?;
-    let Splits { classes, mut train, val, mut test } = list_splits(&root, config)?;
+    let Splits { classes, mut train, val, mut test, digests } = list_splits(&root, config)?;
     train.keep(&limit(&train.labels, config.train_limit, config.split_seed, Purpose::TrainLimit));
     test.keep(&limit(&test.labels, config.test_limit, config.split_seed, Purpose::TestLimit));
     let mut excluded = Vec::new();
@@ -40,6 +45,7 @@ pub(super) fn load(config: &DataConfig, folders: &Folders) -> Result<Source> {
         let cache = folders.decoded.as_deref();
         let (images, left_out) = cache::decoded(&root, listing, config.image_size, config.on_bad_file, cache)?;
         excluded.extend(left_out);
+        file_list::check_digests(&images, &digests)?;
         Ok(images)
     };
     let (train, val, test) = (decode(train)?, val.map(&mut decode).transpose()?, decode(test)?);
@@ -81,13 +87,18 @@ pub(super) struct Splits {
     pub(super) train: Listing,
     pub(super) val: Option<Listing>,
     pub(super) test: Listing,
+    /// Digests of files, by path relative to the folder, where a list gives them.
+    pub(super) digests: HashMap<String, blake3::Hash>,
 }
 
-/// Lists the files of a folder in one of the supported layouts.
+/// Lists the files of a folder: those of the config's list, or those of a folder in one of the supported layouts.
 ///
 /// # Errors
-/// Fails if the folder has none of these layouts.
+/// Fails if the folder has none of these layouts, or if the list does not fit the folder.
 pub(super) fn list_splits(root: &Path, config: &DataConfig) -> Result<Splits> {
+    if let Some(list) = &config.files {
+        return file_list::splits(root, list, config.val_fraction > 0.0);
+    }
     let part = |name: &str| Some(root.join(name)).filter(|folder| folder.is_dir());
     for folder in ["train", "val", "test"].into_iter().filter_map(part) {
         check_link(root, &folder)?;
@@ -105,13 +116,13 @@ pub(super) fn list_splits(root: &Path, config: &DataConfig) -> Result<Splits> {
         (None, None) => split_off_test(classes, train, config),
         (Some(only), None) | (None, Some(only)) => {
             let test = list_same(only)?;
-            Ok(Splits { classes, train, val: None, test })
+            Ok(Splits { classes, train, val: None, test, digests: HashMap::new() })
         }
         (Some(test), Some(val)) => {
             let test = list_same(test)?;
             // A `val_fraction` of 0 turns validation off, even if there is a `val` folder.
             let val = if config.val_fraction > 0.0 { Some(list_same(val)?) } else { None };
-            Ok(Splits { classes, train, val, test })
+            Ok(Splits { classes, train, val, test, digests: HashMap::new() })
         }
     }
 }
@@ -122,7 +133,7 @@ fn split_off_test(classes: Vec<String>, mut train: Listing, config: &DataConfig)
     let mut test = train.clone();
     test.keep(&parts.aside);
     train.keep(&parts.rest);
-    Ok(Splits { classes, train, val: None, test })
+    Ok(Splits { classes, train, val: None, test, digests: HashMap::new() })
 }
 
 fn different_classes(train: &Path, classes: &[String], other: &Path, others: &[String]) -> Error {
