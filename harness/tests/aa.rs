@@ -1,5 +1,6 @@
 //! The timing stage on this machine: copies of a model are rarely told apart, and a model that is a little slower is found. Each test takes
-//! an hour or so, and nothing else may run: `bash .ci/slow aa`.
+//! an hour or so, and nothing else may run: `bash .ci/slow aa`. With `VITBENCH_AA_DIR`, plans are kept in that folder, and a later start
+//! goes on where the last one stopped.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
@@ -26,12 +27,15 @@ struct Ratio {
     verdict: String,
 }
 
-/// Times a config of this folder with the given further arguments.
-fn timed(config: &str, more: &[&str]) -> Vec<Ratio> {
+/// Times a config of this folder with the given further arguments, unless the plan of this name is done.
+fn timed(plan: &str, config: &str, more: &[&str]) -> Vec<Ratio> {
     let bench = Bench::new("");
-    let config = aa_folder().join(config);
-    bench.succeed(&[&["time", config.to_str().unwrap(), "--out", "out"], more].concat());
-    let mut reader = csv::Reader::from_path(bench.path("out/verdicts.csv")).unwrap();
+    let out = std::env::var("VITBENCH_AA_DIR").map_or_else(|_| bench.path("out"), |kept| Path::new(&kept).join(plan));
+    if !out.join("verdicts.csv").exists() {
+        let config = aa_folder().join(config);
+        bench.succeed(&[&["time", config.to_str().unwrap(), "--out", out.to_str().unwrap()], more].concat());
+    }
+    let mut reader = csv::Reader::from_path(out.join("verdicts.csv")).unwrap();
     let headers = reader.headers().unwrap().clone();
     let column = |name: &str| headers.iter().position(|header| header == name).unwrap();
     let (quantity, estimate, low, high, verdict) =
@@ -63,12 +67,12 @@ impl Drop for Load {
 }
 
 /// At most one plan in ten may find a difference between copies, and 95 % of the ratios may be at most `within` from 1.
-fn copies_are_alike(within: f64) {
+fn copies_are_alike(machine: &str, within: f64) {
     let plans = plans(60);
     let mut with_difference = 0;
     let mut distances = Vec::new();
     for plan in 1..=plans {
-        let ratios = timed("four-copies.toml", &[]);
+        let ratios = timed(&format!("{machine}/plan-{plan}"), "four-copies.toml", &[]);
         let differs = ratios.iter().filter(|ratio| matches!(ratio.verdict.as_str(), "better" | "worse"));
         let differences: Vec<String> = differs
             .map(|ratio| format!("{} {:.3} ({:.3} to {:.3})", ratio.quantity, ratio.ratio, ratio.low, ratio.high))
@@ -91,21 +95,21 @@ fn copies_are_alike(within: f64) {
 #[test]
 #[ignore = "an hour on an idle machine: bash .ci/slow aa"]
 fn copies_are_alike_on_an_idle_machine() {
-    copies_are_alike(0.02);
+    copies_are_alike("idle", 0.02);
 }
 
 #[test]
 #[ignore = "an hour: bash .ci/slow aa"]
 fn copies_are_alike_on_a_busy_machine() {
     let _load = Load::start();
-    copies_are_alike(0.03);
+    copies_are_alike("busy", 0.03);
 }
 
 #[test]
 #[ignore = "half an hour on an idle machine: bash .ci/slow aa"]
 fn a_model_that_is_five_percent_slower_is_found() {
     // How much slower it is: one long stretch.
-    let ratios = timed("slower.toml", &["--seconds", "120", "--set", "measure.precision=0.003"]);
+    let ratios = timed("slower/truth", "slower.toml", &["--seconds", "120", "--set", "measure.precision=0.003"]);
     let truth = ratios.iter().find(|ratio| ratio.quantity == "train_step").unwrap();
     println!(
         "a training step takes {:.2} % longer ({:.4} to {:.4})",
@@ -117,7 +121,7 @@ fn a_model_that_is_five_percent_slower_is_found() {
     let plans = plans(30);
     let mut found = 0;
     for plan in 1..=plans {
-        let ratios = timed("slower.toml", &[]);
+        let ratios = timed(&format!("slower/plan-{plan}"), "slower.toml", &[]);
         let step = ratios.iter().find(|ratio| ratio.quantity == "train_step").unwrap();
         found += usize::from(step.verdict == "worse");
         println!("plan {plan}: {:.3} ({:.3} to {:.3}), {}", step.ratio, step.low, step.high, step.verdict);

@@ -4,12 +4,14 @@
 use std::path::Path;
 
 use rand::SeedableRng;
+use rand::seq::IndexedRandom;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 use rayon::prelude::*;
 use statrs::distribution::{ContinuousCDF, Normal};
 
 use super::*;
+use crate::results::ResultsFolder;
 use crate::stats::{Adjusted, holm, median};
 
 /// Repetitions of a cell in the published tables.
@@ -355,4 +357,21 @@ fn intervals_over_five_processes_cover_the_truth() {
         assert!((0.94 - error..=0.96 + error).contains(&covered), "{what}: {covered}");
     }
     check_table(&table);
+}
+
+/// Real runs of one model: random groups of three seeds each are rarely told apart.
+#[test]
+#[ignore = "needs a results folder with many runs of one model, named by VITBENCH_SEEDS: bash .ci/slow aa"]
+fn runs_of_one_model_are_rarely_told_apart() {
+    let folder = ResultsFolder::open(std::env::var("VITBENCH_SEEDS").unwrap()).unwrap();
+    let runs: Vec<Predictions> =
+        folder.run_folders().unwrap().iter().map(|run| run.read_compact_predictions().unwrap().unwrap()).collect();
+    assert!(runs.len() >= 40, "{} runs", runs.len());
+    let differ = fraction(2000, |rng| {
+        let chosen: Vec<Option<&Predictions>> = runs.sample(rng, 6).map(Some).collect();
+        let of = |runs| CorrectCounts::of(runs).unwrap();
+        accuracy(&of(&chosen[..3]), &of(&chosen[3..]), 3).unwrap().p() < LEVEL
+    });
+    println!("{} of 2,000 random groups of three runs differ from three others, of {}", percent(differ), runs.len());
+    assert!(differ <= 0.07, "{differ}");
 }
