@@ -51,6 +51,29 @@ fn models_are_timed_without_training() {
 }
 
 #[test]
+fn of_many_models_only_some_pairs_are_compared() {
+    let bench = Bench::new("");
+    let mut config = "[train]\noptimizer = { kind = 'sgd' }\n".to_owned();
+    for model in 0..41 {
+        config += &format!(
+            "[[model]]\nname = 'm{model}'\nimage_size = 8\nclasses = 2\nbatch_size = 4\n\
+             architecture = 'vit'\npatch_size = 4\nd_model = {}\ndepth = 1\nheads = 1\nd_ff = 8\n",
+            8 + 4 * (model % 3)
+        );
+    }
+    fs::write(bench.path("many.toml"), config).unwrap();
+    let stdout = bench.succeed(&["time", "many.toml", "--seconds", "0", "--out", "timed"]);
+    let said = stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(said.contains("each is compared in speed only with the fastest and with the first"), "{said}");
+    let verdicts = fs::read_to_string(bench.path("timed/verdicts.csv")).unwrap();
+    for quantity in ["train_step", "inference", "latency"] {
+        let pairs = verdicts.lines().filter(|line| line.split(',').nth(1) == Some(quantity)).count();
+        // Each with the first, and, unless that is the fastest, each with the fastest as well.
+        assert!(pairs == 40 || pairs == 40 + 39, "{pairs} pairs have a verdict on {quantity}");
+    }
+}
+
+#[test]
 fn a_results_folder_is_timed_again_without_training() {
     let bench = Bench::new(CONFIG);
     bench.succeed(&["run", "plan.toml", "--out", "out"]);

@@ -2,8 +2,9 @@
 
 use crate::config::TimingPlan;
 use crate::error::{Error, Result};
+use crate::measure::{command_line, machine_record};
 use crate::report::magnitude;
-use crate::results::{BlockRecord, ResultsFolder, SCHEMA, Stage, StageRecord};
+use crate::results::{BlockRecord, MachineRecord, ResultsFolder, SCHEMA, Stage, StageRecord, StretchRecord};
 use crate::runner::{Progress, Repetitions, StageOptions, Stop, time_stage};
 
 /// Where blocks are kept.
@@ -23,6 +24,9 @@ pub(super) fn time(plan: &TimingPlan, threads: usize, stop: &Stop, in_process: b
         Kept::In(folder) => (folder.read_blocks()?.unwrap_or_default(), folder.read_stage()?),
         Kept::Nowhere => (Vec::new(), None),
     };
+    if let (Kept::In(folder), Some(last)) = (kept, record.as_ref().and_then(|record| record.stretches.last())) {
+        check_machine(folder, last, &machine_record(plan.device, command_line(), threads))?;
+    }
     let record = record.unwrap_or(StageRecord { schema: SCHEMA, stretches: Vec::new() });
     let models = plan.models.len();
     let most = plan.measure.max_seconds * models as f64;
@@ -41,6 +45,30 @@ pub(super) fn time(plan: &TimingPlan, threads: usize, stop: &Stop, in_process: b
     let options = StageOptions { plan, threads, stop, in_process, repetitions: None };
     let timed = time_stage(&options, blocks, record, &mut save, &mut tell)?;
     timed.ok_or_else(|| Error::Interrupted { code: stop.exit_code() })
+}
+
+/// Refuses to mix samples of different hardware: ratios of speeds depend on it.
+fn check_machine(folder: &ResultsFolder, last: &StretchRecord, machine: &MachineRecord) -> Result<()> {
+    // Older stretches do not know their CPU's family, but the folder may.
+    let kind = last.cpu_kind.clone().or(folder.read_machine()?.and_then(|machine| machine.details.cpu_kind()));
+    let here = StretchRecord {
+        cpu: machine.cpu.clone(),
+        cpu_kind: machine.details.cpu_kind().filter(|_| kind.is_some()),
+        cpu_cores: machine.cpu_cores,
+        device: machine.device.clone(),
+        threads: machine.threads,
+        ..last.clone()
+    };
+    let there = StretchRecord { cpu_kind: kind, ..last.clone() };
+    if there.hardware() == here.hardware() {
+        return Ok(());
+    }
+    Err(Error::input(
+        folder.path().display(),
+        format!("its models were timed on {}, and this is {}", there.hardware(), here.hardware()),
+        "ratios of speeds differ between machines: time them there, or into a folder of their own \
+         (`vitbench time DIR --out NEW`)",
+    ))
 }
 
 /// Times the models of `plan` in a fixed number of processes.

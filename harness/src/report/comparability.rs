@@ -1,10 +1,10 @@
 //! Whether the rows of the report are comparable: how the conditions of the completed runs differ, and what they have in common.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::figures::ModelFigures;
 use super::names::{code, markdown_name};
-use crate::results::{ModelRuns, Run, RunRecord, TimingMode, by_model};
+use crate::results::{MachineRecord, ModelRuns, Run, RunRecord, TimingMode, by_model};
 
 /// A Markdown list: first what differs, then what all runs had in common.
 pub(crate) fn notes(runs: &[Run], disputed: &[String], figures: &[ModelFigures<'_>]) -> Vec<String> {
@@ -24,6 +24,7 @@ pub(crate) fn notes(runs: &[Run], disputed: &[String], figures: &[ModelFigures<'
 
     let mut notes: Vec<String> =
         differences.into_iter().map(|difference| format!("- **Not directly comparable:** {difference}\n")).collect();
+    notes.extend(several_revisions(&done));
     notes.extend(batches.map(|batches| format!("- {batches}\n")));
     notes.push(format!("- Same for all completed runs: {}.\n", same.join(", ")));
     notes
@@ -60,14 +61,19 @@ fn conditions(done: &[(&Run, &RunRecord)]) -> (Vec<String>, Vec<String>) {
     if done.iter().all(|(run, _)| !run.identity().recipe.is_empty()) {
         compare("recipe", &|run, _| run.identity().recipe.clone());
     }
-    if done.iter().all(|(run, _)| run.machine.is_some()) {
+    let machines: Vec<&MachineRecord> = done.iter().filter_map(|(run, _)| run.machine.as_deref()).collect();
+    if machines.len() == done.len() {
+        // A brand may hide different CPUs, but older records do not know more.
+        let all_known = machines.iter().all(|machine| machine.details.cpu_kind().is_some());
         compare("machine", &|run, _| {
             let machine = run.machine.as_ref().expect("every run has a machine here");
-            format!("{}, {} logical CPUs", machine.cpu, machine.cpu_cores)
+            let kind = machine.details.cpu_kind().filter(|_| all_known);
+            let kind = kind.map_or_else(String::new, |kind| format!(" ({kind})"));
+            format!("{}{kind}, {} logical CPUs", machine.cpu, machine.cpu_cores)
         });
-    }
-    if done.iter().all(|(run, _)| run.machine.is_some()) {
-        compare("revision", &|run, _| run.machine.as_ref().expect("every run has a machine here").version.clone());
+        if machines.iter().all(|machine| machine.version == machines[0].version) {
+            compare("revision", &|_, _| machines[0].version.clone());
+        }
     }
     if done.iter().any(|(_, record)| record.jobs > 1) {
         compare("number of runs that trained at once, which affects training times,", &|_, record| {
@@ -75,6 +81,19 @@ fn conditions(done: &[(&Run, &RunRecord)]) -> (Vec<String>, Vec<String>) {
         });
     }
     (differences, same)
+}
+
+/// A warning if the runs were made by several revisions of the program, which should compute the same but need not be as fast.
+fn several_revisions(done: &[(&Run, &RunRecord)]) -> Option<String> {
+    let machines = done.iter().filter_map(|(run, _)| Some((*run, run.machine.as_ref()?)));
+    let groups = groups(machines.map(|(run, machine)| (machine.version.clone(), run.identity().model.as_str())));
+    let numerics: BTreeSet<u32> = done.iter().map(|(_, record)| record.identity.numerics).collect();
+    let same = match numerics.len() {
+        1 => "; training computes the same in all of them",
+        _ => "",
+    };
+    (groups.len() > 1)
+        .then(|| format!("- **Several revisions** of the program made these runs{same}: {}\n", listed(&groups)))
 }
 
 /// Runs with the same seed should have seen the same training images in the same order. The digests of their batches show whether they

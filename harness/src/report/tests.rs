@@ -188,6 +188,17 @@ fn differences_are_said_plainly() {
 }
 
 #[test]
+fn several_revisions_are_named() {
+    let (_temporary, folder) = fixture::folder();
+    let mut runs = runs(&folder);
+    std::sync::Arc::make_mut(runs[0].machine.as_mut().unwrap()).version = "0.1.0 (0e1d2c3)".to_owned();
+    let notes = comparability::notes(&runs, &[], &figures::of_models(&runs, &Stage::default())).concat();
+    let warning = "- **Several revisions** of the program made these runs; training computes the same in all of them: \
+                   `0.1.0 (0e1d2c3)` (vit-tiny); `0.1.0 (a1b2c3d)` (";
+    assert!(notes.contains(warning) && !notes.contains("revision `"), "{notes}");
+}
+
+#[test]
 fn speeds_are_judged_only_where_they_were_measured_side_by_side() {
     let (_temporary, folder) = fixture::empty_folder();
     let [first, second, third] = fixture::models();

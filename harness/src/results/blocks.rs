@@ -54,6 +54,9 @@ pub struct StretchRecord {
     pub version: String,
     /// Brand of the CPU.
     pub cpu: String,
+    /// Family and model of the CPU, which its brand may hide; absent where the system does not tell, and in older records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu_kind: Option<String>,
     /// Logical CPUs.
     pub cpu_cores: usize,
     /// Burn's device.
@@ -76,6 +79,15 @@ pub struct StretchRecord {
     pub peak_gflop_per_s: Option<f64>,
     /// The timed models.
     pub models: Vec<StageModel>,
+}
+
+impl StretchRecord {
+    /// The hardware that was timed, in words.
+    pub fn hardware(&self) -> String {
+        let kind = self.cpu_kind.as_ref().map_or_else(String::new, |kind| format!(" ({kind})"));
+        let (cores, threads) = (self.cpu_cores, self.threads);
+        format!("{}{kind}, {cores} logical CPUs, {threads} threads on {}", self.cpu, self.device)
+    }
 }
 
 /// A model of a stretch.

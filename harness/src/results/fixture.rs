@@ -127,6 +127,7 @@ pub(crate) fn stage(models: &[&Model]) -> (Vec<BlockRecord>, Vec<StretchRecord>)
     let stretch = StretchRecord {
         version,
         cpu,
+        cpu_kind: None,
         cpu_cores,
         device,
         threads,

@@ -80,6 +80,13 @@ pub struct MachineDetails {
     pub allocator: Option<String>,
 }
 
+impl MachineDetails {
+    /// Family and model of the CPU, if they are known.
+    pub fn cpu_kind(&self) -> Option<String> {
+        Some(format!("family {}, model {}", self.cpu_family.as_ref()?, self.cpu_model.as_ref()?))
+    }
+}
+
 /// Identifies a run and its model; part of `done.json` and `failed.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunIdentity {

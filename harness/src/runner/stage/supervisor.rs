@@ -100,6 +100,7 @@ pub fn time_stage(
     record.schema = SCHEMA;
     record.stretches.push(StretchRecord {
         version: about.version,
+        cpu_kind: about.details.cpu_kind(),
         cpu: about.cpu,
         cpu_cores: about.cpu_cores,
         device: about.device,
