@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use burn::tensor::{Device, Tensor};
+use layers::Precision;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
@@ -88,6 +89,18 @@ impl DeviceName {
             #[allow(unreachable_patterns)]
             _ => None,
         }
+    }
+
+    /// Checks that it computes matrix products in a precision.
+    ///
+    /// # Errors
+    /// If it does not.
+    pub fn check_precision(self, precision: Precision) -> Result<()> {
+        if precision == Precision::F32 || self == Self::Flex {
+            return Ok(());
+        }
+        let problem = format!("is `{precision}`, but the device `{}` multiplies matrices in f32", self.as_str());
+        Err(Error::input("precision", problem, "set device = \"flex\", or precision = \"f32\""))
     }
 
     /// Opens the device and computes on it once.

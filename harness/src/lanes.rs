@@ -3,13 +3,15 @@
 //! A batch is cut into micro-batches of a fixed size, and the lanes take them one after another. Each lane is a worker thread
 //! with a rayon pool of one thread, so that an operation stays on its core. Results are folded in the order of the
 //! micro-batches. Neither the cut nor the order depends on the number of lanes, so any number gives the same result to the
-//! last bit. A GPU needs no lanes: it gets whole batches from the calling thread.
+//! last bit. A GPU needs no lanes: it gets whole batches from the calling thread. Lanes compute in the precision of the thread that calls
+//! them.
 
 use std::collections::BTreeMap;
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
+use layers::Precision;
 use rayon::ThreadPool;
 
 use crate::device::DeviceName;
@@ -98,7 +100,8 @@ impl Lanes {
                 }
             }
         };
-        let lane = &lane;
+        let precision = Precision::current();
+        let lane = &|| precision.within(lane);
         std::thread::scope(|scope| {
             let pools = self.pools.iter().take(count);
             let threads: Vec<_> = pools.map(|pool| scope.spawn(move || pool.install(lane))).collect();
@@ -112,7 +115,10 @@ impl Lanes {
     /// Runs `work` on a single lane, so that no reduction in it depends on the number of lanes.
     pub fn on_one<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
         match self.pools.first() {
-            Some(pool) => pool.install(work),
+            Some(pool) => {
+                let precision = Precision::current();
+                pool.install(|| precision.within(work))
+            }
             None => work(),
         }
     }
@@ -204,6 +210,18 @@ mod tests {
                 assert_eq!(folded, (0..12).map(|i| i * i).collect::<Vec<_>>());
             }
         }
+    }
+
+    #[test]
+    fn lanes_compute_in_the_callers_precision() {
+        let lanes = Lanes::new(2);
+        let mut seen = Vec::new();
+        Precision::Bf16.within(|| {
+            lanes.ordered(4, 0, || (), |(), _| Precision::current(), |precision| seen.push(precision));
+            seen.push(lanes.on_one(Precision::current));
+        });
+        assert_eq!(seen, [Precision::Bf16; 5]);
+        assert_eq!(lanes.on_one(Precision::current), Precision::F32);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
+use layers::Precision;
 use serde::Serialize;
 use toml::Table;
 
@@ -24,6 +25,8 @@ use crate::{NUMERICS_VERSION, VERSION};
 struct Hashed<'a> {
     seed: u64,
     device: DeviceName,
+    #[serde(skip_serializing_if = "is_f32")]
+    precision: Precision,
     data: DataConfig,
     train: &'a TrainConfig,
     measure: MeasureConfig,
@@ -31,7 +34,7 @@ struct Hashed<'a> {
 }
 
 impl<'a> Hashed<'a> {
-    fn new(RunConfig { seed, device, data, train, measure, model }: &'a RunConfig) -> Self {
+    fn new(RunConfig { seed, device, precision, data, train, measure, model }: &'a RunConfig) -> Self {
         let mut model = model.clone();
         if let Some(init) = &mut model.init {
             init.path = PathBuf::new();
@@ -46,8 +49,13 @@ impl<'a> Hashed<'a> {
             model.insert("numerics_version".into(), NUMERICS_VERSION.into());
         }
         let data = DataConfig { files: None, ..data.clone() };
-        Self { seed: *seed, device: *device, data, train, measure: measure.of_run(), model }
+        Self { seed: *seed, device: *device, precision: *precision, data, train, measure: measure.of_run(), model }
     }
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+fn is_f32(precision: &Precision) -> bool {
+    *precision == Precision::F32
 }
 
 /// The run's name, `MODEL-sSEED-HASH`, and what its records begin with. The hash is over resolved config, data fingerprint and
@@ -68,7 +76,7 @@ pub fn identity(config: &RunConfig, data_fingerprint: &str, threads: usize) -> R
         data_fingerprint: data_fingerprint.to_owned(),
         version: VERSION.to_owned(),
         device: config.device.as_str().to_owned(),
-        precision: "f32".to_owned(),
+        precision: config.precision.name().to_owned(),
         threads,
         numerics: NUMERICS_VERSION,
         recipe: recipe(config),

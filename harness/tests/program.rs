@@ -267,6 +267,8 @@ fn summaries_hold_the_published_counts_and_fit_a_terminal() {
 fn devices_are_listed() {
     let stdout = Bench::new(CONFIG).succeed(&["devices"]);
     assert!(stdout.contains("flex") && stdout.contains("cuda"), "{stdout}");
+    let without_peak = Bench::new(CONFIG).vitbench(&["devices", "--format", "csv"]);
+    assert!(without_peak.status.code() == Some(2) && text(&without_peak.stderr).contains("--peak"));
 }
 
 #[test]

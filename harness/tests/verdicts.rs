@@ -91,6 +91,27 @@ fn a_results_folder_is_timed_again_without_training() {
     assert!(report(&bench).contains("Timed side by side in 10 processes in 2 stretches"), "{}", report(&bench));
 }
 
+/// Both precisions of a model, as the axis of a sweep.
+#[test]
+fn precision_is_an_axis() {
+    let sweep = format!("{CONFIG}\n[sweep]\nprecision = ['f32', 'bf16']\n");
+    let bench = Bench::new(&sweep);
+    bench.succeed(&["run", "plan.toml", "--out", "out", "--set", "measure.max_seconds=0.1", "--set", "seeds=[0]"]);
+    let throughput = fs::read_to_string(bench.path("out/throughput.csv")).unwrap();
+    for precision in ["f32", "bf16"] {
+        let rows = throughput.lines().filter(|line| line.contains(&format!(",{precision},"))).count();
+        let models = throughput.lines().filter(|line| line.contains(&format!("precision={precision}"))).count();
+        assert!(rows > 0 && rows == models, "{throughput}");
+        let run = only_run(&bench.path("out"), &format!("vit_precision_{precision}"));
+        let done: serde_json::Value = serde_json::from_slice(&fs::read(run.join("done.json")).unwrap()).unwrap();
+        assert_eq!(done["precision"].as_str(), Some(precision));
+    }
+    let timing: serde_json::Value = serde_json::from_slice(&fs::read(bench.path("out/timing.json")).unwrap()).unwrap();
+    assert!(timing["stretches"][0]["peak_bf16_gflop_per_s"].as_f64() > Some(0.0), "{timing}");
+    let refused = bench.refused(&["run", "plan.toml", "--device", "ndarray", "--out", "elsewhere"]);
+    assert!(refused.contains("precision: is `bf16`, but the device `ndarray` multiplies matrices in f32"), "{refused}");
+}
+
 #[test]
 fn what_cannot_be_timed_is_refused() {
     let bench = Bench::new(CONFIG);

@@ -84,6 +84,9 @@ fn config(args: &TimeArgs, stop: &Stop) -> Result<()> {
     let mut plan = config::load_timing(&args.source, &args.set.assignments)?;
     adjust(args, &mut plan);
     plan.device.open()?;
+    for timed in &plan.models {
+        plan.device.check_precision(timed.precision)?;
+    }
     let out = args.out.as_ref().map(ResultsFolder::create_or_open).transpose()?;
     let kept = out.as_ref().map_or(Kept::Nowhere, Kept::In);
     let stage = stage::time(&plan, args.threads.count(), stop, false, &kept)?;

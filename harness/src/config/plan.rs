@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use layers::Precision;
 use serde::{Deserialize, Serialize};
 
 use super::data::DataConfig;
@@ -27,6 +28,9 @@ pub struct Plan {
     /// Where to compute; `--device` overrides it.
     #[serde(default)]
     pub device: DeviceName,
+    /// The numbers that matrix products multiply. Left out of resolved configs in f32, so that runs keep their names.
+    #[serde(default, skip_serializing_if = "super::is_default")]
+    pub precision: Precision,
     /// Which images.
     pub data: DataConfig,
     /// The recipe.
@@ -76,6 +80,9 @@ pub struct RunConfig {
     pub seed: u64,
     /// Where to compute.
     pub device: DeviceName,
+    /// The numbers that matrix products multiply.
+    #[serde(default, skip_serializing_if = "super::is_default")]
+    pub precision: Precision,
     /// Which images.
     pub data: DataConfig,
     /// The recipe.
@@ -117,6 +124,7 @@ impl Plan {
         RunConfig {
             seed,
             device: self.device,
+            precision: self.precision,
             data: self.data.clone(),
             train: self.train.clone(),
             measure: self.measure.clone(),

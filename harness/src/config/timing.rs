@@ -3,6 +3,7 @@
 
 use std::collections::HashSet;
 
+use layers::Precision;
 use serde::{Deserialize, Serialize};
 
 use super::model::{ModelConfig, take};
@@ -27,6 +28,8 @@ pub struct TimingPlan {
 pub struct TimedModel {
     /// The model; image size and classes are part of its sizes here.
     pub model: ModelConfig,
+    /// The numbers that its matrix products multiply.
+    pub precision: Precision,
     /// What a training step does besides the model.
     pub step: StepConfig,
     /// Batch sizes of the training step.
@@ -55,6 +58,8 @@ pub struct StepConfig {
 struct SizesFile {
     #[serde(default)]
     device: DeviceName,
+    #[serde(default)]
+    precision: Precision,
     train: StepConfig,
     #[serde(default)]
     measure: MeasureConfig,
@@ -96,6 +101,7 @@ impl TimedModel {
         let recipe_batch = || vec![run.train.batch_size];
         Self {
             model,
+            precision: run.precision,
             step: StepConfig {
                 optimizer: run.train.optimizer.clone(),
                 clip_norm: run.train.clip_norm,
@@ -121,7 +127,7 @@ impl TimingPlan {
 
     /// From a config without data.
     pub(super) fn parse(text: &str, place: &str) -> Result<Self> {
-        let SizesFile { device, train: step, measure, model: models } = super::from_toml(text, place)?;
+        let SizesFile { device, precision, train: step, measure, model: models } = super::from_toml(text, place)?;
         let wrong =
             |key: &str, problem: String, help: &str| Err(Error::input(format!("{place}: {key}"), problem, help));
         measure.check(place)?;
@@ -141,6 +147,7 @@ impl TimingPlan {
         }
         let timed = |SizedModel { model, batch_size }| TimedModel {
             model,
+            precision,
             step: step.clone(),
             train_batch_sizes: vec![batch_size],
             inference_batch_sizes: vec![batch_size],

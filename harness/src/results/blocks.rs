@@ -75,13 +75,21 @@ pub struct StretchRecord {
     pub wanted_precision: f64,
     /// Half the width of the widest 95 % interval of a ratio, as a fraction; `None` with one model.
     pub reached_precision: Option<f64>,
-    /// Peak rate of matrix products with the same number of threads, measured by the first process.
+    /// Peak rate of matrix products in f32 with the same number of threads, measured by the first process.
     pub peak_gflop_per_s: Option<f64>,
+    /// The same in bf16, if a model computed in it.
+    #[serde(default)]
+    pub peak_bf16_gflop_per_s: Option<f64>,
     /// The timed models.
     pub models: Vec<StageModel>,
 }
 
 impl StretchRecord {
+    /// The peak rate in a precision, by its name.
+    pub fn peak(&self, precision: &str) -> Option<f64> {
+        if precision == "bf16" { self.peak_bf16_gflop_per_s } else { self.peak_gflop_per_s }
+    }
+
     /// The hardware that was timed, in words.
     pub fn hardware(&self) -> String {
         let kind = self.cpu_kind.as_ref().map_or_else(String::new, |kind| format!(" ({kind})"));

@@ -138,6 +138,7 @@ pub(crate) fn stage(models: &[&Model]) -> (Vec<BlockRecord>, Vec<StretchRecord>)
         wanted_precision: 0.02,
         reached_precision: Some(0.004),
         peak_gflop_per_s: Some(400.0),
+        peak_bf16_gflop_per_s: None,
         models: models.iter().map(model).collect(),
     };
     (blocks, vec![stretch])

@@ -72,7 +72,8 @@ impl ThroughputRow {
 /// What the stage measured of a model, a row for each mode and batch size.
 pub fn stage_throughput(model: &str, stage: &Stage) -> Vec<ThroughputRow> {
     let macs = stage.stretches.iter().flat_map(|stretch| &stretch.models).find(|timed| timed.model == model);
-    let peak = stage.stretches.iter().filter_map(|stretch| stretch.peak_gflop_per_s).reduce(f64::max);
+    let precision = stage.precision(model);
+    let peak = stage.stretches.iter().filter_map(|stretch| stretch.peak(precision)).reduce(f64::max);
     let row = |timed: Timed| {
         let rate = stage.rate(model, timed)?;
         let gflop_per_s = macs.map(|size| rate.images_per_s * timed.mode.flops(size.macs) / 1e9);
@@ -80,7 +81,7 @@ pub fn stage_throughput(model: &str, stage: &Stage) -> Vec<ThroughputRow> {
             model: model.to_owned(),
             mode: timed.mode,
             batch_size: timed.batch_size,
-            precision: "f32".to_owned(),
+            precision: precision.to_owned(),
             source: "stage",
             processes: rate.processes,
             blocks: Some(rate.blocks),
@@ -114,6 +115,8 @@ pub struct Stage {
     /// Every stretch of timing, in order.
     pub stretches: Vec<StretchRecord>,
     samples: HashMap<String, BTreeMap<Timed, Vec<Sample>>>,
+    /// The precision that each model was timed in last.
+    precisions: HashMap<String, String>,
 }
 
 /// A model's sample in a block.
@@ -168,7 +171,9 @@ impl Stage {
     /// From records.
     pub fn new(blocks: &[BlockRecord], stretches: Vec<StretchRecord>) -> Self {
         let mut samples: HashMap<String, BTreeMap<Timed, Vec<Sample>>> = HashMap::new();
+        let mut precisions = HashMap::new();
         for block in blocks {
+            precisions.insert(block.model.clone(), block.precision.clone());
             let timed = Timed { mode: block.mode, batch_size: block.batch_size };
             let sample = Sample {
                 process: block.process,
@@ -181,7 +186,12 @@ impl Stage {
         for sample in samples.values_mut().flat_map(BTreeMap::values_mut) {
             sample.sort_by_key(|sample| (sample.process, sample.block));
         }
-        Self { stretches, samples }
+        Self { stretches, samples, precisions }
+    }
+
+    /// The precision that a model was timed in, by its name.
+    pub fn precision(&self, model: &str) -> &str {
+        self.precisions.get(model).map_or("f32", String::as_str)
     }
 
     /// Adds the samples of another folder. Its processes are different ones.
@@ -193,6 +203,7 @@ impl Stage {
                 [stretch.first_process, stretch.last_process].map(|process| process.saturating_add(shift));
             self.stretches.push(StretchRecord { first_process, last_process, ..stretch });
         }
+        self.precisions.extend(other.precisions);
         for (model, by_timed) in other.samples {
             for (timed, samples) in by_timed {
                 let shifted = samples
@@ -210,7 +221,7 @@ impl Stage {
         for sample in samples.values_mut().flat_map(BTreeMap::values_mut) {
             sample.retain(|sample| range.contains(&sample.process));
         }
-        Self { stretches: vec![stretch.clone()], samples }
+        Self { stretches: vec![stretch.clone()], samples, precisions: self.precisions.clone() }
     }
 
     /// The number of blocks, and of those that were disturbed.

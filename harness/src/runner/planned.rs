@@ -58,6 +58,9 @@ pub fn identify(
     // Matched sizes depend on the number of classes, which for an image folder is known only from the folder.
     plan.classes = known.first().map(|(.., classes)| *classes);
     let mut runs = plan.runs();
+    for run in &runs {
+        run.device.check_precision(run.precision).map_err(|error| error.within(&config.display().to_string()))?;
+    }
     weights::resolve_runs(&mut runs, config)?;
     for (.., classes) in &known {
         plan.check_models(&config.display().to_string(), *classes)?;

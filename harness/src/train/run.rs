@@ -30,6 +30,10 @@ const KEPT_IMAGE_SIZE: u32 = 64;
 /// If a file cannot be read or written.
 pub fn run(context: &RunContext<'_>, on_event: &mut dyn FnMut(Event<'_>)) -> Result<Outcome> {
     context.folder.create()?;
+    context.config.precision.within(|| run_in_precision(context, on_event))
+}
+
+fn run_in_precision(context: &RunContext<'_>, on_event: &mut dyn FnMut(Event<'_>)) -> Result<Outcome> {
     let mut training = Training::begin(context, on_event)?;
     match train_and_test(&mut training, on_event) {
         Ok(record) => {

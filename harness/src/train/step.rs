@@ -87,6 +87,8 @@ pub fn train_step(
             scale_gradients(&model, &mut gradients, factor);
         }
     }
+    // The weights are about to change.
+    layers::ops::forget_packed();
     Ok((optimizer.step(lanes, options.lr, model, gradients), result))
 }
 

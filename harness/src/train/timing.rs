@@ -179,6 +179,7 @@ impl<'a> TimingBench<'a> {
         lanes: &'s Lanes,
     ) -> Box<dyn FnMut() -> Result<()> + 's> {
         let parts = self.batch(mode, batch_size);
+        let precision = self.timed.precision;
         match mode {
             TimingMode::TrainStep => {
                 let StepConfig { clip_norm, gradient_checkpointing, .. } = self.timed.step;
@@ -186,7 +187,7 @@ impl<'a> TimingBench<'a> {
                 let name = &self.timed.model.name;
                 let mut step = train_step(&mut self.learner, lanes, parts, batch_size, options);
                 Box::new(move || {
-                    step().map_err(|diverged| {
+                    precision.within(&mut step).map_err(|diverged| {
                         let help = "check the sizes of the model: its loss or gradients overflow 32-bit floats";
                         Error::input(format!("model `{name}`"), diverged, help)
                     })
@@ -195,7 +196,7 @@ impl<'a> TimingBench<'a> {
             TimingMode::Inference => {
                 let mut pass = inference(&self.learner, lanes, parts, batch_size);
                 Box::new(move || {
-                    pass();
+                    precision.within(&mut pass);
                     Ok(())
                 })
             }

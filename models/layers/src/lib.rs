@@ -26,4 +26,5 @@ pub use invalid::{InvalidConfig, check_depth, check_divides, check_positive};
 pub use layer::{Layer, Parameter, Part, Role, macs_by_part};
 pub use linear::Linear;
 pub use norm::LayerNorm;
+pub use ops::Precision;
 pub use tokens::{Pool, pooled_norm_layer, token_layers, token_sequence};

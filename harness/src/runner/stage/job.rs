@@ -1,5 +1,6 @@
 //! What a process of the timing stage has to do.
 
+use layers::Precision;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{ModelConfig, StepConfig, TimedModel, TimingPlan};
@@ -27,6 +28,7 @@ struct SizedModel {
     model: ModelConfig,
     image_size: usize,
     classes: usize,
+    precision: Precision,
     step: StepConfig,
     train_batch_sizes: Vec<usize>,
     inference_batch_sizes: Vec<usize>,
@@ -41,6 +43,7 @@ impl Job {
                 model: timed.model.clone(),
                 image_size,
                 classes,
+                precision: timed.precision,
                 step: timed.step.clone(),
                 train_batch_sizes: timed.train_batch_sizes.clone(),
                 inference_batch_sizes: timed.inference_batch_sizes.clone(),
@@ -62,6 +65,7 @@ impl Job {
             model.architecture = model.architecture.for_images(sized.image_size, sized.classes);
             TimedModel {
                 model,
+                precision: sized.precision,
                 step: sized.step.clone(),
                 train_batch_sizes: sized.train_batch_sizes.clone(),
                 inference_batch_sizes: sized.inference_batch_sizes.clone(),

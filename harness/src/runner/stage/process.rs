@@ -1,9 +1,11 @@
 //! One process of the timing stage.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use burn::tensor::Device;
+use layers::Precision;
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
@@ -38,8 +40,8 @@ const KEPT_MEMORY: f64 = 0.25;
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StageMessage {
-    /// The machine's peak rate of matrix products, in GFLOP/s.
-    Peak(f64),
+    /// The machine's peak rate of matrix products in a precision, in GFLOP/s.
+    Peak(Precision, f64),
     /// The models that are timed.
     Models(Vec<StageModel>),
     /// The samples of a complete block.
@@ -66,10 +68,12 @@ pub fn time_blocks(
     stop: &AtomicBool,
     say: &mut dyn FnMut(StageMessage),
 ) -> Result<()> {
-    if job.measures_peak {
-        say(StageMessage::Peak(peak_gflop_per_s(lanes, device)));
-    }
     let models = job.models();
+    if job.measures_peak {
+        for precision in precisions(&models) {
+            say(StageMessage::Peak(precision, peak_gflop_per_s(lanes, device, precision)));
+        }
+    }
     let mut benches = Benches::new(job.device, &models, device);
     say(StageMessage::Models(described(&models, &mut benches)?));
     let mut subjects = subjects(&models);
@@ -103,6 +107,11 @@ pub fn time_blocks(
     Ok(())
 }
 
+/// The precisions of the models, each once.
+fn precisions(models: &[TimedModel]) -> BTreeSet<Precision> {
+    models.iter().map(|timed| timed.precision).collect()
+}
+
 /// Names, micro-batches and multiply-accumulates of the models.
 fn described(models: &[TimedModel], benches: &mut Benches<'_>) -> Result<Vec<StageModel>> {
     let described = |(index, timed): (usize, &TimedModel)| {
@@ -125,7 +134,7 @@ fn records(
         model: models[*model].model.name.clone(),
         mode: timed.mode,
         batch_size: timed.batch_size,
-        precision: "f32".to_owned(),
+        precision: models[*model].precision.name().to_owned(),
         process,
         block,
         position: position as u32 + 1,
@@ -260,7 +269,7 @@ mod tests {
                 assert!(group.iter().all(|index| subjects[*index].timed == subjects[group[0]].timed), "{order:?}");
             }
         }
-        let firsts: std::collections::BTreeSet<usize> = orders.iter().map(|order| order[0]).collect();
+        let firsts: BTreeSet<usize> = orders.iter().map(|order| order[0]).collect();
         assert_eq!(firsts.len(), 12, "every subject comes first at times");
     }
 }

@@ -7,12 +7,15 @@ use std::time::Instant;
 
 use super::job::Job;
 use super::process::{StageMessage, time_blocks};
+use layers::Precision;
+
 use crate::config::TimingPlan;
 use crate::error::{Error, Result};
 use crate::lanes::Lanes;
 use crate::measure::{Machine, command_line, machine_record};
 use crate::results::{
-    BlockRecord, MIN_PROCESSES, SCHEMA, Stage, StageModel, StageRecord, StretchRecord, Timed, TimingMode, references,
+    BlockRecord, MIN_PROCESSES, MachineRecord, SCHEMA, Stage, StageModel, StageRecord, StretchRecord, Timed,
+    TimingMode, references,
 };
 use crate::runner::signals::Stop;
 
@@ -93,27 +96,11 @@ pub fn time_stage(
     let machine = Machine::this()?;
     let Some(_alone) = machine.alone(stop.flag())? else { return Ok(None) };
     let budget = plan.measure.max_seconds * plan.models.len() as f64;
-    let about = machine_record(plan.device, command_line(), threads);
     let process_s = repetitions.map_or((budget / PROCESSES).min(PROCESS_SECONDS), |fixed| fixed.seconds);
     let first = record.stretches.iter().map(|stretch| stretch.last_process).max().unwrap_or_default() + 1;
     let (started, earlier) = (Instant::now(), blocks.len());
     record.schema = SCHEMA;
-    record.stretches.push(StretchRecord {
-        version: about.version,
-        cpu_kind: about.details.cpu_kind(),
-        cpu: about.cpu,
-        cpu_cores: about.cpu_cores,
-        device: about.device,
-        threads,
-        started: about.started,
-        first_process: first,
-        last_process: first,
-        seconds: 0.0,
-        wanted_precision: plan.measure.precision,
-        reached_precision: None,
-        peak_gflop_per_s: None,
-        models: Vec::new(),
-    });
+    record.stretches.push(beginning(machine_record(plan.device, command_line(), threads), first, plan));
     for count in 1.. {
         let process = first + count as u32 - 1;
         let job = Job::new(plan, threads, process, process_s, count == 1);
@@ -123,7 +110,12 @@ pub fn time_stage(
         let reached = precision(&Stage::new(&blocks[earlier..], Vec::new()), plan);
         let seconds = started.elapsed().as_secs_f64();
         let stretch = record.stretches.last_mut().expect("it was added above");
-        stretch.peak_gflop_per_s = stretch.peak_gflop_per_s.or(outcome.peak);
+        for (precision, peak) in outcome.peaks {
+            match precision {
+                Precision::F32 => stretch.peak_gflop_per_s = Some(peak),
+                Precision::Bf16 => stretch.peak_bf16_gflop_per_s = Some(peak),
+            }
+        }
         (stretch.models, stretch.last_process) = (outcome.models, process);
         (stretch.seconds, stretch.reached_precision) = (seconds, reached);
         save(&blocks, &record)?;
@@ -157,10 +149,31 @@ fn precision(stage: &Stage, plan: &TimingPlan) -> Option<f64> {
     widest
 }
 
+/// A stretch that begins on this machine with the process `first`.
+fn beginning(machine: MachineRecord, first: u32, plan: &TimingPlan) -> StretchRecord {
+    StretchRecord {
+        version: machine.version,
+        cpu_kind: machine.details.cpu_kind(),
+        cpu: machine.cpu,
+        cpu_cores: machine.cpu_cores,
+        device: machine.device,
+        threads: machine.threads,
+        started: machine.started,
+        first_process: first,
+        last_process: first,
+        seconds: 0.0,
+        wanted_precision: plan.measure.precision,
+        reached_precision: None,
+        peak_gflop_per_s: None,
+        peak_bf16_gflop_per_s: None,
+        models: Vec::new(),
+    }
+}
+
 /// What a process reported.
 #[derive(Default)]
 struct Outcome {
-    peak: Option<f64>,
+    peaks: Vec<(Precision, f64)>,
     models: Vec<StageModel>,
     blocks: Vec<BlockRecord>,
 }
@@ -168,7 +181,7 @@ struct Outcome {
 impl Outcome {
     fn hear(&mut self, message: StageMessage) {
         match message {
-            StageMessage::Peak(peak) => self.peak = Some(peak),
+            StageMessage::Peak(precision, peak) => self.peaks.push((precision, peak)),
             StageMessage::Models(models) => self.models = models,
             StageMessage::Block(block) => self.blocks.extend(block),
         }

@@ -9,8 +9,9 @@ use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::{Autodiff, Backend, TensorMetadata, tensor::FloatTensor};
 
-use super::composition::images_of_patches;
-use super::extension::{FusedGradients, FusedOps, SavedLinear};
+use super::composition::{self, images_of_patches};
+use super::extension::{FusedGradients, FusedOps, SavedAttention, SavedChannelAttention, SavedLinear};
+use super::precision::Precision;
 
 impl<B: FusedGradients, C: CheckpointStrategy> FusedOps for Autodiff<B, C> {
     fn fused_gelu(x: FloatTensor<Self>) -> FloatTensor<Self> {
@@ -106,8 +107,8 @@ impl<B: FusedGradients, C: CheckpointStrategy> FusedOps for Autodiff<B, C> {
         let ((q, q_node), (k, k_node), (v, v_node)) = (q.into_parts(), k.into_parts(), v.into_parts());
         match AttentionBackward.prepare::<C>([q_node, k_node, v_node]).compute_bound().stateful() {
             OpsKind::Tracked(node) => {
-                let (output, saved) = B::attention_for_training(q.clone(), k.clone(), v.clone(), heads);
-                node.finish(([q, k, v], saved, heads), output)
+                let (output, saved) = B::attention_for_training(q, k, v, heads);
+                node.finish(saved, output)
             }
             OpsKind::UnTracked(node) => node.finish(B::fused_attention(q, k, v, heads)),
         }
@@ -124,24 +125,37 @@ impl<B: FusedGradients, C: CheckpointStrategy> FusedOps for Autodiff<B, C> {
         }
     }
 
+    fn fused_project_tokens(weight: FloatTensor<Self>, x: FloatTensor<Self>) -> FloatTensor<Self> {
+        if Precision::current() == Precision::F32 {
+            return composition::project_tokens::<Self>(weight, x);
+        }
+        let ((weight, weight_node), (x, x_node)) = (weight.into_parts(), x.into_parts());
+        match ProjectTokensBackward.prepare::<C>([weight_node, x_node]).compute_bound().stateful() {
+            OpsKind::Tracked(node) => node.finish((weight.clone(), x.clone()), B::fused_project_tokens(weight, x)),
+            OpsKind::UnTracked(node) => node.finish(B::fused_project_tokens(weight, x)),
+        }
+    }
+
     fn fused_channel_attention(qkv: FloatTensor<Self>, head_dim: usize) -> FloatTensor<Self> {
         let (qkv, qkv_node) = qkv.into_parts();
         match ChannelAttentionBackward.prepare::<C>([qkv_node]).compute_bound().stateful() {
             OpsKind::Tracked(node) => {
-                let (output, weights) = B::channel_attention_with_weights(qkv.clone(), head_dim);
-                node.finish((qkv, weights, head_dim), output)
+                let (output, saved) = B::channel_attention_for_training(qkv, head_dim);
+                node.finish(saved, output)
             }
             OpsKind::UnTracked(node) => node.finish(B::fused_channel_attention(qkv, head_dim)),
         }
     }
 }
 
-impl<B: Backend> SavedLinear<B> {
+impl<B: FusedGradients> SavedLinear<B> {
     fn of<C: CheckpointStrategy>(x: &FloatTensor<Autodiff<B, C>>, weight: &FloatTensor<Autodiff<B, C>>) -> Self {
         Self {
-            x: weight.is_tracked().then(|| x.primitive().clone()),
+            x: weight.is_tracked().then(|| B::kept_input(x.primitive().clone())),
             weight: x.is_tracked().then(|| weight.primitive().clone()),
             derivative: None,
+            d_input: x.primitive().shape().last().copied().expect("the tensor has an axis"),
+            precision: Precision::current(),
         }
     }
 }
@@ -210,15 +224,13 @@ impl<B: FusedGradients, const N: usize> Backward<B, N> for LinearBackward {
 struct AttentionBackward;
 
 impl<B: FusedGradients> Backward<B, 3> for AttentionBackward {
-    /// `[q, k, v]`, what the backend keeps from the forward pass, and the number of heads.
-    type State = ([FloatTensor<B>; 3], FloatTensor<B>, usize);
+    type State = SavedAttention<B>;
 
     fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
         let doutput = grads.consume::<B>(&ops.node);
-        let (inputs, saved, heads) = ops.state;
         let parents = ops.parents.map(|parent| Some(parent?.id));
         let needs = parents.map(|parent| parent.is_some());
-        register::<B>(grads, parents, B::attention_backward(inputs, saved, doutput, heads, needs));
+        register::<B>(grads, parents, B::attention_backward(ops.state, doutput, needs));
     }
 }
 
@@ -238,17 +250,31 @@ impl<B: FusedGradients> Backward<B, 1> for PatchesBackward {
 }
 
 #[derive(Debug)]
+struct ProjectTokensBackward;
+
+impl<B: FusedGradients> Backward<B, 2> for ProjectTokensBackward {
+    /// `weight` and `x`.
+    type State = (FloatTensor<B>, FloatTensor<B>);
+
+    fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let dy = grads.consume::<B>(&ops.node);
+        let (weight, x) = ops.state;
+        let parents = ops.parents.map(|parent| Some(parent?.id));
+        let needs = parents.map(|parent| parent.is_some());
+        register::<B>(grads, parents, B::project_tokens_backward(weight, x, dy, needs));
+    }
+}
+
+#[derive(Debug)]
 struct ChannelAttentionBackward;
 
 impl<B: FusedGradients> Backward<B, 1> for ChannelAttentionBackward {
-    /// `qkv`, the weights and the number of channels of a head.
-    type State = (FloatTensor<B>, FloatTensor<B>, usize);
+    type State = SavedChannelAttention<B>;
 
     fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
         let doutput = grads.consume::<B>(&ops.node);
-        let (qkv, weights, head_dim) = ops.state;
         let parents = ops.parents.map(|parent| Some(parent?.id));
-        let dqkv = B::channel_attention_backward(qkv, weights, doutput, head_dim);
+        let dqkv = B::channel_attention_backward(ops.state, doutput);
         register::<B>(grads, parents, [Some(dqkv)]);
     }
 }

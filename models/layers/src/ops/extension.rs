@@ -10,8 +10,10 @@ use burn::backend::{Backend, TensorMetadata, backend_extension};
 use burn::tensor::Shape;
 
 use super::composition::{self, score_scale};
+use super::precision::Precision;
 
-/// The operations that models call, routed to the backend that holds the tensors. Shapes are those of [`ops`](super).
+/// The operations that models call, routed to the backend that holds the tensors. Shapes are those of [`ops`](super). Matrix products in
+/// bf16 are Flex's alone: the default bodies panic if they are asked for.
 ///
 /// An operation with an optional bias is two methods, because the routing does not support optional tensors.
 #[backend_extension(
@@ -35,6 +37,7 @@ pub(super) trait FusedOps: Backend {
     }
 
     fn fused_linear(x: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self> {
+        only_f32();
         composition::linear::<Self>(x, weight, None)
     }
 
@@ -43,6 +46,7 @@ pub(super) trait FusedOps: Backend {
         weight: FloatTensor<Self>,
         bias: FloatTensor<Self>,
     ) -> FloatTensor<Self> {
+        only_f32();
         composition::linear::<Self>(x, weight, Some(bias))
     }
 
@@ -52,6 +56,7 @@ pub(super) trait FusedOps: Backend {
         bias: FloatTensor<Self>,
         residual: FloatTensor<Self>,
     ) -> FloatTensor<Self> {
+        only_f32();
         composition::linear_residual::<Self>(x, weight, Some(bias), residual)
     }
 
@@ -60,6 +65,7 @@ pub(super) trait FusedOps: Backend {
         weight: FloatTensor<Self>,
         bias: FloatTensor<Self>,
     ) -> FloatTensor<Self> {
+        only_f32();
         composition::linear_gelu::<Self>(x, weight, Some(bias))
     }
 
@@ -69,7 +75,13 @@ pub(super) trait FusedOps: Backend {
         v: FloatTensor<Self>,
         heads: usize,
     ) -> FloatTensor<Self> {
+        only_f32();
         composition::attention::<Self>(q, k, v, heads)
+    }
+
+    fn fused_project_tokens(weight: FloatTensor<Self>, x: FloatTensor<Self>) -> FloatTensor<Self> {
+        only_f32();
+        composition::project_tokens::<Self>(weight, x)
     }
 
     fn fused_patches(images: FloatTensor<Self>, patch_size: usize) -> FloatTensor<Self> {
@@ -77,6 +89,7 @@ pub(super) trait FusedOps: Backend {
     }
 
     fn fused_channel_attention(qkv: FloatTensor<Self>, head_dim: usize) -> FloatTensor<Self> {
+        only_f32();
         composition::channel_attention::<Self>(qkv, head_dim)
     }
 }
@@ -132,6 +145,11 @@ pub(super) trait FusedGradients: FusedOps {
         Self::gelu_with_derivative(Self::fused_linear_bias(x, weight, bias))
     }
 
+    /// The input of a linear layer as [`Self::linear_backward`] needs it.
+    fn kept_input(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        x
+    }
+
     /// The gradients of `x`, `weight` and `bias`.
     fn linear_backward(
         saved: SavedLinear<Self>,
@@ -153,58 +171,65 @@ pub(super) trait FusedGradients: FusedOps {
         [dx, dweight, dbias]
     }
 
-    /// The result of the attention, and what [`Self::attention_backward`] needs from it: here the weights.
+    /// The result of the attention, and what [`Self::attention_backward`] needs.
     fn attention_for_training(
         q: FloatTensor<Self>,
         k: FloatTensor<Self>,
         v: FloatTensor<Self>,
         heads: usize,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
-        let weights = composition::attention_weights::<Self>(q, k, heads);
-        let output = Self::float_matmul(weights.clone(), composition::split_heads::<Self>(v, heads));
-        (composition::merge_heads::<Self>(output), weights)
+    ) -> (FloatTensor<Self>, SavedAttention<Self>) {
+        let weights = composition::attention_weights::<Self>(q.clone(), k.clone(), heads);
+        let output = Self::float_matmul(weights.clone(), composition::split_heads::<Self>(v.clone(), heads));
+        let saved = SavedAttention { inputs: [q, k, v], weights, heads, precision: Precision::current() };
+        (composition::merge_heads::<Self>(output), saved)
     }
 
     /// The gradients of `q`, `k` and `v`.
     fn attention_backward(
-        [q, k, v]: [FloatTensor<Self>; 3],
-        saved: FloatTensor<Self>,
+        saved: SavedAttention<Self>,
         doutput: FloatTensor<Self>,
-        heads: usize,
         needs: [bool; 3],
     ) -> [Option<FloatTensor<Self>>; 3] {
+        let SavedAttention { inputs: [q, k, v], weights, heads, .. } = saved;
         let [_, _, d] = q.shape().dims();
         let scale = score_scale(d / heads);
         let [q, k, v, doutput] = [q, k, v, doutput].map(|x| composition::split_heads::<Self>(x, heads));
         let transposed = |x| Self::float_swap_dims(x, 2, 3);
         let [needs_q, needs_k, needs_v] = needs;
-        let dv = needs_v.then(|| Self::float_matmul(transposed(saved.clone()), doutput.clone()));
+        let dv = needs_v.then(|| Self::float_matmul(transposed(weights.clone()), doutput.clone()));
         let dscores = (needs_q || needs_k).then(|| {
             let dweights = Self::float_matmul(doutput, transposed(v));
-            Self::float_mul_scalar(softmax_backward::<Self>(saved, dweights, 3), scale.into())
+            Self::float_mul_scalar(softmax_backward::<Self>(weights, dweights, 3), scale.into())
         });
         let dq = needs_q.then(|| Self::float_matmul(dscores.clone().expect("computed above"), k));
         let dk = needs_k.then(|| Self::float_matmul(transposed(dscores.expect("computed above")), q));
         [dq, dk, dv].map(|gradient| gradient.map(composition::merge_heads::<Self>))
     }
 
-    /// The result of the channel attention and its weights.
-    fn channel_attention_with_weights(
+    /// The gradients of `weight` and `x` of [`FusedOps::fused_project_tokens`] in bf16.
+    fn project_tokens_backward(
+        _weight: FloatTensor<Self>,
+        _x: FloatTensor<Self>,
+        _dy: FloatTensor<Self>,
+        _needs: [bool; 2],
+    ) -> [Option<FloatTensor<Self>>; 2] {
+        unreachable!("the forward pass in bf16 panicked on this backend")
+    }
+
+    /// The result of the channel attention, and what [`Self::channel_attention_backward`] needs.
+    fn channel_attention_for_training(
         qkv: FloatTensor<Self>,
         head_dim: usize,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+    ) -> (FloatTensor<Self>, SavedChannelAttention<Self>) {
         let v = composition::channel_heads::<Self>(composition::third::<Self>(qkv.clone(), 2), head_dim);
-        let weights = composition::channel_attention_weights::<Self>(qkv, head_dim);
-        (composition::merge_channel_heads::<Self>(Self::float_matmul(weights.clone(), v)), weights)
+        let weights = composition::channel_attention_weights::<Self>(qkv.clone(), head_dim);
+        let output = composition::merge_channel_heads::<Self>(Self::float_matmul(weights.clone(), v));
+        (output, SavedChannelAttention { qkv, weights, head_dim, precision: Precision::current() })
     }
 
     /// The gradient of `qkv`.
-    fn channel_attention_backward(
-        qkv: FloatTensor<Self>,
-        weights: FloatTensor<Self>,
-        doutput: FloatTensor<Self>,
-        head_dim: usize,
-    ) -> FloatTensor<Self> {
+    fn channel_attention_backward(saved: SavedChannelAttention<Self>, doutput: FloatTensor<Self>) -> FloatTensor<Self> {
+        let SavedChannelAttention { qkv, weights, head_dim, .. } = saved;
         let heads = |x| composition::channel_heads::<Self>(x, head_dim);
         let [q, k, v] = [0, 1, 2].map(|part| heads(composition::third::<Self>(qkv.clone(), part)));
         let doutput = heads(doutput);
@@ -228,6 +253,43 @@ pub(super) struct SavedLinear<B: Backend> {
     pub(super) weight: Option<FloatTensor<B>>,
     /// The derivative of the activation function that follows, if one does.
     pub(super) derivative: Option<FloatTensor<B>>,
+    /// Length of the input's last axis.
+    pub(super) d_input: usize,
+    /// That of the products.
+    pub(super) precision: Precision,
+}
+
+/// What the attention keeps for its backward pass.
+#[derive(Clone, Debug)]
+pub(super) struct SavedAttention<B: Backend> {
+    /// Queries, keys and values, in the backend's own form.
+    pub(super) inputs: [FloatTensor<B>; 3],
+    /// The weights, or what the backend computes them from.
+    pub(super) weights: FloatTensor<B>,
+    /// Number of heads.
+    pub(super) heads: usize,
+    /// That of the products.
+    pub(super) precision: Precision,
+}
+
+/// What the channel attention keeps for its backward pass.
+#[derive(Clone, Debug)]
+pub(super) struct SavedChannelAttention<B: Backend> {
+    /// Queries, keys and values, in the backend's own form.
+    pub(super) qkv: FloatTensor<B>,
+    /// The weights.
+    pub(super) weights: FloatTensor<B>,
+    /// Channels of a head.
+    pub(super) head_dim: usize,
+    /// That of the products.
+    pub(super) precision: Precision,
+}
+
+/// # Panics
+/// If products are to be computed in another precision.
+fn only_f32() {
+    let precision = Precision::current();
+    assert_eq!(precision, Precision::F32, "on this backend, matrix products are computed in f32, not in {precision}");
 }
 
 /// `[.., d]` to `[rows, d]`.

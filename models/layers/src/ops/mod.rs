@@ -9,16 +9,29 @@ pub mod composed;
 mod composition;
 mod extension;
 mod flex;
+mod precision;
 mod record;
 mod simd;
 
 use burn::backend::Dispatch;
 use burn::tensor::Tensor;
 
+pub use precision::Precision;
 pub use record::{Product, record};
 
 use extension::FusedOps;
 use record::note;
+
+/// Forgets what was kept of the weights and of the last input for products in bf16. To be called before weights change, which they then can in
+/// place.
+pub fn forget_packed() {
+    flex::forget_packed();
+}
+
+/// Whether products in bf16 use the CPU's instruction for them. Otherwise they are emulated, which is slower.
+pub fn bf16_is_native() -> bool {
+    flex::bf16_is_native()
+}
 
 /// GELU in its exact form, `x Φ(x)` with the normal distribution function Φ (Hendrycks, Gimpel 2016,
 /// <https://arxiv.org/abs/1606.08415>).
@@ -87,7 +100,7 @@ pub fn linear_gelu<const D: usize>(x: Tensor<D>, weight: Tensor<2>, bias: Option
 pub fn project_tokens(weight: Tensor<2>, x: Tensor<3>) -> Tensor<3> {
     let ([tokens, k], [batch, _, d]) = (weight.dims(), x.dims());
     note("project_tokens", batch, [k, tokens, d]);
-    composed::project_tokens(weight, x)
+    Tensor::from_dispatch(Dispatch::fused_project_tokens(weight.into_dispatch(), x.into_dispatch()))
 }
 
 /// Multi-head attention without its linear maps: `softmax(q kᵀ / √(d / heads)) v` in every head.

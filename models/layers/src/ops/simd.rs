@@ -11,7 +11,7 @@ use std::ops::{Add, Div, Mul, Sub};
 use pulp::{Scalar, Simd, WithSimd};
 
 /// Bits of the widest vectors to use.
-fn limit() -> usize {
+pub(crate) fn limit() -> usize {
     #[cfg(test)]
     return tests::limit();
     #[cfg(not(test))]

@@ -105,7 +105,7 @@ pub(super) fn backward(
 }
 
 /// All pairs of an item of the batch and a head.
-fn pairs(batch: usize, heads: usize) -> impl Iterator<Item = (usize, usize)> {
+pub(super) fn pairs(batch: usize, heads: usize) -> impl Iterator<Item = (usize, usize)> {
     (0..batch).flat_map(move |item| (0..heads).map(move |head| (item, head)))
 }
 
@@ -150,22 +150,27 @@ impl<'a> Heads<'a> {
 }
 
 /// How the queries of a head are divided into blocks.
-struct Blocks {
+pub(super) struct Blocks {
     queries: usize,
     keys: usize,
     rows: usize,
 }
 
 impl Blocks {
-    fn new(queries: usize, keys: usize) -> Self {
+    pub(super) fn new(queries: usize, keys: usize) -> Self {
         Self { queries, keys, rows: (BLOCK / keys.max(1)).max(MIN_ROWS).min(queries) }
     }
 
-    fn scratch(&self) -> Vec<f32> {
+    pub(super) fn scratch(&self) -> Vec<f32> {
         vec![0.0; self.rows * self.keys]
     }
 
-    fn iter(&self) -> impl Iterator<Item = Range<usize>> {
+    /// Number of rows of the largest block.
+    pub(super) fn rows(&self) -> usize {
+        self.rows
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = Range<usize>> {
         let Self { queries, rows, .. } = *self;
         (0..queries).step_by(rows.max(1)).map(move |start| start..(start + rows).min(queries))
     }
@@ -173,7 +178,7 @@ impl Blocks {
 
 kernel! {
     /// Softmax of every row, with the largest score and the reciprocal of the sum for each.
-    fn softmax_rows<'a, S>(simd: S, x: &'a mut [f32], columns: usize, statistics: &'a mut [f32]) {
+    pub(super) fn softmax_rows<'a, S>(simd: S, x: &'a mut [f32], columns: usize, statistics: &'a mut [f32]) {
         for (x, statistics) in x.chunks_exact_mut(columns).zip(statistics.as_chunks_mut().0) {
             let largest = max(simd, x);
             each_vector!(simd: S; load(x), store(x) = (x - largest).exp());
@@ -186,7 +191,7 @@ kernel! {
 
 kernel! {
     /// Recomputes the result of [`softmax_rows`] from the scores and the statistics.
-    fn softmax_rows_again<'a, S>(simd: S, x: &'a mut [f32], columns: usize, statistics: &'a [f32]) {
+    pub(super) fn softmax_rows_again<'a, S>(simd: S, x: &'a mut [f32], columns: usize, statistics: &'a [f32]) {
         for (x, [largest, scale]) in x.chunks_exact_mut(columns).zip(statistics.as_chunks().0) {
             each_vector!(simd: S; load(x), store(x) = (x - *largest).exp() * *scale);
         }
@@ -195,7 +200,7 @@ kernel! {
 
 kernel! {
     /// Turns the gradients of probabilities into those of scores: `p (dp - p · dp)` in every row.
-    fn softmax_rows_backward<'a, S>(simd: S, p: &'a [f32], dp: &'a mut [f32], columns: usize) {
+    pub(super) fn softmax_rows_backward<'a, S>(simd: S, p: &'a [f32], dp: &'a mut [f32], columns: usize) {
         for (p, dp) in p.chunks_exact(columns).zip(dp.chunks_exact_mut(columns)) {
             let mean = dot(simd, p, dp);
             each_vector!(simd: S; load(p, dp), store(dp) = p * (dp - mean));

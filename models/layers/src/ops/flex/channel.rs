@@ -6,12 +6,31 @@
 use burn::backend::flex::FlexTensor;
 use pulp::Simd;
 
-use super::tensor::{contiguous, from_values, values};
+use super::bf16;
+use super::tensor::{contiguous, from_values, owned, values, values_mut};
+use crate::ops::precision::Precision;
 use crate::ops::simd::{Vector, kernel};
 
-/// `softmax(scale qᵀ k) vᵀ` in every head, with the softmax over the query axis, and its weights.
-pub(super) fn forward(qkv: FlexTensor, width: usize, scale: f64) -> (FlexTensor, FlexTensor) {
-    let qkv = contiguous(qkv);
+/// As [`forward`], with `qkv` as [`backward`] needs it, in bf16 if that is the precision.
+pub(super) fn forward_for_training(
+    qkv: FlexTensor,
+    width: usize,
+    scale: f64,
+    precision: Precision,
+) -> (FlexTensor, FlexTensor, FlexTensor) {
+    let kept = match precision {
+        Precision::F32 => qkv.clone(),
+        Precision::Bf16 => bf16::narrowed(&contiguous(qkv.clone())),
+    };
+    let (output, weights) = forward(qkv, width, scale, precision);
+    (output, kept, weights)
+}
+
+/// `softmax(scale qᵀ k) vᵀ` in every head, with the softmax over the query axis, and its weights. In bf16, the products' operands are
+/// rounded, the matrices being too small for the instruction.
+pub(super) fn forward(qkv: FlexTensor, width: usize, scale: f64, precision: Precision) -> (FlexTensor, FlexTensor) {
+    let rounds = precision == Precision::Bf16;
+    let qkv = if rounds { rounded(qkv) } else { contiguous(qkv) };
     let [batch, n, columns] = qkv.layout().shape().dims();
     let channels = columns / 3;
     let mut output = vec![0.0; batch * n * channels];
@@ -19,7 +38,7 @@ pub(super) fn forward(qkv: FlexTensor, width: usize, scale: f64) -> (FlexTensor,
     let items = values(&qkv).chunks_exact(n * columns);
     let outputs = output.chunks_exact_mut(n * channels).zip(weights.chunks_exact_mut(channels * width));
     for (qkv, (output, weights)) in items.zip(outputs) {
-        forward_item(qkv, output, weights, channels, width, scale as f32);
+        forward_item(qkv, output, weights, channels, width, scale as f32, rounds);
     }
     let heads = channels / width;
     (from_values(output, [batch, n, channels]), from_values(weights, [batch, heads, width, width]))
@@ -32,15 +51,18 @@ pub(super) fn backward(
     doutput: FlexTensor,
     width: usize,
     scale: f64,
+    precision: Precision,
 ) -> FlexTensor {
-    let (qkv, doutput) = (contiguous(qkv), contiguous(doutput));
+    let rounds = precision == Precision::Bf16;
+    let (qkv, doutput) =
+        if rounds { (bf16::widened(&qkv), rounded(doutput)) } else { (contiguous(qkv), contiguous(doutput)) };
     let [batch, n, columns] = qkv.layout().shape().dims();
     let channels = columns / 3;
     let mut dqkv = vec![0.0; batch * n * columns];
     let items = values(&qkv).chunks_exact(n * columns).zip(values(&doutput).chunks_exact(n * channels));
     let weights = values(&weights).chunks_exact(channels * width);
     for ((qkv, doutput), (weights, dqkv)) in items.zip(weights.zip(dqkv.chunks_exact_mut(n * columns))) {
-        backward_item(qkv, weights, doutput, dqkv, channels, width, scale as f32);
+        backward_item(qkv, weights, doutput, dqkv, channels, width, scale as f32, rounds);
     }
     from_values(dqkv, [batch, n, columns])
 }
@@ -191,6 +213,20 @@ fn softmax_columns_backward<S: Simd>(simd: S, weights: &[f32], dweights: &mut [f
     }
 }
 
+/// A copy with the values rounded to bf16.
+fn rounded(x: FlexTensor) -> FlexTensor {
+    let mut x = owned(x);
+    bf16::round_in_place(values_mut(&mut x));
+    x
+}
+
+#[inline(always)]
+fn round_if(rounds: bool, matrix: &mut [f32]) {
+    if rounds {
+        matrix.iter_mut().for_each(|value| *value = bf16::nearest(*value));
+    }
+}
+
 fn transpose(matrix: &[f32], width: usize, transposed: &mut [f32]) {
     for (i, row) in matrix.chunks_exact(width).enumerate() {
         for (j, x) in row.iter().enumerate() {
@@ -209,6 +245,7 @@ kernel! {
         channels: usize,
         width: usize,
         scale: f32,
+        rounds: bool,
     ) {
         let mut transposed = vec![0.0; width * width];
         for (head, weights) in weights.chunks_exact_mut(width * width).enumerate() {
@@ -218,6 +255,7 @@ kernel! {
             correlate(simd, q, k, width, weights);
             softmax_columns(simd, weights, width, scale);
             transpose(weights, width, &mut transposed);
+            round_if(rounds, &mut transposed);
             add_product(simd, v, &transposed, width, output, channels, first);
         }
     }
@@ -234,6 +272,7 @@ kernel! {
         channels: usize,
         width: usize,
         scale: f32,
+        rounds: bool,
     ) {
         let (mut dscores, mut transposed) = (vec![0.0; width * width], vec![0.0; width * width]);
         let row_length = 3 * channels;
@@ -241,9 +280,12 @@ kernel! {
             let firsts = [head * width, channels + head * width, 2 * channels + head * width];
             let [q, k, v] = firsts.map(|first| Head { values: qkv, row_length, first });
             let doutput = Head { values: doutput, row_length: channels, first: head * width };
-            add_product(simd, doutput, weights, width, dqkv, row_length, firsts[2]);
+            transposed.copy_from_slice(weights);
+            round_if(rounds, &mut transposed);
+            add_product(simd, doutput, &transposed, width, dqkv, row_length, firsts[2]);
             correlate(simd, doutput, v, width, &mut dscores);
             softmax_columns_backward(simd, weights, &mut dscores, width, scale);
+            round_if(rounds, &mut dscores);
             add_product(simd, q, &dscores, width, dqkv, row_length, firsts[1]);
             transpose(&dscores, width, &mut transposed);
             add_product(simd, k, &transposed, width, dqkv, row_length, firsts[0]);

@@ -40,6 +40,20 @@ impl<'a> Matrix<'a> {
         matrix
     }
 
+    /// Whether the values of a row follow each other.
+    pub(super) fn has_consecutive_rows(self) -> bool {
+        self.column_stride == 1 || self.columns <= 1
+    }
+
+    /// The values from the first on, and the distance between the beginnings of rows.
+    ///
+    /// # Panics
+    /// If the values of a row do not follow each other.
+    pub(super) fn consecutive_rows(self) -> (&'a [f32], usize) {
+        assert!(self.has_consecutive_rows(), "the values of a row lie {} apart", self.column_stride);
+        (self.values, if self.rows <= 1 { self.columns } else { self.row_stride })
+    }
+
     pub(super) fn rows(self) -> usize {
         self.rows
     }

@@ -4,6 +4,8 @@
 
 #[expect(unsafe_code, reason = "writes into memory that is not initialised, to save a pass over it")]
 mod attention;
+#[expect(unsafe_code, reason = "calls instructions for bf16, and reads and writes tiles through pointers")]
+mod bf16;
 mod channel;
 mod gelu;
 mod linear;
@@ -17,8 +19,20 @@ mod tensor;
 
 use burn::backend::{Flex, TensorMetadata, flex::FlexTensor};
 
-use super::composition::score_scale;
-use super::extension::{FusedGradients, FusedOps, SavedLinear};
+use super::composition::{self, score_scale};
+use super::extension::{FusedGradients, FusedOps, SavedAttention, SavedChannelAttention, SavedLinear};
+use super::precision::Precision;
+
+/// See [`forget_packed`](super::forget_packed).
+pub(super) fn forget_packed() {
+    bf16::weights::forget();
+    bf16::linear::forget_last_input();
+}
+
+/// See [`bf16_is_native`](super::bf16_is_native).
+pub(super) fn bf16_is_native() -> bool {
+    bf16::is_native()
+}
 
 impl FusedOps for Flex {
     fn fused_gelu(x: FlexTensor) -> FlexTensor {
@@ -30,24 +44,49 @@ impl FusedOps for Flex {
     }
 
     fn fused_linear(x: FlexTensor, weight: FlexTensor) -> FlexTensor {
-        linear::forward(x, weight)
+        match Precision::current() {
+            Precision::F32 => linear::forward(x, weight),
+            Precision::Bf16 => bf16::linear::forward(x, weight),
+        }
     }
 
     fn fused_linear_bias(x: FlexTensor, weight: FlexTensor, bias: FlexTensor) -> FlexTensor {
-        linear::forward_bias(x, weight, bias)
+        match Precision::current() {
+            Precision::F32 => linear::forward_bias(x, weight, bias),
+            Precision::Bf16 => bf16::linear::forward_bias(x, weight, bias),
+        }
     }
 
     fn fused_linear_residual(x: FlexTensor, weight: FlexTensor, bias: FlexTensor, residual: FlexTensor) -> FlexTensor {
-        linear::forward_residual(x, weight, bias, residual)
+        match Precision::current() {
+            Precision::F32 => linear::forward_residual(x, weight, bias, residual),
+            Precision::Bf16 => bf16::linear::forward_residual(x, weight, bias, residual),
+        }
     }
 
     fn fused_linear_gelu(x: FlexTensor, weight: FlexTensor, bias: FlexTensor) -> FlexTensor {
-        linear::forward_gelu(x, weight, bias)
+        match Precision::current() {
+            Precision::F32 => linear::forward_gelu(x, weight, bias),
+            Precision::Bf16 => bf16::linear::forward_gelu(x, weight, bias),
+        }
     }
 
     fn fused_attention(q: FlexTensor, k: FlexTensor, v: FlexTensor, heads: usize) -> FlexTensor {
-        let scale = head_scale(&q, heads);
-        attention::forward([q, k, v], heads, scale, false).0
+        let (width, scale) = (head_width(&q, heads), head_scale(&q, heads));
+        match Precision::current() {
+            Precision::F32 => attention::forward([q, k, v], heads, scale, false).0,
+            Precision::Bf16 => {
+                let inputs = [q, k, v].map(|x| bf16::attention::rounded_heads(x, heads));
+                bf16::attention::forward(inputs.each_ref(), width, scale, false).0
+            }
+        }
+    }
+
+    fn fused_project_tokens(weight: FlexTensor, x: FlexTensor) -> FlexTensor {
+        match Precision::current() {
+            Precision::F32 => composition::project_tokens::<Flex>(weight, x),
+            Precision::Bf16 => bf16::tokens::forward(weight, x),
+        }
     }
 
     fn fused_patches(images: FlexTensor, patch_size: usize) -> FlexTensor {
@@ -55,7 +94,7 @@ impl FusedOps for Flex {
     }
 
     fn fused_channel_attention(qkv: FlexTensor, head_dim: usize) -> FlexTensor {
-        channel::forward(qkv, head_dim, score_scale(head_dim)).0
+        channel::forward(qkv, head_dim, score_scale(head_dim), Precision::current()).0
     }
 }
 
@@ -75,53 +114,94 @@ impl FusedGradients for Flex {
     }
 
     fn linear_gelu_with_derivative(x: FlexTensor, weight: FlexTensor, bias: FlexTensor) -> (FlexTensor, FlexTensor) {
-        linear::forward_gelu_with_derivative(x, weight, bias)
+        match Precision::current() {
+            Precision::F32 => linear::forward_gelu_with_derivative(x, weight, bias),
+            Precision::Bf16 => bf16::linear::forward_gelu_with_derivative(x, weight, bias),
+        }
+    }
+
+    fn kept_input(x: FlexTensor) -> FlexTensor {
+        match Precision::current() {
+            Precision::F32 => x,
+            Precision::Bf16 => bf16::linear::kept_input(x),
+        }
     }
 
     fn linear_backward(saved: SavedLinear<Flex>, dy: FlexTensor, needs_bias: bool) -> [Option<FlexTensor>; 3] {
-        linear::backward(saved, dy, needs_bias)
+        match saved.precision {
+            Precision::F32 => linear::backward(saved, dy, needs_bias),
+            Precision::Bf16 => bf16::linear::backward(saved, dy, needs_bias),
+        }
     }
 
-    fn attention_for_training(q: FlexTensor, k: FlexTensor, v: FlexTensor, heads: usize) -> (FlexTensor, FlexTensor) {
-        let scale = head_scale(&q, heads);
-        let (output, statistics) = attention::forward([q, k, v], heads, scale, true);
-        (output, statistics.expect("kept for training"))
+    fn attention_for_training(
+        q: FlexTensor,
+        k: FlexTensor,
+        v: FlexTensor,
+        heads: usize,
+    ) -> (FlexTensor, SavedAttention<Flex>) {
+        let (width, scale, precision) = (head_width(&q, heads), head_scale(&q, heads), Precision::current());
+        let (output, statistics, inputs) = match precision {
+            Precision::F32 => {
+                let (output, statistics) = attention::forward([q.clone(), k.clone(), v.clone()], heads, scale, true);
+                (output, statistics, [q, k, v])
+            }
+            Precision::Bf16 => {
+                let inputs = [q, k, v].map(|x| bf16::attention::rounded_heads(x, heads));
+                let (output, statistics) = bf16::attention::forward(inputs.each_ref(), width, scale, true);
+                (output, statistics, inputs)
+            }
+        };
+        let weights = statistics.expect("kept for training");
+        (output, SavedAttention { inputs, weights, heads, precision })
     }
 
     fn attention_backward(
-        inputs: [FlexTensor; 3],
-        saved: FlexTensor,
+        saved: SavedAttention<Flex>,
         doutput: FlexTensor,
-        heads: usize,
         needs: [bool; 3],
     ) -> [Option<FlexTensor>; 3] {
-        let scale = head_scale(&inputs[0], heads);
-        attention::backward(inputs, saved, doutput, heads, scale, needs)
+        let SavedAttention { inputs, weights, heads, precision } = saved;
+        let (width, scale) = (head_width(&doutput, heads), head_scale(&doutput, heads));
+        match precision {
+            Precision::F32 => attention::backward(inputs, weights, doutput, heads, scale, needs),
+            Precision::Bf16 => bf16::attention::backward(inputs.each_ref(), weights, doutput, width, scale, needs),
+        }
     }
 
-    fn channel_attention_with_weights(qkv: FlexTensor, head_dim: usize) -> (FlexTensor, FlexTensor) {
-        channel::forward(qkv, head_dim, score_scale(head_dim))
+    fn project_tokens_backward(
+        weight: FlexTensor,
+        x: FlexTensor,
+        dy: FlexTensor,
+        needs: [bool; 2],
+    ) -> [Option<FlexTensor>; 2] {
+        bf16::tokens::backward(weight, x, dy, needs)
     }
 
-    fn channel_attention_backward(
-        qkv: FlexTensor,
-        weights: FlexTensor,
-        doutput: FlexTensor,
-        head_dim: usize,
-    ) -> FlexTensor {
-        channel::backward(qkv, weights, doutput, head_dim, score_scale(head_dim))
+    fn channel_attention_for_training(qkv: FlexTensor, head_dim: usize) -> (FlexTensor, SavedChannelAttention<Flex>) {
+        let precision = Precision::current();
+        let (output, qkv, weights) = channel::forward_for_training(qkv, head_dim, score_scale(head_dim), precision);
+        (output, SavedChannelAttention { qkv, weights, head_dim, precision })
+    }
+
+    fn channel_attention_backward(saved: SavedChannelAttention<Flex>, doutput: FlexTensor) -> FlexTensor {
+        let SavedChannelAttention { qkv, weights, head_dim, precision } = saved;
+        channel::backward(qkv, weights, doutput, head_dim, score_scale(head_dim), precision)
     }
 }
 
-fn head_scale(q: &FlexTensor, heads: usize) -> f64 {
+fn head_width(q: &FlexTensor, heads: usize) -> usize {
     let [_, _, d] = q.shape().dims();
-    score_scale(d / heads)
+    d / heads
+}
+
+fn head_scale(q: &FlexTensor, heads: usize) -> f64 {
+    score_scale(head_width(q, heads))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ops::composition;
     use crate::ops::simd::tests::with_every_width;
 
     /// Values between -2 and 2 that do not repeat.
@@ -190,22 +270,28 @@ mod tests {
         let with_residual = Flex::fused_linear_residual(x.clone(), weight.clone(), bias.clone(), residual.clone());
         keep("linear with residual", vec![with_residual]);
         let (output, derivative) = Flex::linear_gelu_with_derivative(x.clone(), weight.clone(), bias);
-        let saved = SavedLinear { x: Some(x), weight: Some(weight), derivative: Some(derivative.clone()) };
+        let saved = SavedLinear {
+            x: Some(x),
+            weight: Some(weight),
+            derivative: Some(derivative.clone()),
+            d_input: 37,
+            precision: Precision::F32,
+        };
         keep("linear with GELU", vec![output, derivative]);
         keep(
             "gradients of linear with GELU",
             Flex::linear_backward(saved, residual, true).into_iter().flatten().collect(),
         );
-        let inputs = [tensor([2, 7, 12]), tensor([2, 21, 12]), tensor([2, 21, 12])];
-        let [q, k, v] = inputs.clone();
+        let (q, k, v) = (tensor([2, 7, 12]), tensor([2, 21, 12]), tensor([2, 21, 12]));
         let (output, saved) = Flex::attention_for_training(q, k, v, 2);
-        let gradients = Flex::attention_backward(inputs, saved, output.clone(), 2, [true; 3]);
+        let gradients = Flex::attention_backward(saved, output.clone(), [true; 3]);
         keep("attention", vec![output]);
         keep("gradients of attention", gradients.into_iter().flatten().collect());
         for head_dim in [8, 4, 3] {
             let qkv = tensor([2, 5, 72]);
-            let (output, weights) = Flex::channel_attention_with_weights(qkv.clone(), head_dim);
-            let gradient = Flex::channel_attention_backward(qkv, weights.clone(), output.clone(), head_dim);
+            let (output, saved) = Flex::channel_attention_for_training(qkv, head_dim);
+            let weights = saved.weights.clone();
+            let gradient = Flex::channel_attention_backward(saved, output.clone());
             keep("channel attention", vec![output, weights, gradient]);
         }
         all
@@ -231,12 +317,13 @@ mod tests {
             let norm = Flex::layer_norm_backward(x.clone(), vector.clone(), 1e-5, x.clone(), needs);
             assert_eq!(exist(norm), needs);
             let (_, saved) = Flex::attention_for_training(x.clone(), x.clone(), x.clone(), 3);
-            let inputs = [x.clone(), x.clone(), x.clone()];
-            assert_eq!(exist(Flex::attention_backward(inputs, saved, x.clone(), 3, needs)), needs);
+            assert_eq!(exist(Flex::attention_backward(saved, x.clone(), needs)), needs);
             let saved = SavedLinear {
                 x: needs[1].then(|| x.clone()),
                 weight: needs[0].then(|| tensor([12, 12])),
                 derivative: Some(x.clone()),
+                d_input: 12,
+                precision: Precision::F32,
             };
             assert_eq!(exist(Flex::linear_backward(saved, x.clone(), needs[2])), needs);
         }
