@@ -101,7 +101,7 @@ fn results(run: &Path) -> Results {
     Results {
         epochs: table_digest(&epochs),
         predictions: table_digest(&run.join("predictions.csv")),
-        weights: weights_digest(&run.join("checkpoint/model.safetensors")),
+        weights: weights_digest(&run.join("weights.safetensors")),
         train_loss: numbers("train_loss"),
         eval_loss: numbers("eval_loss"),
     }

@@ -98,7 +98,17 @@ fn trained_weights_are_exported_and_started_from() {
     assert!(exported.iter().any(|(name, _)| name == "vit.encoder.layer.0.attention.attention.query.weight"));
     bench.succeed(&["export", &run, "--layout", "ours"]);
     let own = bench.path(&run).join("weights-ours.safetensors");
-    assert_eq!(fs::read(own).unwrap(), fs::read(bench.path(&run).join("checkpoint/model.safetensors")).unwrap());
+    assert_eq!(fs::read(own).unwrap(), fs::read(bench.path(&run).join("weights.safetensors")).unwrap());
+
+    // Earlier versions kept the weights elsewhere; published folders have none.
+    fs::create_dir(bench.path(&run).join("checkpoint")).unwrap();
+    let older = bench.path(&run).join("checkpoint/model.safetensors");
+    fs::rename(bench.path(&run).join("weights.safetensors"), &older).unwrap();
+    bench.succeed(&["export", &run, "--layout", "huggingface", "--to", "older.safetensors"]);
+    assert_eq!(tensors(&bench.path("older.safetensors")), exported);
+    fs::remove_file(older).unwrap();
+    let said = bench.refused(&["export", &run]);
+    assert!(said.contains("the run has no `weights.safetensors`") && said.contains("vitbench run PLAN"), "{said}");
 
     // With a learning rate of almost nothing, weights end where they start.
     fs::create_dir(bench.path("configs")).unwrap();
@@ -115,7 +125,7 @@ fn trained_weights_are_exported_and_started_from() {
     fs::write(bench.path("moved.toml"), format!("{CONFIG}init = 'moved.safetensors'\n")).unwrap();
     bench.succeed(&["run", "moved.toml", "--out", "third", "--set", "train.lr=1e-30"]);
     assert_eq!(bench.run("third").replace("third", "second"), again);
-    fs::copy(bench.path(&again).join("checkpoint/model.safetensors"), bench.path("moved.safetensors")).unwrap();
+    fs::copy(bench.path(&again).join("weights.safetensors"), bench.path("moved.safetensors")).unwrap();
     let said = bench.refused(&["run", "moved.toml", "--out", "third", "--set", "train.lr=1e-30"]);
     assert!(said.contains("different config: model.0.init_blake3 is "), "{said}");
     let said = bench.refused(&["run", "third/plan.toml", "--out", "third"]);

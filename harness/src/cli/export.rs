@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::results::RunFolder;
 use crate::weights::{self, TargetLayout};
 
@@ -34,14 +34,11 @@ enum Format {
 pub(super) fn execute(args: &ExportArgs) -> Result<()> {
     let Format::Safetensors = args.format;
     let run = RunFolder::open(&args.run)?;
-    if run.read_done()?.is_none() {
-        let problem = "the run is not finished: it has no `done.json`";
-        return Err(Error::input(args.run.display(), problem, "give a run that `vitbench run` has completed"));
-    }
+    let trained = weights::trained_weights(&run)?;
     let layout = args.layout.to_possible_value().expect("every layout has a name on the command line");
     let to = args.to.clone();
     let to = to.unwrap_or_else(|| args.run.join(format!("weights-{}.safetensors", layout.get_name())));
-    let tensors = weights::convert(&weights::trained_weights(&run), args.layout, &to)?;
+    let tensors = weights::convert(&trained, args.layout, &to)?;
     println!("{tensors} tensors written to {}", to.display());
     Ok(())
 }

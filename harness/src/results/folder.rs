@@ -166,6 +166,11 @@ impl RunFolder {
         self.path.join("checkpoint")
     }
 
+    /// `weights.safetensors`, the trained weights of a finished run.
+    pub fn weights_path(&self) -> PathBuf {
+        self.path.join("weights.safetensors")
+    }
+
     /// Writes `machine.json`: where this run was made, which need not be where the others of its folder were.
     pub fn write_machine(&self, record: &MachineRecord) -> Result<()> {
         write_json(&self.path.join("machine.json"), record)

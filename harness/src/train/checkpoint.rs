@@ -16,6 +16,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::ErrorKind::{DirectoryNotEmpty, NotFound};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -154,19 +155,25 @@ impl Checkpoints {
         Ok(None)
     }
 
-    /// Deletes all checkpoints; called when the run is complete.
+    /// Deletes all checkpoints, and their folder if nothing else is in it; called when the run is complete.
     pub(super) fn clear_all(&self) -> Result<()> {
         for folder in self.list()? {
             self.delete(&folder)?;
         }
-        self.clear(&[WRITING, DELETING])
+        self.clear(&[WRITING, DELETING])?;
+        match fs::remove_dir(&self.folder) {
+            Err(error) if !matches!(error.kind(), NotFound | DirectoryNotEmpty) => {
+                Err(Error::io("delete", &self.folder)(error))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The checkpoints' folders, oldest first.
     fn list(&self) -> Result<Vec<PathBuf>> {
         let entries = match fs::read_dir(&self.folder) {
             Ok(entries) => entries,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) if error.kind() == NotFound => return Ok(Vec::new()),
             Err(error) => return Err(Error::io("list", &self.folder)(error)),
         };
         let mut folders = Vec::new();
@@ -236,7 +243,7 @@ enum Unusable {
 impl Unusable {
     /// A file that is missing, short or not text is damaged; a disk or network that does not respond is a failure.
     fn of(path: &Path) -> impl FnOnce(std::io::Error) -> Self {
-        use std::io::ErrorKind::{InvalidData, IsADirectory, NotADirectory, NotFound, UnexpectedEof};
+        use std::io::ErrorKind::{InvalidData, IsADirectory, NotADirectory, UnexpectedEof};
         move |error| match error.kind() {
             NotFound | UnexpectedEof | InvalidData | IsADirectory | NotADirectory => {
                 let file = path.file_name().unwrap_or_default().display();

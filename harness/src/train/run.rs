@@ -92,7 +92,7 @@ fn test(training: &Training<'_>) -> Flow<Tested> {
     }
     let train_peak_rss_bytes = peak_rss_bytes();
     // Before timing, whose steps change the weights.
-    weights::save(&weights::trained_weights(context.folder), architecture, &learner.result())?;
+    weights::save(&context.folder.weights_path(), architecture, &learner.result())?;
     Ok(Tested { evaluation: tested, non_ema: non_ema_tested, train_peak_rss_bytes })
 }
 

@@ -59,9 +59,22 @@ pub fn save(path: &Path, config: &ArchitectureConfig, model: &Architecture) -> R
     write(path, config, &config.layouts()[0].ours(), parameters::values(model))
 }
 
-/// The file with a run's trained weights.
-pub fn trained_weights(run: &RunFolder) -> PathBuf {
-    run.checkpoint_path().join("model.safetensors")
+/// The file with a finished run's trained weights: `weights.safetensors`, or `checkpoint/model.safetensors`, where earlier versions
+/// kept them.
+///
+/// # Errors
+/// If the run is not finished, or its folder has no weights.
+pub fn trained_weights(run: &RunFolder) -> Result<PathBuf> {
+    if run.read_done()?.is_none() {
+        let problem = "the run is not finished: it has no `done.json`";
+        return Err(Error::input(run.path().display(), problem, "give a run that `vitbench run` has completed"));
+    }
+    let candidates = [run.weights_path(), run.checkpoint_path().join("model.safetensors")];
+    candidates.into_iter().find(|path| path.is_file()).ok_or_else(|| {
+        let problem = "the run has no `weights.safetensors`; published folders are kept without weights";
+        let help = "repeat its plan with `vitbench run PLAN --out DIR`, and give the folder of the new run";
+        Error::input(run.path().display(), problem, help)
+    })
 }
 
 /// A layout that weights can be written in.
