@@ -1,7 +1,9 @@
 //! Timing, comparing and repeating, as users meet them.
 
 use std::fs;
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 
 mod bench;
 
@@ -119,6 +121,47 @@ fn what_cannot_be_timed_is_refused() {
     fs::write(bench.path("sizes.toml"), "train.optimizer.kind = 'sgd'\n[[model]]\narchitecture = 'vit'\n").unwrap();
     assert!(bench.refused(&["time", "sizes.toml"]).contains("image_size: missing"));
     assert!(bench.refused(&["time", "nowhere.toml"]).contains("there is no such config"));
+}
+
+#[test]
+fn another_program_paces_the_steps() {
+    let bench = Bench::new(CONFIG);
+    let mut command = bench.command(&["blocks", "--paced", "plan.toml", "--threads", "2"]);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut requests = child.stdin.take().unwrap();
+    let mut answers = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut answer = || serde_json::from_str::<serde_json::Value>(&answers.next().unwrap().unwrap()).unwrap();
+    let summary: serde_json::Value =
+        serde_json::from_str(&bench.succeed(&["summary", "plan.toml", "--format", "json"])).unwrap();
+    let ready = answer();
+    assert!(ready["version"].as_str().unwrap().starts_with(env!("CARGO_PKG_VERSION")), "{ready}");
+    for (model, name) in ["vit", "conv"].into_iter().enumerate() {
+        assert_eq!(ready["models"][model]["model"], name, "{ready}");
+        let layers = summary[model]["layers"].as_array().unwrap();
+        let params: u64 = layers.iter().map(|layer| layer["params"].as_u64().unwrap()).sum();
+        assert_eq!(ready["models"][model]["params"].as_u64(), Some(params), "{ready}");
+    }
+    let mut ask = |request: &str| {
+        writeln!(requests, "{request}").unwrap();
+        answer()
+    };
+    for (model, mode) in [("vit", "train_step"), ("conv", "inference"), ("vit", "inference"), ("conv", "train_step")] {
+        let of_sample = format!(r#"{{"model":"{model}","mode":"{mode}","batch_size":4"#);
+        let sample = ask(&format!(r#"{of_sample},"untimed_steps":1,"steps":3}}"#));
+        assert!(sample["step_s"].as_f64() > Some(0.0), "{sample}");
+        assert!(ask(&format!(r#"{of_sample},"steps":1}}"#))["step_s"].is_number());
+    }
+    for (request, problem) in [
+        (r#"{"model":"swin","mode":"inference","batch_size":4,"steps":1}"#, "the models are vit, conv"),
+        (r#"{"model":"vit","mode":"sleep","batch_size":4,"steps":1}"#, "sleep"),
+        (r#"{"model":"vit","mode":"inference","batch_size":4,"steps":0}"#, "at least 1"),
+        ("steps", "expected"),
+    ] {
+        let error = ask(request);
+        assert!(error["error"].as_str().unwrap().contains(problem), "{error}");
+    }
+    drop(requests);
+    assert_eq!(child.wait().unwrap().code(), Some(0));
 }
 
 /// Makes a run's predictions all right, or all wrong.

@@ -100,7 +100,7 @@ enum Command {
     Work(work::WorkArgs),
     /// One process of the timing stage. `run` and `time` start it with this command
     #[command(hide = true)]
-    Blocks,
+    Blocks(blocks::BlocksArgs),
 }
 
 /// The arguments after a command's old name, which are ignored.
@@ -119,7 +119,7 @@ impl Cli {
     fn execute(self) -> Result<u8> {
         match self.command {
             Command::Work(args) => return work::execute(&args),
-            Command::Blocks => return blocks::execute(),
+            Command::Blocks(args) => return blocks::execute(&args),
             Command::Run(args) => run::execute(&args),
             Command::Plan(args) => plan::execute(&args),
             Command::Slurm(args) => slurm::execute(&args),

@@ -18,10 +18,7 @@ pub(crate) fn machine_record(device: DeviceName, command: String, threads: usize
     let os = System::long_os_version().unwrap_or_else(|_| std::env::consts::OS.to_owned());
     MachineRecord {
         schema: SCHEMA,
-        version: match option_env!("VITBENCH_REVISION") {
-            Some(revision) => format!("{VERSION} ({revision})"),
-            None => VERSION.to_owned(),
-        },
+        version: program_version(),
         command,
         cpu: cpus.first().map_or_else(|| "unknown".to_owned(), |cpu| cpu.brand().trim().to_owned()),
         cpu_cores: cpus.len(),
@@ -31,6 +28,14 @@ pub(crate) fn machine_record(device: DeviceName, command: String, threads: usize
         threads,
         started: Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
         details: details(),
+    }
+}
+
+/// This program's version, with the git revision if it is known.
+pub(crate) fn program_version() -> String {
+    match option_env!("VITBENCH_REVISION") {
+        Some(revision) => format!("{VERSION} ({revision})"),
+        None => VERSION.to_owned(),
     }
 }
 

@@ -9,7 +9,7 @@ mod peak;
 mod timer;
 
 pub use alone::{Alone, GO_ON, Machine, Turn};
-pub(crate) use machine::{command_line, machine_record};
+pub(crate) use machine::{command_line, machine_record, program_version};
 pub(crate) use memory::memory_bytes;
 pub use memory::peak_rss_bytes;
 pub use other_work::{OtherWork, Period};

@@ -18,6 +18,9 @@ pub use lock::RunLock;
 pub use messages::Message;
 pub use planned::{PlannedRun, identify, names};
 pub use signals::Stop;
-pub use stage::{Job, Progress, Repetitions, StageMessage, StageOptions, covers, time_blocks, time_stage};
+pub use stage::{
+    Job, PacedMessage, PacedModel, Progress, Repetitions, StageMessage, StageOptions, covers, time_blocks, time_paced,
+    time_stage,
+};
 pub use supervisor::{Notice, Options, Summary, supervise};
 pub use worker::{BUSY, WorkOptions, WorkOutcome, exit_when_supervisor_ends, sum_up_panics, work};

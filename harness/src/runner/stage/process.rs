@@ -11,14 +11,13 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
+use super::benches::{Benches, median_step_s};
 use super::job::Job;
 use crate::config::TimedModel;
-use crate::device::DeviceName;
 use crate::error::Result;
 use crate::lanes::Lanes;
-use crate::measure::{OtherWork, Period, memory_bytes, peak_gflop_per_s};
+use crate::measure::{OtherWork, Period, peak_gflop_per_s};
 use crate::results::{BlockRecord, StageModel, Timed, TimingMode};
-use crate::stats::median;
 use crate::train::{TimingBench, model_size};
 
 /// Blocks that a process should be able to do in its time. A sample takes as many steps as that leaves time for.
@@ -32,9 +31,6 @@ const SHORT_STEP: f64 = 0.02;
 
 /// A step that takes longer needs no second one to warm up.
 const LONG_STEP: f64 = 0.5;
-
-/// Part of the machine's memory that models may keep between their samples. Those that find no room are made again each time.
-const KEPT_MEMORY: f64 = 0.25;
 
 /// What a process of the stage reports, as lines of JSON.
 #[derive(Debug, Serialize, Deserialize)]
@@ -197,56 +193,9 @@ fn warm_up(bench: &mut TimingBench<'_>, subject: &mut Subject, lanes: &Lanes) ->
 /// Times as many steps as fit into `sample_s`, at least one, and sets the subject's time to their median. Returns their number.
 fn sample(bench: &mut TimingBench<'_>, subject: &mut Subject, lanes: &Lanes, sample_s: f64, kept: bool) -> Result<u32> {
     let steps = (sample_s / subject.step_s).round().clamp(1.0, 10_000.0) as u32;
-    let mut step = bench.step(subject.timed.mode, subject.timed.batch_size, lanes);
-    if !kept || subject.step_s < SHORT_STEP {
-        step()?;
-    }
-    let mut seconds = Vec::with_capacity(steps as usize);
-    for _ in 0..steps {
-        let start = Instant::now();
-        step()?;
-        seconds.push(start.elapsed().as_secs_f64());
-    }
-    // A clock can be too coarse for a step, but no step takes no time.
-    subject.step_s = median(&seconds).expect("there is at least one step").max(1e-9);
+    let untimed_steps = u32::from(!kept || subject.step_s < SHORT_STEP);
+    subject.step_s = median_step_s(bench, subject.timed, lanes, untimed_steps, steps)?;
     Ok(steps)
-}
-
-/// The models, made when they are needed and kept while there is room.
-struct Benches<'a> {
-    on: DeviceName,
-    models: &'a [TimedModel],
-    device: &'a Device,
-    kept: Vec<Option<TimingBench<'a>>>,
-    room: f64,
-}
-
-impl<'a> Benches<'a> {
-    fn new(on: DeviceName, models: &'a [TimedModel], device: &'a Device) -> Self {
-        let kept = models.iter().map(|_| None).collect();
-        Self { on, models, device, kept, room: KEPT_MEMORY * memory_bytes() as f64 }
-    }
-
-    fn is_kept(&self, model: usize) -> bool {
-        self.kept[model].is_some()
-    }
-
-    fn with<T>(&mut self, model: usize, f: impl FnOnce(&mut TimingBench<'a>) -> Result<T>) -> Result<T> {
-        if let Some(bench) = &mut self.kept[model] {
-            return f(bench);
-        }
-        let timed = &self.models[model];
-        let largest = timed.train_batch_sizes.iter().chain(&timed.inference_batch_sizes).copied().max();
-        let mut bench = TimingBench::new(self.on, timed, largest.unwrap_or(1), self.device);
-        let result = f(&mut bench)?;
-        // Weights, gradients and an optimiser's two moments.
-        let bytes = 16.0 * model_size(&timed.model.architecture).params as f64;
-        if bytes <= self.room {
-            self.room -= bytes;
-            self.kept[model] = Some(bench);
-        }
-        Ok(result)
-    }
 }
 
 #[cfg(test)]
