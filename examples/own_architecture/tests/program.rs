@@ -46,7 +46,7 @@ fn results(out: &Path) -> Vec<(Vec<u8>, Vec<String>, Vec<u8>)> {
         let epochs = String::from_utf8(read(run.join("epochs.csv"))).unwrap();
         // Times differ: schema, epoch, lr and train_loss come first.
         let losses = epochs.lines().map(|line| line.split(',').take(4).collect()).collect();
-        (read(run.join("predictions.csv")), losses, read(run.join("checkpoint/model.safetensors")))
+        (read(run.join("predictions.csv")), losses, read(run.join("weights.safetensors")))
     };
     runs(out).into_iter().map(result).collect()
 }
