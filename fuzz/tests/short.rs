@@ -12,7 +12,7 @@ fn readers_bear_what_they_are_given() {
     assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
     assert_eq!(
         text.lines().filter(|line| line.contains(" inputs, ") && line.ends_with("; 0 faults")).count(),
-        7,
+        8,
         "{text}"
     );
 }
