@@ -59,6 +59,7 @@ fn job() -> Result<u8> {
 /// Times models of a config, one sample for each line on standard input. Holds the machine exclusively.
 fn paced(config: &Path, threads: usize) -> Result<u8> {
     let plan = config::load_timing(config, &[])?;
+    plan.check_precision()?;
     let device = plan.device.open()?;
     let lanes = Lanes::on(plan.device, threads);
     let machine = Machine::this()?;

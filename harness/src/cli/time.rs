@@ -71,7 +71,7 @@ fn again(args: &TimeArgs, stop: &Stop) -> Result<()> {
         let help = "run its plan first; `vitbench time CONFIG` times models without training";
         return Err(Error::input(args.source.display(), "no run of the folder was completed", help));
     }
-    adjust(args, &mut timing);
+    adjust(args, &mut timing)?;
     let out = args.out.as_ref().map(ResultsFolder::create_or_open).transpose()?;
     let kept = Kept::In(out.as_ref().unwrap_or(&folder));
     let stage = stage::time(&timing, args.threads.count(), stop, false, &kept)?;
@@ -82,20 +82,19 @@ fn again(args: &TimeArgs, stop: &Stop) -> Result<()> {
 /// Times the models of a config.
 fn config(args: &TimeArgs, stop: &Stop) -> Result<()> {
     let mut plan = config::load_timing(&args.source, &args.set.assignments)?;
-    adjust(args, &mut plan);
+    adjust(args, &mut plan)?;
     plan.device.open()?;
-    for timed in &plan.models {
-        plan.device.check_precision(timed.precision)?;
-    }
     let out = args.out.as_ref().map(ResultsFolder::create_or_open).transpose()?;
     let kept = out.as_ref().map_or(Kept::Nowhere, Kept::In);
     let stage = stage::time(&plan, args.threads.count(), stop, false, &kept)?;
     show(args, &plan, &stage, args.out.as_deref())
 }
 
-fn adjust(args: &TimeArgs, plan: &mut TimingPlan) {
+/// Applies the arguments, and checks that the device computes in every model's precision.
+fn adjust(args: &TimeArgs, plan: &mut TimingPlan) -> Result<()> {
     plan.device = args.device.device.unwrap_or(plan.device);
     plan.measure.max_seconds = args.seconds.unwrap_or(plan.measure.max_seconds);
+    plan.check_precision()
 }
 
 /// Prints the rates, and writes tables to `out`.

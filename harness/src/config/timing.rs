@@ -114,6 +114,14 @@ impl TimedModel {
 }
 
 impl TimingPlan {
+    /// Checks that the device computes in every model's precision.
+    ///
+    /// # Errors
+    /// If it does not.
+    pub fn check_precision(&self) -> Result<()> {
+        self.models.iter().try_for_each(|timed| self.device.check_precision(timed.precision))
+    }
+
     /// The models of a plan's runs.
     pub(super) fn of_runs(plan: &Plan, runs: &[RunConfig]) -> Self {
         let mut seen = HashSet::new();

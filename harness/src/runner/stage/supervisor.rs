@@ -5,10 +5,10 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
-use super::job::Job;
-use super::process::{StageMessage, time_blocks};
 use layers::Precision;
 
+use super::job::Job;
+use super::process::{StageMessage, time_blocks};
 use crate::config::TimingPlan;
 use crate::error::{Error, Result};
 use crate::lanes::Lanes;

@@ -234,8 +234,73 @@ kernel! {
     }
 }
 
+/// A value that is packed: rounded already, or now.
+trait Bits: Copy {
+    fn bits(self) -> u16;
+}
+
+impl Bits for f32 {
+    #[inline(always)]
+    fn bits(self) -> u16 {
+        round(self)
+    }
+}
+
+impl Bits for u16 {
+    #[inline(always)]
+    fn bits(self) -> u16 {
+        self
+    }
+}
+
+/// Packs a panel of `columns` columns from rows that begin `row_stride` apart.
+#[inline(always)]
+fn panel_of_rows<T: Bits>(x: &[T], row_stride: usize, rows: usize, columns: usize, words: &mut [u32], width: usize) {
+    for (index, words) in words.chunks_exact_mut(width).enumerate() {
+        let first = &x[2 * index * row_stride..][..columns];
+        let (filled, empty) = words.split_at_mut(columns);
+        empty.fill(0);
+        if 2 * index + 1 < rows {
+            let second = &x[(2 * index + 1) * row_stride..][..columns];
+            for ((word, first), second) in filled.iter_mut().zip(first).zip(second) {
+                *word = pair(first.bits(), second.bits());
+            }
+        } else {
+            for (word, first) in filled.iter_mut().zip(first) {
+                *word = pair(first.bits(), 0);
+            }
+        }
+    }
+}
+
+/// Columns of a panel that are packed together, so that what is written shares cache lines.
+const GROUP: usize = 16;
+
+/// Packs a panel of `columns` columns that begin `column_stride` apart.
+#[inline(always)]
+fn panel_of_columns<T: Bits>(
+    x: &[T],
+    column_stride: usize,
+    rows: usize,
+    columns: usize,
+    words: &mut [u32],
+    width: usize,
+) {
+    words.fill(0);
+    for start in (0..columns).step_by(GROUP) {
+        let group = start..columns.min(start + GROUP);
+        for (index, words) in words.chunks_exact_mut(width).enumerate() {
+            for column in group.clone() {
+                let values = &x[column * column_stride..][..rows];
+                words[column] =
+                    pair(values[2 * index].bits(), values.get(2 * index + 1).map_or(0, |value| value.bits()));
+            }
+        }
+    }
+}
+
 kernel! {
-    /// Packs a panel of `columns` columns from rows that begin `row_stride` apart.
+    /// [`panel_of_rows`], rounding.
     fn pack_rows<'a, S>(
         simd: S,
         x: &'a [f32],
@@ -246,26 +311,12 @@ kernel! {
         width: usize,
     ) {
         let _ = simd;
-        for (index, words) in words.chunks_exact_mut(width).enumerate() {
-            let first = &x[2 * index * row_stride..][..columns];
-            let (filled, empty) = words.split_at_mut(columns);
-            empty.fill(0);
-            if 2 * index + 1 < rows {
-                let second = &x[(2 * index + 1) * row_stride..][..columns];
-                for ((word, first), second) in filled.iter_mut().zip(first).zip(second) {
-                    *word = pair(round(*first), round(*second));
-                }
-            } else {
-                for (word, first) in filled.iter_mut().zip(first) {
-                    *word = pair(round(*first), 0);
-                }
-            }
-        }
+        panel_of_rows(x, row_stride, rows, columns, words, width);
     }
 }
 
 kernel! {
-    /// As [`pack_rows`], from rows that are rounded already.
+    /// [`panel_of_rows`], of values that are rounded already.
     fn interleave_rows<'a, S>(
         simd: S,
         x: &'a [u16],
@@ -276,29 +327,12 @@ kernel! {
         width: usize,
     ) {
         let _ = simd;
-        for (index, words) in words.chunks_exact_mut(width).enumerate() {
-            let first = &x[2 * index * row_stride..][..columns];
-            let (filled, empty) = words.split_at_mut(columns);
-            empty.fill(0);
-            if 2 * index + 1 < rows {
-                let second = &x[(2 * index + 1) * row_stride..][..columns];
-                for ((word, first), second) in filled.iter_mut().zip(first).zip(second) {
-                    *word = pair(*first, *second);
-                }
-            } else {
-                for (word, first) in filled.iter_mut().zip(first) {
-                    *word = pair(*first, 0);
-                }
-            }
-        }
+        panel_of_rows(x, row_stride, rows, columns, words, width);
     }
 }
 
-/// Columns of a panel that are packed together, so that what is written shares cache lines.
-const GROUP: usize = 16;
-
 kernel! {
-    /// Packs a panel of `columns` columns from columns that begin `column_stride` apart.
+    /// [`panel_of_columns`], rounding.
     fn pack_columns<'a, S>(
         simd: S,
         x: &'a [f32],
@@ -309,22 +343,12 @@ kernel! {
         width: usize,
     ) {
         let _ = simd;
-        words.fill(0);
-        for start in (0..columns).step_by(GROUP) {
-            let group = start..columns.min(start + GROUP);
-            for (index, words) in words.chunks_exact_mut(width).enumerate() {
-                for column in group.clone() {
-                    let values = &x[column * column_stride..][..rows];
-                    let second = values.get(2 * index + 1).map_or(0, |second| round(*second));
-                    words[column] = pair(round(values[2 * index]), second);
-                }
-            }
-        }
+        panel_of_columns(x, column_stride, rows, columns, words, width);
     }
 }
 
 kernel! {
-    /// As [`pack_columns`], from columns that are rounded already.
+    /// [`panel_of_columns`], of values that are rounded already.
     fn interleave_columns<'a, S>(
         simd: S,
         x: &'a [u16],
@@ -335,15 +359,6 @@ kernel! {
         width: usize,
     ) {
         let _ = simd;
-        words.fill(0);
-        for start in (0..columns).step_by(GROUP) {
-            let group = start..columns.min(start + GROUP);
-            for (index, words) in words.chunks_exact_mut(width).enumerate() {
-                for column in group.clone() {
-                    let values = &x[column * column_stride..][..rows];
-                    words[column] = pair(values[2 * index], values.get(2 * index + 1).copied().unwrap_or_default());
-                }
-            }
-        }
+        panel_of_columns(x, column_stride, rows, columns, words, width);
     }
 }
